@@ -1,0 +1,176 @@
+"""A bot's whole per-call configuration: the family's runtime config (its keys and defaults) and ours beside it.
+
+Unknown keys are kept everywhere, so that a config made for a newer or older member of the family passes through.
+"""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class _Open(BaseModel):
+    """Keeps unknown keys; never mutated after parsing."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
+
+
+class SttConfig(_Open):
+    """Speech to text."""
+
+    provider: str = "offline"
+    api_key: str = ""
+    model: str = ""
+    language: str = "en"
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+class LlmConfig(_Open):
+    """The brain. `provider: rules` needs no key; its rules stand in `rules` (see `contracts.rules`)."""
+
+    provider: str = "rules"
+    api_key: str = ""
+    model: str = ""
+    temperature: float = 0.7
+    max_tokens: int = 256
+    extra: dict[str, Any] = Field(default_factory=dict)
+    rules: dict[str, Any] | None = None
+
+
+class TtsConfig(_Open):
+    """Text to speech."""
+
+    provider: str = "offline"
+    api_key: str = ""
+    model: str = ""
+    voice: str = ""
+    language: str = "en"
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+class VadConfig(_Open):
+    """Voice activity: the family's key names, with defaults that suit telephone speech and LiveKit's VAD."""
+
+    confidence: float = Field(default=0.5, gt=0, lt=1)
+    start_secs: float = Field(default=0.05, ge=0, le=2)
+    stop_secs: float = Field(default=0.25, ge=0.1, le=5)
+    min_volume: float = Field(default=0.0, ge=0, le=1)
+
+
+class TurnConfig(_Open):
+    """When a caller's turn is over (ours)."""
+
+    detector: Literal["v1-mini", "vad"] = "v1-mini"
+    min_delay_s: float = Field(default=0.3, ge=0, le=5)
+    max_delay_s: float = Field(default=1.8, ge=0, le=10)
+
+
+class ReEngagement(_Open):
+    """What to say into silence, one message after the other, and how long to wait before each (ours)."""
+
+    messages: list[str] = Field(default_factory=lambda: ["Are you still there?"])
+    after_seconds: float = Field(default=8.0, gt=0, le=120)
+
+
+class ActiveHours(_Open):
+    """When the bot answers; a range with `end_time` before `start_time` runs over midnight."""
+
+    enabled: bool = False
+    days: list[str] = Field(
+        default_factory=lambda: [
+            "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+        ]
+    )  # fmt: skip
+    start_time: time = time(0, 0)
+    end_time: time = time(23, 59, 59)
+
+    @field_validator("days")
+    @classmethod
+    def _lower(cls, days: list[str]) -> list[str]:
+        return [day.strip().lower() for day in days]
+
+
+class TransferTarget(_Open):
+    """Somewhere a caller can be handed to. Rules per method: `voxcore` family, section transfer."""
+
+    id: str = ""
+    label: str = ""
+    method: str = "websocket_reverse_transfer"
+    target_type: str = "phone_number"
+    value: str = ""
+    agent_queue: str = ""
+    enabled: bool = True
+    is_default: bool = False
+
+
+class BotConfig(_Open):
+    """The config one call runs on. Field names, types and defaults of the first block are the family's."""
+
+    session_id: str = ""
+    bot_id: str = ""
+    webhook_url: str = ""
+    system_prompt: str = ""
+    opening_message: str = ""
+    timezone: str = "UTC"
+    re_engagement: ReEngagement | None = None
+    min_words_interruption: int = Field(default=3, ge=0, le=50)
+    max_call_duration_seconds: int = Field(default=600, ge=1, le=86_400)
+    voicemail_message: str = ""
+    pre_transfer_message: str = ""
+    tools: list[dict[str, Any]] = Field(default_factory=list)
+    conversation_policy: dict[str, Any] | None = None
+    transfer_numbers: dict[str, str] = Field(default_factory=dict)
+    transfer_targets: list[TransferTarget] = Field(default_factory=list)
+    post_call_analysis_prompt: str | None = None
+    post_call_cache_enabled: bool = False
+    post_call_cache_version: str = ""
+    post_call_cache: dict[str, Any] | None = None
+    qc_prompt: str | None = None
+    auto_dispositions: dict[str, Any] | None = None
+    stt: SttConfig = Field(default_factory=SttConfig)
+    llm: LlmConfig = Field(default_factory=LlmConfig)
+    tts: TtsConfig = Field(default_factory=TtsConfig)
+    vad: VadConfig = Field(default_factory=VadConfig)
+    prompt_parts: dict[str, Any] | None = None
+    callback_detection_enabled: bool = False
+    active_hours: ActiveHours = Field(default_factory=ActiveHours)
+    post_call_push: dict[str, Any] | None = None
+    knowledge_enabled: bool = False
+    knowledge_trigger_instructions: str = ""
+    knowledge_kb_ids: list[str] = Field(default_factory=list)
+    knowledge_top_k: int = Field(default=4, ge=1, le=10)
+    knowledge_score_threshold: float = Field(default=0.0, ge=0, le=1)
+    knowledge_strict: bool = False
+    knowledge_fallback_message: str = ""
+    is_active: bool = True
+
+    # Ours.
+    name: str = ""
+    webhook_secret: str = ""
+    """Signs results (Standard Webhooks, `whsec_…`); empty means the platform's own secret."""
+    stream_token: str = ""
+    """What a dialler must present on `/ws/{bot_id}` (query `token`, Bearer, Basic password or `X-Stream-Token`)."""
+    stream_anonymous: bool | None = None
+    """Whether a dialler may come without a token; None means the platform's default."""
+    stream_allowed_ips: list[str] = Field(default_factory=list)
+    """Addresses or networks a dialler may come from; empty means any."""
+    turn: TurnConfig = Field(default_factory=TurnConfig)
+    end_call_enabled: bool = True
+    voicemail_detection_enabled: bool = True
+    no_response_seconds: float = Field(default=10.0, gt=0, le=300)
+    """Silence after the last prompt before a call on which nobody ever spoke ends as `RNR`."""
+    dead_air_seconds: float = Field(default=10.0, gt=0, le=300)
+    """Silence after the last prompt before a conversation ends as `bot`."""
+    closing_message: str = ""
+    """Said before the bot hangs up for dead air or at the duration cap."""
+    variables: dict[str, Any] = Field(default_factory=dict)
+    """Defaults for `{{crm.*}}`, below what the call brings."""
+
+    @model_validator(mode="after")
+    def _unique_target_ids(self) -> BotConfig:
+        ids = [target.id for target in self.transfer_targets if target.id]
+        if len(ids) != len(set(ids)):
+            raise ValueError("transfer_targets: ids must be unique")
+        return self

@@ -1,0 +1,78 @@
+"""What the sidecar hands a door and an agent for one call, and how they ask for it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from contracts.bot import BotConfig
+from contracts.ids import Channel
+
+
+class PlanRequest(BaseModel):
+    """A door asks for a call. Asking again with the same `idempotency_key` returns the same plan."""
+
+    channel: Channel
+    bot_id: str
+    caller_id: str = ""
+    did: str = ""
+    call_direction: Literal["incoming", "outgoing"] = "incoming"
+    stream_id: str = ""
+    connected_event: dict[str, Any] = Field(default_factory=dict)
+    idempotency_key: str
+    presented_token: str = ""
+    """The stream token the peer showed, checked against the bot's."""
+    peer_ip: str = ""
+    bridge_id: str = ""
+
+
+class Plan(BaseModel):
+    """The door's half: where to join. The room exists and an agent has been dispatched to it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    call_id: str
+    session_id: str
+    room_name: str
+    livekit_url: str
+    token: str
+    """Joins that one room as the caller; may publish data and set its own attributes."""
+    caller_identity: str
+    media_rate_hz: int = 8000
+    max_call_duration_s: int = 600
+
+
+class Claim(BaseModel):
+    """An agent asks to serve the call, before it publishes anything. The loser leaves."""
+
+    incarnation: int = Field(ge=1)
+    worker_id: str
+
+
+class HistoryLine(BaseModel):
+    """A line of the conversation so far, for an agent that takes over."""
+
+    speaker: Literal["bot", "customer"]
+    text: str
+
+
+class AgentPlan(BaseModel):
+    """The agent's half: the rendered config and what it must know about the call."""
+
+    model_config = ConfigDict(frozen=True)
+
+    call_id: str
+    session_id: str
+    incarnation: int
+    channel: Channel
+    call_direction: Literal["incoming", "outgoing"]
+    caller_identity: str
+    media_rate_hz: int = 8000
+    config: BotConfig
+    """Templates in prompts and messages are resolved; secrets are in place."""
+    variables: dict[str, str] = Field(default_factory=dict)
+    """Every template variable by full name (`crm.customer_name`, `call.callerId`, `system.current_date` …)."""
+    history: list[HistoryLine] = Field(default_factory=list)
+    answered_at: AwareDatetime | None = None
+    """Set where the agent takes over a call that was already answered."""

@@ -1,0 +1,215 @@
+"""What agents and bridges tell the sidecar about a call: facts, in order, each exactly once per source.
+
+A report is `(call, source, incarnation, seq)`; the sidecar applies reports of one source in order of `seq`, answers a
+repeated one without effect and refuses one whose incarnation is not the call's. Reporters never set a state.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from contracts.outcome import Reason
+
+
+class Source(StrEnum):
+    """Who reports. Each has its own sequence, starting at 1 for every incarnation."""
+
+    AGENT = "agent"
+    BRIDGE = "bridge"
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    at: AwareDatetime
+    """When it happened, UTC."""
+
+
+class LegStarted(_Fact):
+    """Bridge: the carrier named the stream (it may come later than the plan)."""
+
+    type: Literal["leg_started"] = "leg_started"
+    stream_id: str
+
+
+class LegAnswered(_Fact):
+    """Bridge: the phone is answered."""
+
+    type: Literal["leg_answered"] = "leg_answered"
+
+
+class LegEnded(_Fact):
+    """Bridge: the phone is gone, whoever ended it."""
+
+    type: Literal["leg_ended"] = "leg_ended"
+    reason: Reason
+    detail: str = ""
+    stats: dict[str, Any] = Field(default_factory=dict)
+
+
+class AgentJoined(_Fact):
+    """Agent: in the room and ready to speak."""
+
+    type: Literal["agent_joined"] = "agent_joined"
+    pipeline: dict[str, Any] = Field(default_factory=dict)
+    """What it runs on, for `pipeline_config`: providers, models, versions; no keys."""
+
+
+class ConversationStarted(_Fact):
+    """Agent: the call is answered and the bot talks."""
+
+    type: Literal["conversation_started"] = "conversation_started"
+
+
+class TranscriptLine(_Fact):
+    """Agent: something one side said; for the bot, what the caller *heard*."""
+
+    type: Literal["transcript_line"] = "transcript_line"
+    speaker: Literal["bot", "customer"]
+    text: str
+    interrupted: bool = False
+
+
+class IntentFound(_Fact):
+    """Agent: the caller wants something the bot knows by name."""
+
+    type: Literal["intent_found"] = "intent_found"
+    name: str
+    confidence: float = 1.0
+    slots: dict[str, Any] = Field(default_factory=dict)
+
+
+class ToolCalled(_Fact):
+    """Agent: a tool ran; in results it becomes `tool_call` and `custom_tool_result`."""
+
+    type: Literal["tool_called"] = "tool_called"
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    result: Any = None
+    error: str | None = None
+    duration_ms: float = 0.0
+
+
+class TurnMeasured(_Fact):
+    """Agent: how long one answer took, stage by stage; absent stages are None. Times in ms."""
+
+    type: Literal["turn_measured"] = "turn_measured"
+    turn: int
+    response_ms: float | None = None
+    """End of the caller's speech to the first sample of the answer played on the phone leg."""
+    endpointing_ms: float | None = None
+    stt_ms: float | None = None
+    llm_ttft_ms: float | None = None
+    tts_ttfb_ms: float | None = None
+    playback_ms: float | None = None
+    detail: dict[str, Any] = Field(default_factory=dict)
+
+
+class Noticed(_Fact):
+    """Agent or bridge: anything else worth showing (`re_engaged`, `interrupted`, `service_error` …)."""
+
+    type: Literal["noticed"] = "noticed"
+    name: str
+    detail: dict[str, Any] = Field(default_factory=dict)
+
+
+class TransferStarted(_Fact):
+    """Agent: the bot hands the caller over."""
+
+    type: Literal["transfer_started"] = "transfer_started"
+    destination: str
+    target: str = ""
+    reason: str = ""
+    method: str = "websocket_reverse_transfer"
+
+
+class TransferSent(_Fact):
+    """Bridge: the carrier was told to transfer."""
+
+    type: Literal["transfer_sent"] = "transfer_sent"
+
+
+class TransferFailed(_Fact):
+    """Agent or bridge: the hand-over did not come about."""
+
+    type: Literal["transfer_failed"] = "transfer_failed"
+    failed_reason: str
+
+
+class UsageCounted(_Fact):
+    """Agent: totals so far (tokens, characters, audio seconds); the last one counts."""
+
+    type: Literal["usage_counted"] = "usage_counted"
+    usage: dict[str, Any]
+
+
+class RecordingStored(_Fact):
+    """Agent's host: the recording's file is complete and reached the sidecar."""
+
+    type: Literal["recording_stored"] = "recording_stored"
+    key: str
+    duration_s: float
+    size_bytes: int
+
+
+class AgentEnded(_Fact):
+    """Agent: the conversation is over, with its reason; the agent's last fact but the recording."""
+
+    type: Literal["agent_ended"] = "agent_ended"
+    reason: Reason
+    detail: str = ""
+
+
+Fact = Annotated[
+    LegStarted
+    | LegAnswered
+    | LegEnded
+    | AgentJoined
+    | ConversationStarted
+    | TranscriptLine
+    | IntentFound
+    | ToolCalled
+    | TurnMeasured
+    | Noticed
+    | TransferStarted
+    | TransferSent
+    | TransferFailed
+    | UsageCounted
+    | RecordingStored
+    | AgentEnded,
+    Field(discriminator="type"),
+]
+
+
+class Report(BaseModel):
+    """A batch of facts. `seq` is the number of the first; the others follow without gaps."""
+
+    source: Source
+    incarnation: int = Field(ge=1)
+    seq: int = Field(ge=1)
+    facts: list[Fact] = Field(min_length=1, max_length=500)
+
+
+class ReportReceipt(BaseModel):
+    """The sidecar's answer: everything up to `applied_seq` of this source and incarnation is durable."""
+
+    applied_seq: int
+
+
+class Heartbeat(BaseModel):
+    """A worker's or bridge's sign of life, each second; one row per `id`."""
+
+    kind: Literal["agent", "bridge"]
+    id: str
+    host: str
+    pid: int
+    ready: bool
+    """Agents: registered with LiveKit. Bridges: accepting."""
+    calls: list[str] = Field(default_factory=list)
+    max_calls: int = Field(ge=0)
+    started_at: datetime
+    metrics: dict[str, float] = Field(default_factory=dict)

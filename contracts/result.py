@@ -1,0 +1,51 @@
+"""The call result delivered to a bot's `webhook_url`: exact keys, one per call and revision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ResultLine(BaseModel):
+    """One line of the transcript, as heard. `timestamp` is seconds since the answer."""
+
+    speaker: str
+    text: str
+    timestamp: float
+
+
+class CallResult(BaseModel):
+    """What a contact centre pays for. Keys and order follow the family's `CallResultsPayload`; `revision` is ours."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session_id: str
+    stream_id: str = ""
+    caller_id: str = ""
+    from_number: str = ""
+    call_direction: str = "incoming"
+    call_duration_seconds: float = 0.0
+    disconnected_by: str
+    transcript: list[ResultLine] = Field(default_factory=list)
+    events: list[dict[str, Any]] = Field(default_factory=list)
+    intents: list[dict[str, Any]] = Field(default_factory=list)
+    recording_url: str | None = None
+    recording_key: str | None = None
+    recording_access_token: str | None = None
+    post_call_analysis: dict[str, Any] | None = None
+    qc_analysis: dict[str, Any] | None = None
+    latency: dict[str, Any] = Field(default_factory=dict)
+    latency_samples: list[dict[str, Any]] = Field(default_factory=list)
+    usage_metrics: dict[str, Any] = Field(default_factory=dict)
+    llm_cache_summary: dict[str, Any] = Field(default_factory=dict)
+    pipeline_config: dict[str, Any] = Field(default_factory=dict)
+    connected_event: dict[str, Any] = Field(default_factory=dict)
+    was_transferred: bool = False
+    transfer_destination: str | None = None
+    transfer_target: str | None = None
+    transfer_reason: str | None = None
+    transfer_method: str | None = None
+    transfer_at: float | None = None
+    transfer_failed_reason: str | None = None
+    revision: int = 0

@@ -1,0 +1,108 @@
+"""`{{namespace.field}}` resolution, pure: what the family's templates mean.
+
+A flat `{{field}}` is looked up as an exact key, then under `system.`, `crm.`, `call.`; never under `result.`,
+`analysis.` or `qc.`. Values are strings; nested ones are JSON. An unresolved token stays as it is, or becomes "" where
+the caller says so (CRM push).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+_TOKEN = re.compile(r"\{\{\s*([A-Za-z0-9_][A-Za-z0-9_.\- ]*?)\s*\}\}")
+_FLAT_NAMESPACES = ("system", "crm", "call")
+
+RESERVED_KEYS = frozenset(
+    {
+        "_campaign_session_id",
+        "_skip_prefetch",
+        "_skip_post_push",
+        "_mock_crm",
+        "_campaign_id",
+        "_campaign_call_id",
+        "_campaign_attempt",
+        "_campaign_run_number",
+        "sip_candidate_headers",
+    }
+)
+"""`connected_event` keys that steer the platform and never become variables."""
+
+
+def render(template: str, variables: Mapping[str, str], *, drop_unresolved: bool = False) -> str:
+    """Return `template` with every token replaced that `variables` (by full name) can resolve."""
+
+    def replace(match: re.Match[str]) -> str:
+        value = lookup(match[1], variables)
+        if value is None:
+            return "" if drop_unresolved else match[0]
+        return value
+
+    return _TOKEN.sub(replace, template)
+
+
+def lookup(name: str, variables: Mapping[str, str]) -> str | None:
+    """Return the variable a token names, or None."""
+    if name in variables:
+        return variables[name]
+    if "." not in name:
+        for namespace in _FLAT_NAMESPACES:
+            value = variables.get(f"{namespace}.{name}")
+            if value is not None:
+                return value
+    return None
+
+
+def stringify(value: Any) -> str:
+    """Return a value as templates show it: text as it is, null as "", the rest as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def namespaced(namespace: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return `values` as variables of one namespace."""
+    return {f"{namespace}.{key}": stringify(value) for key, value in values.items()}
+
+
+def call_variables(
+    connected_event: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any],
+    crm: Mapping[str, Any] | None,
+    now: datetime,
+) -> dict[str, str]:
+    """Return every variable known when a call starts, by full name.
+
+    Args:
+        connected_event: what the door brought; reserved keys are left out, except that `_mock_crm` feeds `crm.*`.
+        defaults: the bot's own `variables`, below everything else.
+        crm: a live pre-fetch's answer, above everything else.
+        now: the call's start in the bot's time zone.
+    """
+    plain = {key: value for key, value in connected_event.items() if key not in RESERVED_KEYS}
+    mock = connected_event.get("_mock_crm")
+    return {
+        **system_variables(now),
+        **namespaced("call", plain),
+        **namespaced("crm", defaults),
+        **namespaced("crm", plain),
+        **namespaced("crm", mock if isinstance(mock, Mapping) else {}),
+        **namespaced("crm", crm or {}),
+    }
+
+
+def system_variables(now: datetime) -> dict[str, str]:
+    """Return `system.*` for a moment in the bot's time zone (`05 June 2026`, `03:45 PM IST`)."""
+    date, clock = now.strftime("%d %B %Y"), now.strftime("%I:%M %p %Z").strip()
+    return {
+        "system.current_date": date,
+        "system.current_time": clock,
+        "system.current_datetime": f"{date}, {clock}",
+        "system.timezone": str(now.tzinfo) if now.tzinfo is not None else "UTC",
+    }
