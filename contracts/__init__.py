@@ -1,1 +1,1 @@
-"""The vocabulary all parts share: models and pure functions; no I/O, no clock, nothing else of ours."""
+"""The vocabulary all parts share: models and pure functions; no I/O, no clock, no other import."""

@@ -1,6 +1,7 @@
-"""A bot's whole per-call configuration: the family's runtime config (its keys and defaults) and ours beside it.
+"""A bot's whole per-call configuration: the family's keys and defaults, and ours beside.
 
-Unknown keys are kept everywhere, so that a config made for a newer or older member of the family passes through.
+Unknown keys are kept everywhere, so that a config made for a newer or older member of the family
+passes through.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class SttConfig(_Open):
 
 
 class LlmConfig(_Open):
-    """The brain. `provider: rules` needs no key; its rules stand in `rules` (see `contracts.rules`)."""
+    """The brain. `provider: rules` needs no key; its rules stand in `rules` (docs/rules.md)."""
 
     provider: str = "rules"
     api_key: str = ""
@@ -51,7 +52,7 @@ class TtsConfig(_Open):
 
 
 class VadConfig(_Open):
-    """Voice activity: the family's key names, with defaults that suit telephone speech and LiveKit's VAD."""
+    """Voice activity: the family's keys, with defaults for telephone speech and LiveKit's VAD."""
 
     confidence: float = Field(default=0.5, gt=0, lt=1)
     start_secs: float = Field(default=0.05, ge=0, le=2)
@@ -68,7 +69,7 @@ class TurnConfig(_Open):
 
 
 class ReEngagement(_Open):
-    """What to say into silence, one message after the other, and how long to wait before each (ours)."""
+    """What to say into silence, one after the other, and how long to wait before each (ours)."""
 
     messages: list[str] = Field(default_factory=lambda: ["Are you still there?"])
     after_seconds: float = Field(default=8.0, gt=0, le=120)
@@ -93,7 +94,7 @@ class ActiveHours(_Open):
 
 
 class TransferTarget(_Open):
-    """Somewhere a caller can be handed to. Rules per method: `voxcore` family, section transfer."""
+    """Somewhere a caller can be handed to."""
 
     id: str = ""
     label: str = ""
@@ -106,7 +107,7 @@ class TransferTarget(_Open):
 
 
 class BotConfig(_Open):
-    """The config one call runs on. Field names, types and defaults of the first block are the family's."""
+    """What one call runs on. Names, types and defaults of the first block are the family's."""
 
     session_id: str = ""
     bot_id: str = ""
@@ -151,7 +152,10 @@ class BotConfig(_Open):
     webhook_secret: str = ""
     """Signs results (Standard Webhooks, `whsec_…`); empty means the platform's own secret."""
     stream_token: str = ""
-    """What a dialler must present on `/ws/{bot_id}` (query `token`, Bearer, Basic password or `X-Stream-Token`)."""
+    """What a dialler must present on `/ws/{bot_id}`.
+
+    Taken from the query's `token`, a Bearer or Basic `Authorization`, or `X-Stream-Token`.
+    """
     stream_anonymous: bool | None = None
     """Whether a dialler may come without a token; None means the platform's default."""
     stream_allowed_ips: list[str] = Field(default_factory=list)

@@ -1,6 +1,7 @@
-"""The call's state table, as data: which event is legal when, which is merely late, and nothing else.
+"""The call's state table, as data: which event is legal when, which is merely late, nothing else.
 
-Two rules: every transition lives in `TRANSITIONS`, and this file does not know which door a call came through.
+Two rules: every transition lives in `TRANSITIONS`, and this file does not know which door a call
+came through.
 The sidecar applies it; everyone may read it.
 """
 
@@ -127,7 +128,7 @@ class IllegalTransition(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as far as the table is concerned: its state, and the times and the ending that states imply."""
+    """A call as far as the table is concerned: its state, and the times and ending it implies."""
 
     state: CallState = CallState.PLANNED
     answered_at: datetime | None = None

@@ -1,6 +1,7 @@
 """What an agent tells the bridge of its call to do, as JSON on `COMMAND_TOPIC`.
 
-A bridge obeys only the newest incarnation of its own call's agent, which it knows by participant identity.
+A bridge obeys only the newest incarnation of its own call's agent, which it knows by participant
+identity.
 """
 
 from __future__ import annotations

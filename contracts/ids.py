@@ -1,4 +1,4 @@
-"""Names that parts must agree on: rooms, identities, attributes, topics, and how they derive from a call id."""
+"""Names that parts must agree on: rooms, identities, attributes, topics, most from a call id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ AGENT_NAME = "voicefleet"
 """The name under which agent workers register and calls are dispatched."""
 
 ANSWERED_ATTRIBUTE = "vf.answered"
-"""Set to `"1"` on the caller's participant once the phone is answered; the bot may speak from then on."""
+"""Set to `"1"` on the caller's participant once the phone is answered: the bot may speak."""
 
 MEDIA_TOPIC = "vf.media"
 """Data topic of `contracts.media` packets, both ways."""
@@ -43,7 +43,7 @@ def room_name(channel: Channel, call_id: str) -> str:
 
 
 def caller_identity(call_id: str) -> str:
-    """Return the caller's participant identity: unique over all rooms, since the SDK keys state by it."""
+    """Return the caller's identity: unique over all rooms, since the SDK keys state by it."""
     return f"caller-{call_id}"
 
 
@@ -53,7 +53,7 @@ def agent_identity(call_id: str, incarnation: int) -> str:
 
 
 def agent_incarnation(identity: str, call_id: str) -> int | None:
-    """Return which incarnation of the call's agent an identity names, or None if it is not its agent."""
+    """Return which incarnation of the call's agent an identity names; None if not its agent."""
     match = _AGENT_IDENTITY.fullmatch(identity)
     if match is None or match["call_id"] != call_id:
         return None

@@ -1,13 +1,15 @@
-"""Call audio over a room's data channel: the packets that bridge and agent exchange on `MEDIA_TOPIC`.
+"""Call audio over a room's data channel: what bridge and agent exchange on `MEDIA_TOPIC`.
 
-All packets of one direction travel on one reliable, ordered channel, so a `Clear` can never overtake or be
-overtaken by the audio it concerns. PCM is signed 16-bit little-endian mono at the rate the plan names.
+All packets of one direction travel on one reliable, ordered channel, so a `Clear` can never
+overtake or be overtaken by the audio it concerns. PCM is signed 16-bit little-endian mono at the
+rate the plan names.
 
-Down (agent to bridge): the bot's speech comes in *segments* (one utterance each, numbered from 1, rising). Audio is
-sent as fast as it is made; the bridge plays it from its own clock.
+Down (agent to bridge): the bot's speech comes in *segments* (one utterance each, numbered from 1,
+rising). Audio is sent as fast as it is made; the bridge plays it from its own clock.
 
-Up (bridge to agent): each `Heard` carries caller audio *and* how far playback has come, so that playback positions,
-the transcript's cut and both channels of the recording come from one clock: the bridge's.
+Up (bridge to agent): each `Heard` carries caller audio *and* how far playback has come, so that
+playback positions, the transcript's cut and both channels of the recording come from one clock: the
+bridge's.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class SpeechEnd:
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """Drop what is not yet played of every segment up to and including `segment`; answered by `Finished`."""
+    """Drop the unplayed rest of every segment up to and with `segment`; answered by `Finished`."""
 
     segment: int
 

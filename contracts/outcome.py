@@ -1,4 +1,4 @@
-"""How a call ended: one table from reason to blame, retry safety and the family's `disconnected_by` word."""
+"""How a call ended: one table from reason to blame, retry safety and the `disconnected_by` word."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One ending. `retryable` is False once a phone may have rung: redialling could disturb somebody twice."""
+    """One ending.
+
+    `retryable` is False once a phone may have rung: redialling could disturb somebody twice.
+    """
 
     reason: Reason
     blame: Blame
@@ -113,5 +116,5 @@ def outcome(reason: Reason) -> Outcome:
 
 
 def sip_outcome(status_code: int) -> Outcome:
-    """Return the ending that a final SIP response to our INVITE means; unmapped codes are `PIPELINE_FAILED`."""
+    """Return the ending a final SIP response to our INVITE means; unmapped: `PIPELINE_FAILED`."""
     return OUTCOMES[_SIP_REASONS.get(status_code, Reason.PIPELINE_FAILED)]

@@ -11,7 +11,7 @@ from contracts.ids import Channel
 
 
 class PlanRequest(BaseModel):
-    """A door asks for a call. Asking again with the same `idempotency_key` returns the same plan."""
+    """A door asks for a call. Asking again with one `idempotency_key` returns the same plan."""
 
     channel: Channel
     bot_id: str
@@ -72,7 +72,7 @@ class AgentPlan(BaseModel):
     config: BotConfig
     """Templates in prompts and messages are resolved; secrets are in place."""
     variables: dict[str, str] = Field(default_factory=dict)
-    """Every template variable by full name (`crm.customer_name`, `call.callerId`, `system.current_date` …)."""
+    """Every template variable by full name (`crm.customer_name`, `system.current_date` …)."""
     history: list[HistoryLine] = Field(default_factory=list)
     answered_at: AwareDatetime | None = None
     """Set where the agent takes over a call that was already answered."""

@@ -1,7 +1,8 @@
-"""What agents and bridges tell the sidecar about a call: facts, in order, each exactly once per source.
+"""What agents and bridges tell the sidecar about a call: facts, in order, each once per source.
 
-A report is `(call, source, incarnation, seq)`; the sidecar applies reports of one source in order of `seq`, answers a
-repeated one without effect and refuses one whose incarnation is not the call's. Reporters never set a state.
+A report is `(call, source, incarnation, seq)`; the sidecar applies reports of one source in order
+of `seq`, answers a repeated one without effect and refuses one whose incarnation is not the
+call's. Reporters never set a state.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class TurnMeasured(_Fact):
 
 
 class Noticed(_Fact):
-    """Agent or bridge: anything else worth showing (`re_engaged`, `interrupted`, `service_error` …)."""
+    """Agent or bridge: anything else worth showing (`re_engaged`, `interrupted` …)."""
 
     type: Literal["noticed"] = "noticed"
     name: str
@@ -195,7 +196,7 @@ class Report(BaseModel):
 
 
 class ReportReceipt(BaseModel):
-    """The sidecar's answer: everything up to `applied_seq` of this source and incarnation is durable."""
+    """The sidecar's answer: this source and incarnation is durable up to `applied_seq`."""
 
     applied_seq: int
 

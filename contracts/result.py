@@ -16,7 +16,10 @@ class ResultLine(BaseModel):
 
 
 class CallResult(BaseModel):
-    """What a contact centre pays for. Keys and order follow the family's `CallResultsPayload`; `revision` is ours."""
+    """What a contact centre pays for.
+
+    Keys and order follow the family's `CallResultsPayload`; `revision` is ours.
+    """
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,8 +1,8 @@
 """`{{namespace.field}}` resolution, pure: what the family's templates mean.
 
-A flat `{{field}}` is looked up as an exact key, then under `system.`, `crm.`, `call.`; never under `result.`,
-`analysis.` or `qc.`. Values are strings; nested ones are JSON. An unresolved token stays as it is, or becomes "" where
-the caller says so (CRM push).
+A flat `{{field}}` is looked up as an exact key, then under `system.`, `crm.`, `call.`; never under
+`result.`, `analysis.` or `qc.`. Values are strings; nested ones are JSON. An unresolved token stays
+as it is, or becomes "" where the caller says so (CRM push).
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def call_variables(
     """Return every variable known when a call starts, by full name.
 
     Args:
-        connected_event: what the door brought; reserved keys are left out, except that `_mock_crm` feeds `crm.*`.
+        connected_event: what the door brought; reserved keys are left out, except that
+            `_mock_crm` feeds `crm.*`.
         defaults: the bot's own `variables`, below everything else.
         crm: a live pre-fetch's answer, above everything else.
         now: the call's start in the bot's time zone.
