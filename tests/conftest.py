@@ -1,0 +1,60 @@
+"""What every test gets: no network beyond loopback, a clean environment, quiet hypothesis."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from typing import Any
+
+import hypothesis
+import pytest
+
+# No deadline: a slow machine must not turn a property into a timing test.
+hypothesis.settings.register_profile("voicefleet", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("voicefleet")
+
+_KEPT_VARIABLES = frozenset(
+    {"CI", "HOME", "LANG", "LC_ALL", "PATH", "REQUIRE_POSTGRES", "TERM", "TMPDIR", "TZ", "USER"}
+)
+_KEPT_PREFIXES = ("COVERAGE_", "COV_", "HYPOTHESIS_", "PYTEST_", "PYTHON", "TEST_")
+
+
+class NetworkForbidden(AssertionError):
+    """A test reached for an address that is not this machine's loopback."""
+
+
+def _is_local(host: object) -> bool:
+    if not isinstance(host, str):
+        return isinstance(host, bytes | None)
+    if host in {"", "localhost"}:
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _guard(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
+        address = arguments[1]
+        if isinstance(address, tuple) and not _is_local(address[0]):
+            raise NetworkForbidden(f"{event} to {address!r}")
+    elif event == "socket.getaddrinfo" and not _is_local(arguments[0]):
+        # A literal address is parsed, not looked up.
+        try:
+            ipaddress.ip_address(arguments[0])
+        except ValueError:
+            raise NetworkForbidden(f"look-up of {arguments[0]!r}") from None
+
+
+# An audit hook sees every socket of this process, whichever library opens it.
+sys.addaudithook(_guard)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the developer's own settings from every test."""
+    for name in list(os.environ):
+        if name not in _KEPT_VARIABLES and not name.startswith(_KEPT_PREFIXES):
+            monkeypatch.delenv(name)

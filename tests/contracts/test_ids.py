@@ -1,0 +1,94 @@
+"""`contracts.ids`: every name derives from the call id and can be read back."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.ids import (
+    Channel,
+    agent_identity,
+    agent_incarnation,
+    call_id_from,
+    caller_identity,
+    job_metadata,
+    parse_job_metadata,
+    room_name,
+)
+
+CALL_ID = "3f2c8a54-1111-4222-8333-444455556666"
+OTHER_ID = "00000000-1111-4222-8333-444455556666"
+
+incarnations = st.integers(min_value=1, max_value=999_999)
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_call_id_is_a_version_4_uuid(random_bytes: bytes) -> None:
+    call_id = call_id_from(random_bytes)
+    assert len(call_id) == 36
+    assert UUID(call_id).version == 4
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_room_name_names_channel_and_call(channel: Channel) -> None:
+    name = room_name(channel, CALL_ID)
+    assert name.endswith(f"-{CALL_ID}")
+    assert len({room_name(each, CALL_ID) for each in Channel}) == len(Channel)
+
+
+def test_room_name_of_the_dialler_door_is_short() -> None:
+    assert room_name(Channel.WEBSOCKET, CALL_ID) == f"ws-{CALL_ID}"
+
+
+def test_caller_identity_differs_per_call() -> None:
+    assert caller_identity(CALL_ID) == f"caller-{CALL_ID}"
+    assert caller_identity(CALL_ID) != caller_identity(OTHER_ID)
+
+
+@given(incarnations)
+def test_agent_identity_round_trips(incarnation: int) -> None:
+    identity = agent_identity(CALL_ID, incarnation)
+    assert agent_incarnation(identity, CALL_ID) == incarnation
+    assert agent_incarnation(identity, OTHER_ID) is None
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        "",
+        f"caller-{CALL_ID}",
+        f"agent-{CALL_ID}",
+        f"agent-{CALL_ID}-0",
+        f"agent-{CALL_ID}-01",
+        f"agent-{CALL_ID}-1\n",
+        f"agent-{CALL_ID}-1000000",
+        f"agent-{CALL_ID.upper()}-1",
+    ],
+)
+def test_agent_incarnation_is_none_for_other_identities(identity: str) -> None:
+    assert agent_incarnation(identity, CALL_ID) is None
+
+
+@given(incarnations)
+def test_job_metadata_round_trips(incarnation: int) -> None:
+    assert parse_job_metadata(job_metadata(CALL_ID, incarnation)) == (CALL_ID, incarnation)
+
+
+@pytest.mark.parametrize(
+    "metadata", ["", CALL_ID, f"{CALL_ID} 0", f"{CALL_ID} one", f" {CALL_ID} 1", "{}"]
+)
+def test_job_metadata_is_refused_when_it_is_not_ours(metadata: str) -> None:
+    with pytest.raises(ValueError, match="not '<call id> <incarnation>'"):
+        parse_job_metadata(metadata)
+
+
+@given(st.text(max_size=60))
+def test_job_metadata_raises_only_value_error(metadata: str) -> None:
+    try:
+        call_id, incarnation = parse_job_metadata(metadata)
+    except ValueError:
+        return
+    assert job_metadata(call_id, incarnation) == metadata
