@@ -1,0 +1,1 @@
+"""The control plane: every durable fact, and the doors to it."""

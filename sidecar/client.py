@@ -1,0 +1,144 @@
+"""How agents and bridges talk to the sidecar: a typed HTTP client, and a `Reporter` for facts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from contracts.plan import AgentPlan, Claim, Plan, PlanRequest
+from contracts.report import Heartbeat, Report, ReportReceipt
+from sidecar.refusal import Refused, SidecarError, Unavailable
+from sidecar.reporter import Reporter
+
+__all__ = ["Refused", "Reporter", "SidecarClient", "SidecarError", "Unavailable"]
+
+SECRET_HEADER = "X-VoxCore-Secret"
+UPLOAD_CHUNK_BYTES = 256 * 1024
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class SidecarClient:
+    """One sidecar, over one connection pool. Close it with `aclose` or `async with`."""
+
+    def __init__(
+        self,
+        url: str,
+        secret: str,
+        *,
+        timeout_s: float = 10.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            headers={SECRET_HEADER: secret},
+            timeout=timeout_s,
+            transport=transport,
+            trust_env=False,
+        )
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """Ask for a call. A `Refused` carries the reason to tell the door's peer."""
+        return await self._ask("POST", "/internal/v1/calls", Plan, request)
+
+    async def claim(self, call_id: str, claim: Claim) -> AgentPlan:
+        """Ask to serve a call. After a `Refused` the agent must leave without a sound."""
+        return await self._ask("POST", f"/internal/v1/calls/{call_id}/claim", AgentPlan, claim)
+
+    async def report(self, call_id: str, report: Report) -> ReportReceipt:
+        """Hand in facts. Safe to repeat; most callers want a `Reporter` instead."""
+        return await self._ask(
+            "POST", f"/internal/v1/calls/{call_id}/reports", ReportReceipt, report
+        )
+
+    async def heartbeat(self, heartbeat: Heartbeat) -> None:
+        """Say that a worker or bridge is alive."""
+        await self._send("POST", "/internal/v1/heartbeats", content=heartbeat.model_dump_json())
+
+    async def put_recording(
+        self, call_id: str, path: Path, *, incarnation: int, duration_s: float
+    ) -> str:
+        """Upload a finished WAV, streamed from disk, and return its recording key."""
+        size_bytes = (await asyncio.to_thread(path.stat)).st_size
+        answer = await self._send(
+            "PUT",
+            f"/internal/v1/calls/{call_id}/recording",
+            params={"incarnation": incarnation, "duration_s": duration_s},
+            content=_chunks(path),
+            headers={"Content-Type": "audio/wav", "Content-Length": str(size_bytes)},
+        )
+        return str(_json_object(answer)["key"])
+
+    async def fleet(self) -> dict[str, Any]:
+        """Return `/health/fleet`."""
+        return _json_object(await self._send("GET", "/health/fleet"))
+
+    async def aclose(self) -> None:
+        """Close the connection pool."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    async def _ask(self, method: str, path: str, answer: type[Answer], body: BaseModel) -> Answer:
+        response = await self._send(method, path, content=body.model_dump_json())
+        try:
+            return answer.model_validate_json(response.content)
+        except ValidationError as error:
+            raise Unavailable(f"{path}: the answer is not a {answer.__name__}") from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: str | AsyncIterator[bytes] | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        head = {"Content-Type": "application/json", **(headers or {})}
+        try:
+            response = await self._http.request(
+                method, path, content=content, params=params, headers=head
+            )
+        except httpx.TransportError as error:
+            raise Unavailable(f"{method} {path}: {type(error).__name__}") from error
+        if response.is_success:
+            return response
+        raise _refusal(response)
+
+
+def _refusal(response: httpx.Response) -> SidecarError:
+    try:
+        error = response.json()["error"]
+        code, message, details = error["code"], error["message"], error.get("details", {})
+    except (ValueError, KeyError, TypeError):
+        if response.is_server_error:
+            return Unavailable(f"{response.request.url.path}: status {response.status_code}")
+        code, message, details = "unknown", response.reason_phrase, {}
+    retry_after = response.headers.get("Retry-After", "")
+    retry_after_s = float(retry_after) if retry_after.isdigit() else None
+    return Refused(response.status_code, code, message, retry_after_s, details)
+
+
+def _json_object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        return dict(response.json())
+    except (ValueError, TypeError) as error:
+        raise Unavailable(
+            f"{response.request.url.path}: the answer is not a JSON object"
+        ) from error
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, UPLOAD_CHUNK_BYTES):
+            yield chunk
