@@ -98,12 +98,26 @@ class TransferTarget(_Open):
 
     id: str = ""
     label: str = ""
-    method: str = "websocket_reverse_transfer"
-    target_type: str = "phone_number"
-    value: str = ""
-    agent_queue: str = ""
-    enabled: bool = True
+    method: Literal["websocket_reverse_transfer", "livekit_sip_refer", "agent_desk"] = (
+        "websocket_reverse_transfer"
+    )
+    type: Literal["extension", "sip_uri", "tel_uri", "phone_number", "agent_queue"] = "phone_number"
+    value: str = Field(min_length=1)
     is_default: bool = False
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _value_fits(self) -> TransferTarget:
+        if self.method == "agent_desk" and self.type != "agent_queue":
+            raise ValueError("agent_desk takes only type agent_queue")
+        if self.method != "agent_desk" and self.type == "agent_queue":
+            raise ValueError(f"{self.method} does not take type agent_queue")
+        if self.method == "livekit_sip_refer" and self.type == "extension":
+            raise ValueError("livekit_sip_refer takes sip_uri, tel_uri or phone_number")
+        scheme = {"sip_uri": "sip:", "tel_uri": "tel:"}.get(self.type, "")
+        if not self.value.startswith(scheme):
+            raise ValueError(f"a {self.type} begins with {scheme}")
+        return self
 
 
 class BotConfig(_Open):

@@ -1,0 +1,278 @@
+"""Call audio between a LiveKit session and a bridge, over the room's data channel (`contracts.media`).
+
+`MediaLink` owns the wire; `RoomAudioInput` and `RoomAudioOutput` are what `AgentSession` sees of it. Times are
+`time.time()` seconds, as the framework's own outputs report them; the clock is passed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from livekit import rtc
+from livekit.agents.voice import io
+
+from agent.heard import BotLine
+from contracts import media
+from contracts.ids import MEDIA_TOPIC
+
+log = structlog.get_logger(__name__)
+
+_SAMPLE_BYTES = 2
+_CLEAR_TIMEOUT_S = 2.0
+_MAX_PCM_BYTES = media.MAX_PACKET_BYTES - 64
+
+OnAudio = Callable[[int, bytes, bytes], None]
+"""Called with `(at_ms, caller_pcm, bot_pcm)` for every stretch of the call, in order."""
+
+
+class RoomAudioInput(io.AudioInput):
+    """The caller's voice as frames of the leg's own rate."""
+
+    def __init__(self, rate_hz: int) -> None:
+        super().__init__(label="RoomAudioInput")
+        self._rate_hz = rate_hz
+        self._frames: asyncio.Queue[rtc.AudioFrame] = asyncio.Queue()
+
+    def push(self, pcm: bytes) -> None:
+        """Hand caller audio to the session."""
+        if pcm:
+            self._frames.put_nowait(
+                rtc.AudioFrame(
+                    data=pcm,
+                    sample_rate=self._rate_hz,
+                    num_channels=1,
+                    samples_per_channel=len(pcm) // _SAMPLE_BYTES,
+                )
+            )
+
+    def push_silence(self, duration_s: float) -> None:
+        """Feed silence at once, so that a segment left open by a hang-up is finished."""
+        frame_bytes = self._rate_hz // 25 * _SAMPLE_BYTES
+        for _ in range(round(duration_s * 25)):
+            self.push(bytes(frame_bytes))
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        return await self._frames.get()
+
+
+@dataclass(slots=True)
+class _Segment:
+    number: int
+    line: BotLine
+    pcm: bytearray = field(default_factory=bytearray)
+    played: int = 0
+    started: bool = False
+
+    @property
+    def pushed(self) -> int:
+        return len(self.pcm) // _SAMPLE_BYTES
+
+
+class RoomAudioOutput(io.AudioOutput):
+    """The bot's voice towards the bridge: sent as fast as it is made, played by the bridge's clock.
+
+    Positions come from the bridge with every stretch of caller audio, so "playback started", "finished" and what was
+    heard of an interrupted line are the phone's truth, not an estimate.
+    """
+
+    def __init__(
+        self, send: Callable[[media.DownPacket], None], rate_hz: int, clock: Callable[[], float]
+    ) -> None:
+        super().__init__(
+            label="RoomAudioOutput",
+            capabilities=io.AudioOutputCapabilities(pause=True),
+            sample_rate=rate_hz,
+        )
+        self._send = send
+        self._rate_hz = rate_hz
+        self._clock = clock
+        self._segments: OrderedDict[int, _Segment] = OrderedDict()
+        self._current: _Segment | None = None
+        self._next_line = BotLine()
+        self._last_number = 0
+        self._paused = False
+        self._clear_timer: asyncio.TimerHandle | None = None
+
+    def expect(self, line: BotLine) -> None:
+        """Name the line whose audio comes next."""
+        self._next_line = line
+
+    @property
+    def paused(self) -> bool:
+        """Whether playback stands still (somebody spoke over the bot)."""
+        return self._paused
+
+    @property
+    def speaking_line(self) -> BotLine | None:
+        """The line being played, or None when the bot is silent."""
+        return next((segment.line for segment in self._segments.values()), None)
+
+    @property
+    def remaining_s(self) -> float:
+        """Audio made but not yet played, seconds."""
+        return sum(s.pushed - s.played for s in self._segments.values()) / self._rate_hz
+
+    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
+        """Send audio of the current segment; a new one begins after `flush`."""
+        await super().capture_frame(frame)
+        if self._current is None:
+            self._last_number += 1
+            self._current = _Segment(self._last_number, self._next_line)
+            self._next_line = BotLine()
+            self._segments[self._last_number] = self._current
+        pcm = bytes(frame.data)
+        self._current.pcm += pcm
+        for start in range(0, len(pcm), _MAX_PCM_BYTES):
+            self._send(media.Speech(self._current.number, pcm[start : start + _MAX_PCM_BYTES]))
+
+    def flush(self) -> None:
+        """End the current segment."""
+        super().flush()
+        if self._current is not None:
+            self._send(media.SpeechEnd(self._current.number))
+            self._current = None
+
+    def clear_buffer(self) -> None:
+        """Drop everything not yet played."""
+        if not self._segments:
+            return
+        number = next(reversed(self._segments))
+        self._send(media.Clear(number))
+        if self._clear_timer is None:
+            loop = asyncio.get_running_loop()
+            self._clear_timer = loop.call_later(_CLEAR_TIMEOUT_S, self._give_up, number)
+
+    def pause(self) -> None:
+        """Stop playing at once, keep the rest."""
+        super().pause()
+        if not self._paused:
+            self._paused = True
+            self._send(media.Pause())
+
+    def resume(self) -> None:
+        """Play on."""
+        super().resume()
+        if self._paused:
+            self._paused = False
+            self._send(media.Resume())
+
+    def advance(self, number: int, played: int) -> bytes:
+        """Take note that `played` samples of a segment have been played; return those that are new."""
+        segment = self._segments.get(number)
+        if segment is None or played <= segment.played:
+            return b""
+        if not segment.started:
+            segment.started = True
+            self.on_playback_started(created_at=self._clock() - played / self._rate_hz)
+        new = bytes(segment.pcm[segment.played * _SAMPLE_BYTES : played * _SAMPLE_BYTES])
+        self.on_playback_progressed(
+            started_at=self._clock() - (played - segment.played) / self._rate_hz,
+            offset=segment.played / self._rate_hz,
+            duration=(played - segment.played) / self._rate_hz,
+        )
+        segment.played = played
+        return new
+
+    def finish(self, number: int, played: int, *, interrupted: bool) -> bytes:
+        """Take note that a segment will play no further; return what was new of it."""
+        new = self.advance(number, played)
+        for segment in [s for s in self._segments.values() if s.number <= number]:
+            del self._segments[segment.number]
+            if self._current is segment:
+                self._current = None
+            self._report(segment, interrupted or segment.number < number)
+        if self._clear_timer is not None and not self._segments:
+            self._clear_timer.cancel()
+            self._clear_timer = None
+        return new
+
+    def abandon(self) -> None:
+        """Finish every open segment where it stands: nobody is left to play it."""
+        if self._segments:
+            last = next(reversed(self._segments.values()))
+            self.finish(last.number, last.played, interrupted=True)
+
+    def _give_up(self, number: int) -> None:
+        self._clear_timer = None
+        segment = self._segments.get(number)
+        if segment is not None:
+            log.warning("clear was not answered", timeout_s=_CLEAR_TIMEOUT_S)
+            self.finish(number, segment.played, interrupted=True)
+
+    def _report(self, segment: _Segment, interrupted: bool) -> None:
+        played_s, pushed_s = segment.played / self._rate_hz, segment.pushed / self._rate_hz
+        self.on_playback_finished(
+            playback_position=played_s,
+            interrupted=interrupted,
+            synchronized_transcript=segment.line.heard(played_s, pushed_s) if interrupted else None,
+        )
+
+
+class MediaLink:
+    """Both ways between this agent and the caller's bridge, in order.
+
+    Obeys packets of the caller's identity only. What is not ours, or cut short, is dropped and counted.
+    """
+
+    def __init__(
+        self,
+        room: rtc.Room,
+        *,
+        caller_identity: str,
+        rate_hz: int,
+        clock: Callable[[], float],
+        on_audio: OnAudio,
+    ) -> None:
+        self._room = room
+        self._caller_identity = caller_identity
+        self._on_audio = on_audio
+        self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
+        self._bot_pcm = bytearray()
+        self.dropped_packets = 0
+        self.input = RoomAudioInput(rate_hz)
+        self.output = RoomAudioOutput(self._enqueue, rate_hz, clock)
+        room.on("data_received", self._on_data)
+
+    async def run(self) -> None:
+        """Send what is queued until cancelled or the room is gone."""
+        while True:
+            await self._room.local_participant.publish_data(
+                await self._outgoing.get(),
+                reliable=True,
+                destination_identities=[self._caller_identity],
+                topic=MEDIA_TOPIC,
+            )
+
+    def close(self) -> None:
+        """Stop listening and finish what was playing."""
+        self._room.off("data_received", self._on_data)
+        self.output.abandon()
+
+    def _enqueue(self, packet: media.DownPacket) -> None:
+        self._outgoing.put_nowait(media.serialize(packet))
+
+    def _on_data(self, received: rtc.DataPacket) -> None:
+        if received.topic != MEDIA_TOPIC or received.participant is None:
+            return
+        if received.participant.identity != self._caller_identity:
+            self.dropped_packets += 1
+            return
+        try:
+            packet = media.parse_up(bytes(received.data))
+        except media.MediaError:
+            self.dropped_packets += 1
+            return
+        match packet:
+            case media.Heard():
+                self._bot_pcm += self.output.advance(packet.segment, packet.played_samples)
+                self._on_audio(packet.at_ms, packet.pcm, bytes(self._bot_pcm))
+                self._bot_pcm.clear()
+                self.input.push(packet.pcm)
+            case media.Finished():
+                self._bot_pcm += self.output.finish(
+                    packet.segment, packet.played_samples, interrupted=packet.interrupted
+                )
