@@ -109,7 +109,7 @@ def serialize(packet: DownPacket | UpPacket) -> bytes:
         case Heard():
             head = _HEARD.pack(_HEARD_KIND, packet.at_ms, packet.segment, packet.played_samples)
             return head + packet.pcm
-        case Finished():
+        case Finished():  # pragma: no branch
             return _FINISHED.pack(
                 _FINISHED_KIND, packet.segment, packet.played_samples, packet.interrupted
             )

@@ -1,0 +1,181 @@
+"""`contracts.bot`: the family's keys and defaults, ours beside them, unknown keys kept."""
+
+from __future__ import annotations
+
+import json
+from datetime import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from contracts.bot import ActiveHours, BotConfig, TransferTarget
+
+FAMILY_DEFAULTS: dict[str, object] = {
+    "session_id": "",
+    "bot_id": "",
+    "webhook_url": "",
+    "system_prompt": "",
+    "opening_message": "",
+    "timezone": "UTC",
+    "re_engagement": None,
+    "min_words_interruption": 3,
+    "max_call_duration_seconds": 600,
+    "voicemail_message": "",
+    "pre_transfer_message": "",
+    "tools": [],
+    "conversation_policy": None,
+    "transfer_numbers": {},
+    "transfer_targets": [],
+    "post_call_analysis_prompt": None,
+    "post_call_cache_enabled": False,
+    "post_call_cache_version": "",
+    "post_call_cache": None,
+    "qc_prompt": None,
+    "auto_dispositions": None,
+    "prompt_parts": None,
+    "callback_detection_enabled": False,
+    "post_call_push": None,
+    "knowledge_enabled": False,
+    "knowledge_trigger_instructions": "",
+    "knowledge_kb_ids": [],
+    "knowledge_top_k": 4,
+    "knowledge_score_threshold": 0.0,
+    "knowledge_strict": False,
+    "knowledge_fallback_message": "",
+    "is_active": True,
+}
+
+
+def test_empty_config_has_the_family_defaults() -> None:
+    config = BotConfig().model_dump(mode="json")
+    assert {key: config[key] for key in FAMILY_DEFAULTS} == FAMILY_DEFAULTS
+
+
+def test_empty_config_needs_no_vendor() -> None:
+    config = BotConfig()
+    assert (config.stt.provider, config.llm.provider, config.tts.provider) == (
+        "offline",
+        "rules",
+        "offline",
+    )
+    assert not config.stt.api_key + config.llm.api_key + config.tts.api_key
+
+
+def test_unknown_keys_are_kept_at_every_level() -> None:
+    given_config = {
+        "shiny": {"a": 1},
+        "stt": {"provider": "offline", "novel": True},
+        "vad": {"threshold_boost": 2},
+        "turn": {"lookahead": 1},
+        "active_hours": {"enabled": False, "holidays": ["2026-01-26"]},
+        "re_engagement": {"messages": ["Hello?"], "tone": "soft"},
+        "transfer_targets": [{"id": "a", "value": "+911", "colour": "red"}],
+    }
+    config = json.loads(BotConfig.model_validate(given_config).model_dump_json())
+    assert config["shiny"] == {"a": 1}
+    assert config["stt"]["novel"] is True
+    assert config["vad"]["threshold_boost"] == 2
+    assert config["turn"]["lookahead"] == 1
+    assert config["active_hours"]["holidays"] == ["2026-01-26"]
+    assert config["re_engagement"]["tone"] == "soft"
+    assert config["transfer_targets"][0]["colour"] == "red"
+
+
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=12).map(lambda key: f"x_{key}"),
+        st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+        max_size=5,
+    )
+)
+def test_any_unknown_key_round_trips(extra: dict[str, object]) -> None:
+    config = BotConfig.model_validate(extra)
+    again = BotConfig.model_validate_json(config.model_dump_json())
+    assert again == config
+    assert again.model_extra == extra
+
+
+def test_config_is_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        BotConfig().bot_id = "other"  # type: ignore[misc]
+
+
+def test_days_are_read_in_any_spelling() -> None:
+    hours = ActiveHours(days=[" Monday", "FRIDAY"], start_time=time(9), end_time=time(18, 30))
+    assert hours.days == ["monday", "friday"]
+
+
+def test_hours_accept_the_text_forms() -> None:
+    hours = ActiveHours.model_validate({"start_time": "09:00", "end_time": "18:30:15"})
+    assert (hours.start_time, hours.end_time) == (time(9), time(18, 30, 15))
+
+
+def test_target_ids_must_be_unique() -> None:
+    targets = [TransferTarget(id="a", value="1"), TransferTarget(id="a", value="2")]
+    with pytest.raises(ValidationError, match="ids must be unique"):
+        BotConfig(transfer_targets=targets)
+
+
+def test_targets_without_id_may_repeat() -> None:
+    targets = [
+        TransferTarget(value="1"),
+        TransferTarget(value="2"),
+        TransferTarget(id="a", value="3"),
+    ]
+    assert BotConfig(transfer_targets=targets).transfer_targets == targets
+
+
+@pytest.mark.parametrize(
+    ("method", "type_", "value"),
+    [
+        ("websocket_reverse_transfer", "phone_number", "+911234567890"),
+        ("websocket_reverse_transfer", "extension", "204"),
+        ("websocket_reverse_transfer", "sip_uri", "sip:desk@example.com"),
+        ("livekit_sip_refer", "tel_uri", "tel:+911234567890"),
+        ("livekit_sip_refer", "phone_number", "+911234567890"),
+        ("agent_desk", "agent_queue", "billing"),
+    ],
+)
+def test_target_is_accepted(method: str, type_: str, value: str) -> None:
+    target = TransferTarget.model_validate({"method": method, "type": type_, "value": value})
+    assert (target.method, target.type, target.value) == (method, type_, value)
+
+
+@pytest.mark.parametrize(
+    ("method", "type_", "value", "why"),
+    [
+        ("agent_desk", "phone_number", "+911", "takes only type agent_queue"),
+        ("websocket_reverse_transfer", "agent_queue", "billing", "does not take type agent_queue"),
+        ("livekit_sip_refer", "extension", "204", "takes sip_uri, tel_uri or phone_number"),
+        ("livekit_sip_refer", "sip_uri", "desk@example.com", "begins with sip:"),
+        ("livekit_sip_refer", "tel_uri", "+911", "begins with tel:"),
+        ("websocket_reverse_transfer", "phone_number", "", "at least 1 character"),
+        ("carrier_pigeon", "phone_number", "+911", "websocket_reverse_transfer"),
+    ],
+)
+def test_target_is_refused(method: str, type_: str, value: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        TransferTarget.model_validate({"method": method, "type": type_, "value": value})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"min_words_interruption": -1},
+        {"max_call_duration_seconds": 0},
+        {"knowledge_top_k": 11},
+        {"knowledge_score_threshold": 1.5},
+        {"no_response_seconds": 0},
+        {"dead_air_seconds": 301},
+        {"vad": {"confidence": 1}},
+        {"vad": {"stop_secs": 0.01}},
+        {"turn": {"detector": "oracle"}},
+        {"re_engagement": {"after_seconds": 0}},
+        {"active_hours": {"start_time": "25:00"}},
+    ],
+)
+def test_value_out_of_range_is_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        BotConfig.model_validate(bad)
