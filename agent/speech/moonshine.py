@@ -1,7 +1,7 @@
 """Moonshine tiny (English): turns 16 kHz speech into text with onnxruntime alone.
 
-The weights lie inside the `moonshine-voice` wheel. That package is never imported: it would pull in a native library
-and a downloader, and its own transcriber cuts digit strings at pauses.
+The weights lie inside the `moonshine-voice` wheel. That package is never imported: it would pull in
+a native library and a downloader, and its own transcriber cuts digit strings at pauses.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Decoded:
 
 
 class WeightsMissing(Exception):
-    """The model files are not where the wheel puts them: reinstall `moonshine-voice==0.1.0` (later ones lack them).
+    """The model files are not where the wheel puts them: reinstall `moonshine-voice==0.1.0` (later
+    ones lack them).
 
     Attributes:
         path: the folder that was looked for.
@@ -70,13 +71,16 @@ def load_moonshine() -> Moonshine:
 
 
 class Moonshine:
-    """The model: two onnxruntime sessions of one thread each, safe to call from several threads at once."""
+    """The model: two onnxruntime sessions of one thread each, safe to call from several threads
+    at once.
+    """
 
     def __init__(self, path: Path) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # The arena keeps its high-water mark for the whole call; without it a process is 13 MB smaller, 5 % slower.
+        # The arena keeps its high-water mark for the whole call; without it a process is 13 MB
+        # smaller, 5 % slower.
         options.enable_cpu_mem_arena = False
         self._encoder = _session(path / "encoder_model.ort", options)
         self._decoder = _session(path / "decoder_model_merged.ort", options)
@@ -94,14 +98,15 @@ class Moonshine:
         """Return what `samples` (mono, 16 kHz, -1 to 1) say.
 
         Args:
-            samples: any length; cost grows with it, so callers bound it (about 20 ms a second, one core).
+            samples: any length; cost grows with it, so callers bound it (about 20 ms a second, one
+                core).
             stop: once set, decoding breaks off at the next token and returns what it has.
         """
         if samples.size < MIN_SAMPLES:
             samples = np.pad(samples, (0, MIN_SAMPLES - samples.size))
         audio = samples[None]
-        # The decoder wants the mask at the length of the raw audio, not of the encoder's output: with the
-        # latter it works on short clips and crashes from about 9 s.
+        # The decoder wants the mask at the length of the raw audio, not of the encoder's output:
+        # with the latter it works on short clips and crashes from about 9 s.
         mask = np.ones(audio.shape, np.int64)
         (hidden,) = self._encoder.run(None, {"input_values": audio, "attention_mask": mask})
         past = dict(self._past)
@@ -139,13 +144,15 @@ def _session(path: Path, options: Any) -> Any:
 
 def _best(logits: Samples) -> tuple[int, float]:
     """Return the likeliest token and its log probability."""
-    token = int(logits.argmax())
+    token = int(np.argmax(logits))
     peak = logits[token]
     return token, -float(np.log(np.exp(logits - peak).sum()))
 
 
 def _pieces(data: bytes) -> list[bytes]:
-    """Return the tokenizer's pieces: each is prefixed by its length, in one byte or (from 128) two."""
+    """Return the tokenizer's pieces: each is prefixed by its length, in one byte or (from 128)
+    two.
+    """
     pieces: list[bytes] = []
     at = 0
     while at < len(data):

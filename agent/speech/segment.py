@@ -1,4 +1,6 @@
-"""Decides, window by window, where speech starts, pauses and ends: pure, counting windows instead of seconds."""
+"""Decides, window by window, where speech starts, pauses and ends: pure, counting windows
+instead of seconds.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class SegmentRule:
     first_interim_s: float = 0.256
     interim_s: float = 0.4
     late_interim_s: float = 1.0
-    """The interval after `late_after_s`: a long utterance costs more to decode, and was counted as one long ago."""
+    """The interval after `late_after_s`: a long utterance costs more to decode, and was counted
+    as one long ago.
+    """
     late_after_s: float = 2.5
     cut_s: float = 12.0
     """From this length on the next pause ends the utterance."""

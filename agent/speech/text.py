@@ -26,5 +26,8 @@ def _once(match: re.Match[str]) -> str:
 
 
 _NUMBER_WORDS = frozenset(
-    "zero oh o one two three four five six seven eight nine ten double triple".split()
-)
+    (
+        "zero", "oh", "o", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+        "ten", "double", "triple",
+    )
+)  # fmt: skip
