@@ -10,12 +10,18 @@ _TOLERANCE_S = 0.08
 
 @dataclass(slots=True)
 class BotLine:
-    """The text of one utterance as it is spoken: pieces with their end on the utterance's own clock, or None."""
+    """The text of one utterance as it is spoken.
+
+    Pieces with their end on the utterance's own clock, or None.
+    """
 
     pieces: list[tuple[str, float | None]] = field(default_factory=list)
 
     def add(self, text: str, end_s: float | None = None) -> None:
-        """Append a piece; `end_s` is when it has been said, in seconds from the utterance's start."""
+        """Append a piece.
+
+        `end_s` is when it has been said, in seconds from the utterance's start.
+        """
         self.pieces.append((text, end_s))
 
     @property

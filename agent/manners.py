@@ -11,7 +11,7 @@ from contracts.outcome import Reason
 ANSWERING_TAIL_S = 1.2
 """A short word that falls into the last 1.2 s of a question is its answer, not a backchannel."""
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*", re.UNICODE)
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*", re.UNICODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,10 @@ class GiveUp:
 class SilencePolicy:
     """Re-engagement, dead air and RNR.
 
-    Silence counts while neither side speaks and nothing is being worked out. After `after_seconds` of it comes the
-    next prompt; after the last one the call ends once `dead_air_seconds` (a conversation) or `no_response_seconds`
-    (nobody ever spoke) of silence have passed. Whatever the caller says starts the prompts anew.
+    Silence counts while neither side speaks and nothing is being worked out. After `after_seconds`
+    of it comes the next prompt; after the last one the call ends once `dead_air_seconds` (a
+    conversation) or `no_response_seconds` (nobody ever spoke) of silence have passed. Whatever the
+    caller says starts the prompts anew.
     """
 
     def __init__(self, config: BotConfig) -> None:
@@ -97,13 +98,18 @@ def interrupts(
         intended_phrases: short phrases that always interrupt ("stop", "wait", "wrong number").
     """
     spoken = words(text)
-    if len(spoken) >= min_words:
+    if len(spoken) >= min_words and not LISTENING_NOISES.issuperset(spoken):
         return True
     if line.rstrip().endswith("?") and remaining_s <= ANSWERING_TAIL_S:
         return bool(spoken)
     said = " ".join(spoken)
     return any(re.search(rf"\b{re.escape(phrase)}\b", said) for phrase in intended_phrases)
 
+
+LISTENING_NOISES = frozenset(
+    ("ah", "hm", "hmm", "huh", "mhm", "mm", "oh", "ok", "okay", "right", "sure", "uh", "um", "yeah")
+)
+"""However many of these in a row, they say no more than "I am listening"."""
 
 INTENDED_PHRASES = (
     "stop",

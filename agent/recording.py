@@ -1,4 +1,7 @@
-"""The call's recording: a two-channel WAV (caller left, bot right, as played) that is valid at any moment."""
+"""The call's recording.
+
+A two-channel WAV (caller left, bot right, as played) that is valid at any moment.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,9 @@ class _Lane:
 
 
 class Recorder:
-    """Writes both channels side by side; the header is brought up to date with every second of audio.
+    """Writes both channels side by side.
+
+    The header is brought up to date with every second of audio.
 
     A process killed half-way leaves a file that plays up to its last whole second.
     """

@@ -1,7 +1,8 @@
-"""Call audio between a LiveKit session and a bridge, over the room's data channel (`contracts.media`).
+"""Call audio between a LiveKit session and a bridge, over the room's data channel.
 
-`MediaLink` owns the wire; `RoomAudioInput` and `RoomAudioOutput` are what `AgentSession` sees of it. Times are
-`time.time()` seconds, as the framework's own outputs report them; the clock is passed in.
+`MediaLink` owns the wire; `RoomAudioInput` and `RoomAudioOutput` are what `AgentSession` sees of
+it. Times are `time.time()` seconds, as the framework's own outputs report them; the clock is passed
+in.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ class _Segment:
 class RoomAudioOutput(io.AudioOutput):
     """The bot's voice towards the bridge: sent as fast as it is made, played by the bridge's clock.
 
-    Positions come from the bridge with every stretch of caller audio, so "playback started", "finished" and what was
-    heard of an interrupted line are the phone's truth, not an estimate.
+    Positions come from the bridge with every stretch of caller audio, so "playback started",
+    "finished" and what was heard of an interrupted line are the phone's truth, not an estimate.
     """
 
     def __init__(
@@ -161,7 +162,10 @@ class RoomAudioOutput(io.AudioOutput):
             self._send(media.Resume())
 
     def advance(self, number: int, played: int) -> bytes:
-        """Take note that `played` samples of a segment have been played; return those that are new."""
+        """Take note that `played` samples of a segment have been played.
+
+        Return those that are new.
+        """
         segment = self._segments.get(number)
         if segment is None or played <= segment.played:
             return b""
@@ -215,7 +219,8 @@ class RoomAudioOutput(io.AudioOutput):
 class MediaLink:
     """Both ways between this agent and the caller's bridge, in order.
 
-    Obeys packets of the caller's identity only. What is not ours, or cut short, is dropped and counted.
+    Obeys packets of the caller's identity only. What is not ours, or cut short, is dropped and
+    counted.
     """
 
     def __init__(

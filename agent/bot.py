@@ -1,0 +1,95 @@
+"""The bot as LiveKit's `Agent`.
+
+What it says is followed to the phone, what is said over it is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import Agent, ModelSettings, llm, stt
+from livekit.agents.voice.io import TimedString
+
+from agent.heard import BotLine
+from agent.manners import INTENDED_PHRASES, interrupts
+from agent.room_audio import RoomAudioOutput
+
+_TRANSCRIPTS = (
+    stt.SpeechEventType.INTERIM_TRANSCRIPT,
+    stt.SpeechEventType.PREFLIGHT_TRANSCRIPT,
+    stt.SpeechEventType.FINAL_TRANSCRIPT,
+)
+
+OnBackchannel = Callable[[str], None]
+"""Called with words that were said over the bot and did not cut it off."""
+
+
+class Bot(Agent):
+    """One bot on one call.
+
+    The session pauses playback as soon as a voice is heard. What the STT makes of that voice
+    decides: words that interrupt are passed on, and the session then drops the rest of the line;
+    anything less never reaches the session, which resumes playback where it stood.
+    """
+
+    def __init__(
+        self,
+        *,
+        instructions: str,
+        tools: list[llm.Tool | llm.Toolset],
+        chat_ctx: llm.ChatContext,
+        output: RoomAudioOutput,
+        min_words_interruption: int,
+        on_backchannel: OnBackchannel,
+    ) -> None:
+        super().__init__(instructions=instructions, tools=tools, chat_ctx=chat_ctx)
+        self._output = output
+        self._min_words = min_words_interruption
+        self._on_backchannel = on_backchannel
+
+    async def stt_node(
+        self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
+    ) -> AsyncIterator[stt.SpeechEvent | str]:
+        """Transcribe, and hold back what was said over the bot without meaning to stop it."""
+        events: Any = Agent.default.stt_node(self, audio, model_settings)
+        async for event in events:
+            if isinstance(event, stt.SpeechEvent) and self._talked_over(event):
+                continue
+            yield event
+
+    def transcription_node(
+        self, text: AsyncIterable[str | TimedString], model_settings: ModelSettings
+    ) -> AsyncIterable[str | TimedString]:
+        """Pass the line's text through, noting when each word is said."""
+        line = BotLine()
+        self._output.expect(line)
+        return _noted(text, line)
+
+    def _talked_over(self, event: stt.SpeechEvent) -> bool:
+        line = self._output.speaking_line
+        remaining_s = self._output.remaining_s
+        if line is None or not self._output.paused or remaining_s <= 0 or not event.alternatives:
+            return False
+        text = event.alternatives[0].text
+        if interrupts(
+            text,
+            min_words=self._min_words,
+            line=line.text,
+            remaining_s=remaining_s,
+            intended_phrases=INTENDED_PHRASES,
+        ):
+            return False
+        if event.type == stt.SpeechEventType.FINAL_TRANSCRIPT and text.strip():
+            self._on_backchannel(text)
+        return event.type in _TRANSCRIPTS
+
+
+async def _noted(
+    text: AsyncIterable[str | TimedString], line: BotLine
+) -> AsyncIterator[str | TimedString]:
+    async for piece in text:
+        end_s = piece.end_time if isinstance(piece, TimedString) else None
+        line.add(str(piece), end_s if isinstance(end_s, float) else None)
+        yield piece

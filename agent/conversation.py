@@ -1,0 +1,382 @@
+"""One conversation.
+
+Wires the session to the call's policies and facts, and runs it to its ending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+import structlog
+from livekit import rtc
+from livekit.agents import AgentSession, RunContext, llm
+from livekit.agents.voice import SpeechHandle, room_io
+from livekit.agents.voice.events import (
+    AgentStateChangedEvent,
+    CloseEvent,
+    ConversationItemAddedEvent,
+    ErrorEvent,
+    UserInputTranscribedEvent,
+    UserStateChangedEvent,
+)
+
+from agent.bot import Bot
+from agent.latency import TurnClock
+from agent.manners import GiveUp, Prompt, SilencePolicy
+from agent.providers import Engines
+from agent.room_audio import MediaLink
+from agent.tools import built_in_tools
+from contracts.command import HangUp, Transfer, serialize_command
+from contracts.ids import COMMAND_TOPIC
+from contracts.outcome import Reason
+from contracts.plan import AgentPlan
+from contracts.report import (
+    ConversationStarted,
+    Fact,
+    Noticed,
+    TranscriptLine,
+    TransferFailed,
+    TransferStarted,
+    UsageCounted,
+)
+from contracts.transfer import METHODS, TransferTargetError, resolve_target
+
+log = structlog.get_logger(__name__)
+
+_GOODBYE_S = 15.0
+"""No closing line is waited for longer than this."""
+_LAST_WORDS_S = 1.2
+_SPEECH_TAIL_S = 1.0
+_TRANSFER_S = 15.0
+_RESUMED_LINE = "Sorry, the line dropped for a moment. Please go on."
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why and when the conversation ended; `by_bot` if the phone is still to be hung up."""
+
+    reason: Reason
+    at: datetime
+    detail: str = ""
+    by_bot: bool = True
+
+
+class Conversation:
+    """Everything between a claimed plan and an `Ending`.
+
+    The first ending wins. `run` returns once the goodbye was heard and the last words are in the
+    transcript.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: AgentPlan,
+        room: rtc.Room,
+        link: MediaLink,
+        engines: Engines,
+        report: Callable[[Fact], None],
+    ) -> None:
+        self._plan = plan
+        self._config = plan.config
+        self._room = room
+        self._link = link
+        self._report = report
+        self._silence = SilencePolicy(plan.config)
+        self._turns = TurnClock()
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._stirred = asyncio.Event()
+        self._uncommitted: list[str] = []
+        self._interim_pending = False
+        self._transferring = False
+        self._engines = engines
+        self._session: AgentSession[None] = engines.session(plan.config)
+        self._bot = self._make_bot()
+        self._listen()
+
+    # -- life ------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Get ready to speak: session running, greeting synthesised."""
+        self._session.input.audio = self._link.input
+        self._session.output.audio = self._link.output
+        await self._session.start(
+            self._bot,
+            room=self._room,
+            room_options=room_io.RoomOptions(
+                audio_input=False,
+                audio_output=False,
+                text_input=False,
+                text_output=False,
+                participant_identity=self._plan.caller_identity,
+                close_on_disconnect=False,
+            ),
+            session_host=False,
+            record=False,
+        )
+        self._greeting = self._opening()
+        self._greeting_audio = await self._engines.synthesize(self._greeting)
+
+    async def run(self, answered: asyncio.Event) -> Ending:
+        """Talk from the answer to the end, and return it."""
+        waiting = asyncio.ensure_future(answered.wait())
+        await asyncio.wait({waiting, self._ending}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not self._ending.done():
+            await self._talk()
+        ending = await self._ending
+        await self._last_words(ending)
+        await self._close(ending)
+        return ending
+
+    def end(self, reason: Reason, detail: str = "", *, by_bot: bool = True) -> None:
+        """End the conversation; only the first call counts."""
+        if not self._ending.done():
+            if self._transferring and reason is not Reason.PIPELINE_FAILED:
+                reason = Reason.TRANSFERRED
+            self._ending.set_result(Ending(reason, datetime.now(UTC), detail, by_bot))
+
+    async def _talk(self) -> None:
+        self._report(ConversationStarted(at=datetime.now(UTC)))
+        if self._greeting:
+            self._session.say(self._greeting, audio=_replayed(self._greeting_audio))
+        else:
+            self._silence.quiet(monotonic())
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(self._watch_silence())
+            cap = tasks.create_task(self._watch_duration())
+            await asyncio.wait({self._ending})
+            watch.cancel()
+            cap.cancel()
+
+    async def _close(self, ending: Ending) -> None:
+        if ending.by_bot and not self._transferring:
+            await self._command(HangUp())
+        self._link.output.abandon()
+        self._report(UsageCounted(at=datetime.now(UTC), usage=self._usage()))
+        await self._session.aclose()
+
+    # -- tools (agent.tools.CallControl) -----------------------------------------------------
+
+    async def end_after_goodbye(self, context: RunContext[Any]) -> str | None:
+        """End the call once the line that led here was heard.
+
+        Return why not, if the caller cut in.
+        """
+        await context.wait_for_playout()
+        if context.speech_handle.interrupted:
+            return "The caller cut in before the goodbye was over. Listen to them first."
+        self.end(Reason.BOT_ENDED)
+        return None
+
+    async def leave_voicemail(self) -> None:
+        """Leave the bot's message on a machine and hang up."""
+        await self._say_and_wait(self._config.voicemail_message)
+        self.end(Reason.VOICEMAIL)
+
+    async def transfer(self, reason: str, target: str) -> str | None:
+        """Hand the caller over; return why not, if it did not come about."""
+        try:
+            found = resolve_target(self._config, self._plan.channel, target)
+        except TransferTargetError as error:
+            self._report(TransferFailed(at=datetime.now(UTC), failed_reason=str(error)))
+            return str(error)
+        await self._say_and_wait(self._config.pre_transfer_message)
+        self._transferring = True
+        self._report(
+            TransferStarted(
+                at=datetime.now(UTC),
+                destination=found.value,
+                target=found.label or found.id,
+                reason=reason,
+                method=found.method,
+            )
+        )
+        await self._command(Transfer(to=found.value, target=found.label or found.id, reason=reason))
+        loop = asyncio.get_running_loop()
+        loop.call_later(_TRANSFER_S, self.end, Reason.TRANSFERRED)
+        return None
+
+    # -- clocks ------------------------------------------------------------------------------
+
+    async def _watch_silence(self) -> None:
+        while True:
+            deadline = self._silence.deadline()
+            wait_s = None if deadline is None else max(0.0, deadline - monotonic())
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._stirred.wait()
+                    self._stirred.clear()
+                    continue
+            except TimeoutError:
+                pass
+            match self._silence.expire(monotonic()):
+                case Prompt(text, number):
+                    self._notice("re_engaged", number=number)
+                    self._session.say(text)
+                case GiveUp(reason):
+                    if reason is Reason.DEAD_AIR:
+                        await self._say_and_wait(self._config.closing_message)
+                    self.end(reason)
+                    return
+                case None:
+                    pass
+
+    async def _watch_duration(self) -> None:
+        await asyncio.sleep(self._config.max_call_duration_seconds)
+        self._notice("max_duration_reached")
+        await self._say_and_wait(self._config.closing_message)
+        self.end(Reason.MAX_DURATION)
+
+    # -- session events ----------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        on = self._session.on
+        on("user_state_changed", self._on_user_state)
+        on("agent_state_changed", self._on_agent_state)
+        on("user_input_transcribed", self._on_transcribed)
+        on("conversation_item_added", self._on_item)
+        on("agent_false_interruption", lambda _: self._notice("resumed"))
+        on("error", self._on_error)
+        on("close", self._on_close)
+
+    def _on_user_state(self, _: UserStateChangedEvent) -> None:
+        self._weigh_silence()
+
+    def _on_agent_state(self, _: AgentStateChangedEvent) -> None:
+        self._weigh_silence()
+
+    def _weigh_silence(self) -> None:
+        session = self._session
+        if session.user_state == "speaking" or session.agent_state in ("thinking", "speaking"):
+            self._silence.busy()
+        else:
+            self._silence.quiet(monotonic())
+        self._stirred.set()
+
+    def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
+        text = event.transcript.strip()
+        self._interim_pending = bool(text) and not event.is_final
+        if event.is_final and text:
+            self._silence.heard_caller()
+            self._uncommitted.append(text)
+
+    def _on_item(self, event: ConversationItemAddedEvent) -> None:
+        message = event.item
+        if not isinstance(message, llm.ChatMessage) or not message.text_content:
+            return
+        at = _utc(message.metrics.get("started_speaking_at", message.created_at))
+        if message.role == "user":
+            self._uncommitted.clear()
+            self._turns.asked(message.metrics)
+            self._report(TranscriptLine(at=at, speaker="customer", text=message.text_content))
+        elif message.role == "assistant":
+            self._report(
+                TranscriptLine(
+                    at=at,
+                    speaker="bot",
+                    text=message.text_content,
+                    interrupted=message.interrupted,
+                )
+            )
+            measured = self._turns.answered(message.metrics, at)
+            if measured is not None:
+                self._report(measured)
+
+    def _on_backchannel(self, text: str) -> None:
+        self._silence.heard_caller()
+        self._report(TranscriptLine(at=datetime.now(UTC), speaker="customer", text=text))
+        self._notice("backchannel")
+
+    def _on_error(self, event: ErrorEvent) -> None:
+        source = type(event.source).__name__
+        recoverable = bool(getattr(event.error, "recoverable", False))
+        log.warning("service error", source=source, recoverable=recoverable)
+        self._notice("service_error", source=source, recoverable=recoverable)
+
+    def _on_close(self, event: CloseEvent) -> None:
+        if event.error is not None:
+            self.end(Reason.PIPELINE_FAILED, type(event.error).__name__)
+
+    # -- small things ------------------------------------------------------------------------
+
+    def _make_bot(self) -> Bot:
+        tools = built_in_tools(
+            self._config,
+            self,
+            self._report,
+            can_transfer=self._plan.channel in METHODS
+            and bool(self._config.transfer_targets or self._config.transfer_numbers),
+        )
+        history = llm.ChatContext.empty()
+        for line in self._plan.history:
+            role = "assistant" if line.speaker == "bot" else "user"
+            history.add_message(role=role, content=line.text)  # type: ignore[arg-type]
+        return Bot(
+            instructions=self._config.system_prompt,
+            tools=tools,
+            chat_ctx=history,
+            output=self._link.output,
+            min_words_interruption=self._config.min_words_interruption,
+            on_backchannel=self._on_backchannel,
+        )
+
+    def _opening(self) -> str:
+        return _RESUMED_LINE if self._plan.history else self._config.opening_message
+
+    async def _say_and_wait(self, text: str) -> None:
+        """Say a line that cannot be interrupted, and return once it was heard."""
+        if not text or self._ending.done():
+            return
+        await self._session.interrupt(force=True)
+        handle: SpeechHandle = self._session.say(text, allow_interruptions=False)
+        waiting = asyncio.ensure_future(handle.wait_for_playout())
+        await asyncio.wait(
+            {waiting, self._ending}, timeout=_GOODBYE_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        waiting.cancel()
+
+    async def _last_words(self, ending: Ending) -> None:
+        """Let a sentence that the hang-up cut short still reach the transcript."""
+        unfinished = self._interim_pending or self._session.user_state == "speaking"
+        if not ending.by_bot and unfinished:
+            self._link.input.push_silence(_SPEECH_TAIL_S)
+            try:
+                async with asyncio.timeout(2 * _LAST_WORDS_S):
+                    await self._session.commit_user_turn(
+                        transcript_timeout=_LAST_WORDS_S, skip_reply=True
+                    )
+            except TimeoutError:
+                self._notice("last_words_unclear")
+        if self._uncommitted:
+            text = " ".join(self._uncommitted)
+            self._report(TranscriptLine(at=ending.at, speaker="customer", text=text))
+
+    async def _command(self, command: HangUp | Transfer) -> None:
+        await self._room.local_participant.publish_data(
+            serialize_command(command),
+            reliable=True,
+            destination_identities=[self._plan.caller_identity],
+            topic=COMMAND_TOPIC,
+        )
+
+    def _notice(self, name: str, **detail: Any) -> None:
+        self._report(Noticed(at=datetime.now(UTC), name=name, detail=detail))
+
+    def _usage(self) -> dict[str, Any]:
+        models = self._session.usage.model_usage
+        return {"models": [model.model_dump(mode="json") for model in models]}
+
+
+async def _replayed(frames: list[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFrame]:
+    for frame in frames:
+        yield frame
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,206 @@
+"""One job = one call: claim the plan, hold the conversation, store the recording, report.
+
+Wiring only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from livekit import rtc
+from livekit.agents import AutoSubscribe, JobContext, JobProcess
+from pydantic import ValidationError
+
+from agent.conversation import Conversation, Ending
+from agent.log import configure_logging
+from agent.providers import ProviderUnknown, build_engines
+from agent.recording import Recorder
+from agent.room_audio import MediaLink
+from agent.settings import AgentSettings
+from agent.speech import load
+from contracts.ids import ANSWERED_ATTRIBUTE, parse_job_metadata
+from contracts.outcome import Reason
+from contracts.plan import AgentPlan, Claim
+from contracts.report import AgentEnded, AgentJoined, IntentFound, Source
+from sidecar.client import Refused, Reporter, SidecarClient, SidecarError
+
+log = structlog.get_logger(__name__)
+
+_FLUSH_S = 10.0
+_REJOIN_GRACE_S = 3.0
+_UPLOAD_S = 8.0
+
+
+def warm_up(process: JobProcess) -> None:
+    """Load the engines' weights before a call needs them (runs in every child process)."""
+    configure_logging(AgentSettings().log_level)
+    load()
+
+
+async def serve_call(ctx: JobContext) -> None:
+    """Serve the call a dispatch names. Never raises.
+
+    Whatever goes wrong becomes the call's ending.
+    """
+    settings = AgentSettings()
+    call_id, incarnation = parse_job_metadata(ctx.job.metadata)
+    structlog.contextvars.bind_contextvars(call_id=call_id, incarnation=incarnation)
+    async with SidecarClient(settings.sidecar_url, settings.voxcore_secret) as client:
+        claim = Claim(incarnation=incarnation, worker_id=ctx.worker_id)
+        try:
+            plan, _ = await asyncio.gather(
+                client.claim(call_id, claim),
+                ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE),
+            )
+        except (SidecarError, rtc.ConnectError) as error:
+            code = error.code if isinstance(error, Refused) else type(error).__name__
+            log.warning("call not taken", code=code)
+            ctx.shutdown(reason="not taken")
+            return
+        reporter = Reporter(client, call_id, Source.AGENT, incarnation)
+        try:
+            await _Call(ctx, settings, client, plan, reporter).serve()
+        finally:
+            await reporter.aclose(_FLUSH_S)
+    ctx.shutdown(reason="call ended")
+
+
+class _Call:
+    """The life of one claimed call, from joining to the last report."""
+
+    def __init__(
+        self,
+        ctx: JobContext,
+        settings: AgentSettings,
+        client: SidecarClient,
+        plan: AgentPlan,
+        reporter: Reporter,
+    ) -> None:
+        self._room = ctx.room
+        self._client = client
+        self._plan = plan
+        self._reporter = reporter
+        self._answered = asyncio.Event()
+        self._recorder: Recorder | None = None
+        self._path = recording_path(settings.agent_recordings_dir, plan.call_id, plan.incarnation)
+        self._conversation: Conversation | None = None
+
+    async def serve(self) -> None:
+        ending = await self._converse()
+        await self._store_recording()
+        self._reporter.add(AgentEnded(at=ending.at, reason=ending.reason, detail=ending.detail))
+
+    async def _converse(self) -> Ending:
+        plan = self._plan
+        link = MediaLink(
+            self._room,
+            caller_identity=plan.caller_identity,
+            rate_hz=plan.media_rate_hz,
+            clock=time.time,
+            on_audio=self._record,
+        )
+        sending = asyncio.create_task(link.run())
+        sending.add_done_callback(self._on_sender_done)
+        try:
+            engines = build_engines(plan, self._on_intent)
+            conversation = Conversation(
+                plan=plan, room=self._room, link=link, engines=engines, report=self._reporter.add
+            )
+            self._conversation = conversation
+            await conversation.start()
+            self._reporter.add(AgentJoined(at=datetime.now(UTC), pipeline=engines.pipeline))
+            self._follow_caller()
+            return await conversation.run(self._answered)
+        except (ProviderUnknown, ValidationError) as error:
+            log.error("bot config cannot be served", error=type(error).__name__)
+            return Ending(Reason.CONFIG_INVALID, datetime.now(UTC), str(error))
+        except Exception as error:
+            log.exception("conversation failed")
+            return Ending(Reason.PIPELINE_FAILED, datetime.now(UTC), type(error).__name__)
+        finally:
+            sending.cancel()
+            link.close()
+
+    # -- the caller ----------------------------------------------------------------------------
+
+    def _follow_caller(self) -> None:
+        on = self._room.on
+        on("participant_attributes_changed", lambda _, who: self._on_caller(who))
+        on("participant_connected", self._on_caller)
+        on("participant_disconnected", self._on_caller_left)
+        on("disconnected", self._on_disconnected)
+        caller = self._room.remote_participants.get(self._plan.caller_identity)
+        if caller is not None:
+            self._on_caller(caller)
+        if self._plan.answered_at is not None:
+            self._answered.set()
+
+    def _on_caller(self, who: rtc.Participant) -> None:
+        if who.identity == self._plan.caller_identity and who.attributes.get(ANSWERED_ATTRIBUTE):
+            self._answered.set()
+
+    def _on_caller_left(self, who: rtc.RemoteParticipant) -> None:
+        if who.identity != self._plan.caller_identity:
+            return
+        if who.disconnect_reason == rtc.DisconnectReason.CLIENT_INITIATED:
+            self._end(Reason.CALLER_HUNG_UP)
+        else:
+            # A lost bridge or server: it may come back within its reconnect window.
+            loop = asyncio.get_running_loop()
+            loop.call_later(_REJOIN_GRACE_S, self._end_unless_back)
+
+    def _end_unless_back(self) -> None:
+        if self._plan.caller_identity not in self._room.remote_participants:
+            self._end(Reason.BRIDGE_LOST)
+
+    def _on_disconnected(self, _: Any) -> None:
+        self._end(Reason.ROOM_LOST)
+
+    def _end(self, reason: Reason) -> None:
+        if self._conversation is not None:
+            self._conversation.end(reason, by_bot=False)
+
+    # -- audio and facts -------------------------------------------------------------------------
+
+    def _record(self, at_ms: int, caller: bytes, bot: bytes) -> None:
+        if self._recorder is None:
+            self._recorder = Recorder(self._path, self._plan.media_rate_hz)
+        self._recorder.add(at_ms=at_ms, caller=caller, bot=bot)
+
+    async def _store_recording(self) -> None:
+        if self._recorder is None:
+            return
+        duration_s = self._recorder.close()
+        try:
+            async with asyncio.timeout(_UPLOAD_S):
+                await self._client.put_recording(
+                    self._plan.call_id,
+                    self._path,
+                    incarnation=self._plan.incarnation,
+                    duration_s=duration_s,
+                )
+        except (SidecarError, TimeoutError) as error:
+            # The worker's main process finds the file and tries again.
+            log.warning("recording not handed over yet", error=type(error).__name__)
+        else:
+            self._path.unlink()
+
+    def _on_intent(self, name: str, confidence: float, slots: dict[str, Any]) -> None:
+        self._reporter.add(
+            IntentFound(at=datetime.now(UTC), name=name, confidence=confidence, slots=slots)
+        )
+
+    def _on_sender_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.error("audio cannot be sent", error=type(task.exception()).__name__)
+            self._end(Reason.ROOM_LOST)
+
+
+def recording_path(folder: Path, call_id: str, incarnation: int) -> Path:
+    """Return where a call's recording is written on the agent's host."""
+    return folder / f"{call_id}.{incarnation}.wav"

@@ -1,0 +1,168 @@
+"""From a bot's config to the engines of its session.
+
+One function per kind, one branch per vendor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import AgentSession, inference, llm, stt, tts, vad
+from livekit.agents.voice.turn import TurnHandlingOptions
+
+from agent.speech.rules import RulesLLM
+from agent.speech.stt import MoonshineSTT
+from agent.speech.tts import HibariTTS
+from contracts.bot import BotConfig, LlmConfig, SttConfig, TtsConfig, TurnConfig, VadConfig
+from contracts.plan import AgentPlan
+from contracts.rules import RulesConfig
+
+OnIntent = Callable[[str, float, dict[str, Any]], None]
+
+_MIN_INTERRUPTION_S = 0.05
+_FALSE_INTERRUPTION_S = 0.25
+"""How long after a voice fell silent without words the bot goes on with its line."""
+
+
+class ProviderUnknown(Exception):
+    """A bot names an engine this worker does not have.
+
+    Attributes:
+        kind: `stt`, `llm` or `tts`.
+        provider: what the bot named.
+    """
+
+    def __init__(self, kind: str, provider: str) -> None:
+        super().__init__(f"{kind}.provider {provider!r} is not known to this worker")
+        self.kind = kind
+        self.provider = provider
+
+
+@dataclass(slots=True)
+class Engines:
+    """What one call runs on."""
+
+    stt: stt.STT[Any]
+    llm: llm.LLM
+    tts: tts.TTS
+    vad: vad.VAD
+    turn_detection: Any
+    pipeline: dict[str, Any] = field(default_factory=dict)
+
+    def session(self, config: BotConfig) -> AgentSession[None]:
+        """Return the session, with the options a telephone call needs."""
+        return AgentSession(
+            stt=self.stt,
+            llm=self.llm,
+            tts=self.tts,
+            vad=self.vad,
+            turn_handling=turn_handling(config.turn, self.turn_detection),
+            use_tts_aligned_transcript=True,
+            # During its warm-up the STT would hear silence, and an early "hello" be lost.
+            aec_warmup_duration=None,
+            user_away_timeout=None,
+            session_close_transcript_timeout=0.2,
+        )
+
+    async def synthesize(self, text: str) -> list[rtc.AudioFrame]:
+        """Return a line's audio, made ahead of the moment it is needed."""
+        if not text:
+            return []
+        async with self.tts.synthesize(text) as stream:
+            return [audio.frame async for audio in stream]
+
+
+def turn_handling(config: TurnConfig, detection: Any) -> TurnHandlingOptions:
+    """Return when turns end and what a voice over the bot does.
+
+    The session's own word count stays off: it would wait for words before it pauses. `agent.bot`
+    judges words instead, after the pause.
+    """
+    return TurnHandlingOptions(
+        turn_detection=detection,
+        endpointing={
+            "mode": "fixed",
+            "min_delay": config.min_delay_s,
+            "max_delay": config.max_delay_s,
+        },
+        interruption={
+            "enabled": True,
+            "mode": "vad",
+            "min_duration": _MIN_INTERRUPTION_S,
+            "min_words": 0,
+            "resume_false_interruption": True,
+            "false_interruption_timeout": _FALSE_INTERRUPTION_S,
+        },
+        preemptive_generation={"enabled": False},
+    )
+
+
+def build_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
+    """Return the engines a plan asks for.
+
+    Raises:
+        ProviderUnknown: the bot names an engine that is not here.
+        pydantic.ValidationError: the rules of a `rules` brain are malformed.
+    """
+    config = plan.config
+    return Engines(
+        stt=_stt(config.stt),
+        llm=_llm(config.llm, plan, on_intent),
+        tts=_tts(config.tts),
+        vad=_vad(config.vad),
+        turn_detection=_turn_detection(config.turn),
+        pipeline={
+            "stt": {"provider": config.stt.provider, "model": config.stt.model},
+            "llm": {"provider": config.llm.provider, "model": config.llm.model},
+            "tts": {"provider": config.tts.provider, "voice": config.tts.voice},
+            "turn_detector": config.turn.detector,
+        },
+    )
+
+
+def _stt(config: SttConfig) -> stt.STT[Any]:
+    match config.provider:
+        case "offline":
+            return MoonshineSTT(language=config.language)
+        case unknown:
+            raise ProviderUnknown("stt", unknown)
+
+
+def _llm(config: LlmConfig, plan: AgentPlan, on_intent: OnIntent) -> llm.LLM:
+    match config.provider:
+        case "rules":
+            return RulesLLM(
+                RulesConfig.model_validate(config.rules or {}),
+                variables=plan.variables,
+                timezone=plan.config.timezone,
+                now=lambda: datetime.now(UTC),
+                on_intent=on_intent,
+            )
+        case unknown:
+            raise ProviderUnknown("llm", unknown)
+
+
+def _tts(config: TtsConfig) -> tts.TTS:
+    match config.provider:
+        case "offline":
+            return HibariTTS()
+        case unknown:
+            raise ProviderUnknown("tts", unknown)
+
+
+def _vad(config: VadConfig) -> vad.VAD:
+    return inference.VAD(
+        min_speech_duration=config.start_secs,
+        min_silence_duration=config.stop_secs,
+        activation_threshold=config.confidence,
+    )
+
+
+def _turn_detection(config: TurnConfig) -> Any:
+    if config.detector == "vad":
+        return "vad"
+    return inference.TurnDetector(version="v1-mini")

@@ -1,0 +1,40 @@
+"""The agent worker's settings, from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class AgentSettings(BaseSettings):
+    """Everything `python -m agent` reads."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    livekit_url: str = Field(
+        default="ws://127.0.0.1:7880", description="LiveKit server's WebSocket address."
+    )
+    livekit_api_key: str = Field(default="", description="LiveKit API key.")
+    livekit_api_secret: str = Field(default="", description="LiveKit API secret.")
+    sidecar_url: str = Field(
+        default="http://127.0.0.1:8000", description="Where the sidecar's API is."
+    )
+    voxcore_secret: str = Field(
+        default="", description="Shared secret between the parts (`X-VoxCore-Secret`)."
+    )
+    agent_max_calls: int = Field(
+        default=8, ge=1, description="Calls one agent worker serves at once."
+    )
+    agent_idle_processes: int = Field(
+        default=2, ge=0, description="Warm processes kept ready for the next calls."
+    )
+    agent_recordings_dir: Path = Field(
+        default=Path(".voicefleet/agent/recordings"),
+        description="Where recordings are written before the sidecar has them. Make it persistent.",
+    )
+    agent_drain_s: int = Field(
+        default=30, ge=0, description="How long a stopping worker waits for its calls."
+    )
+    log_level: str = Field(default="INFO", description="Least severe level that is logged.")

@@ -1,0 +1,122 @@
+"""The tools every bot has: `end_call`, `detected_voicemail`, `transfer_call`.
+
+Each run is reported as a fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, Protocol
+
+from livekit.agents import RunContext, llm
+from livekit.agents.llm import ToolError, ToolResult, function_tool
+
+from contracts.bot import BotConfig
+from contracts.report import ToolCalled
+
+OnCalled = Callable[[ToolCalled], None]
+Run = Callable[[dict[str, Any], RunContext[Any]], Awaitable[Any]]
+
+
+class CallControl(Protocol):
+    """What tools may do to the call they run in."""
+
+    async def end_after_goodbye(self, context: RunContext[Any]) -> str | None:
+        """End the call once the line that led here was heard.
+
+        Return why not, if the caller cut in.
+        """
+
+    async def leave_voicemail(self) -> None:
+        """Leave the bot's message on a machine and hang up."""
+
+    async def transfer(self, reason: str, target: str) -> str | None:
+        """Hand the caller over; return why not, if it did not come about."""
+
+
+def built_in_tools(
+    config: BotConfig, call: CallControl, on_called: OnCalled, *, can_transfer: bool
+) -> list[llm.Tool]:
+    """Return the built-in tools a bot's config asks for."""
+    tools: list[llm.Tool] = []
+
+    async def end_call(_: dict[str, Any], context: RunContext[Any]) -> Any:
+        refused = await call.end_after_goodbye(context)
+        return refused if refused else ToolResult("The call has ended.", reply_required=False)
+
+    async def detected_voicemail(_: dict[str, Any], __: RunContext[Any]) -> Any:
+        await call.leave_voicemail()
+        return ToolResult("The message was left.", reply_required=False)
+
+    async def transfer_call(arguments: dict[str, Any], _: RunContext[Any]) -> Any:
+        refused = await call.transfer(
+            str(arguments.get("reason", "")), str(arguments.get("target", ""))
+        )
+        if refused:
+            raise ToolError(refused)
+        return ToolResult("The caller was handed over.", reply_required=False)
+
+    if config.end_call_enabled:
+        tools.append(tool("end_call", "End the current call.", {}, end_call, on_called))
+    if config.voicemail_detection_enabled:
+        tools.append(
+            tool(
+                "detected_voicemail",
+                "A machine answered, not a person: leave the message and hang up.",
+                {},
+                detected_voicemail,
+                on_called,
+            )
+        )
+    if can_transfer:
+        tools.append(
+            tool(
+                "transfer_call",
+                "Hand the caller over to a human.",
+                {
+                    "reason": {"type": "string", "description": "Why, in a few words."},
+                    "target": {
+                        "type": "string",
+                        "description": "Who to hand over to; leave out for the usual one.",
+                    },
+                },
+                transfer_call,
+                on_called,
+            )
+        )
+    return tools
+
+
+def tool(
+    name: str, description: str, properties: dict[str, Any], run: Run, on_called: OnCalled
+) -> llm.Tool:
+    """Return a LiveKit tool of that name which runs `run` and reports how it went."""
+
+    async def reported(raw_arguments: dict[str, object], context: RunContext[Any]) -> Any:
+        started = perf_counter()
+        at = datetime.now(UTC)
+
+        def called(**outcome: Any) -> ToolCalled:
+            duration_ms = round((perf_counter() - started) * 1000, 1)
+            return ToolCalled(
+                at=at, name=name, arguments=dict(raw_arguments), duration_ms=duration_ms, **outcome
+            )
+
+        try:
+            result = await run(dict(raw_arguments), context)
+        except ToolError as error:
+            on_called(called(error=str(error.message)))
+            raise
+        on_called(called(result=result.output if isinstance(result, ToolResult) else result))
+        return result
+
+    return function_tool(
+        reported,
+        raw_schema={
+            "name": name,
+            "description": description,
+            "parameters": {"type": "object", "properties": properties},
+        },
+    )

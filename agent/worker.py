@@ -1,0 +1,163 @@
+"""The worker's main process.
+
+Takes jobs up to its limit, says that it lives, hands over what dead jobs left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from livekit.agents import AgentServer, JobExecutorType, JobRequest
+
+from agent.job import serve_call, warm_up
+from agent.recording import duration_s
+from agent.settings import AgentSettings
+from contracts.ids import AGENT_NAME, agent_identity, parse_job_metadata
+from contracts.report import Heartbeat
+from sidecar.client import Refused, SidecarClient, SidecarError
+
+log = structlog.get_logger(__name__)
+
+_HEARTBEAT_S = 1.0
+_SWEEP_S = 2.0
+_MEMORY_WARN_MB = 700
+
+
+class Worker:
+    """One agent worker.
+
+    `run` returns after `stop` once its calls are over or the drain time has passed.
+    """
+
+    def __init__(self, settings: AgentSettings, client: SidecarClient) -> None:
+        self._settings = settings
+        self._client = client
+        self._accepting: set[str] = set()
+        self._registered = False
+        self._stopping = asyncio.Event()
+        self._started_at = datetime.now(UTC)
+        self._id = f"agent-{socket.gethostname()}-{os.getpid()}"
+        self._server = AgentServer(
+            job_executor_type=JobExecutorType.PROCESS,
+            load_threshold=1.0,
+            load_fnc=self._load,
+            num_idle_processes=settings.agent_idle_processes,
+            job_memory_warn_mb=_MEMORY_WARN_MB,
+            drain_timeout=settings.agent_drain_s,
+            setup_fnc=warm_up,
+            preload_modules=["agent.speech.preload"],
+            ws_url=settings.livekit_url,
+            api_key=settings.livekit_api_key,
+            api_secret=settings.livekit_api_secret,
+            host="127.0.0.1",
+            port=0,
+        )
+        self._server.rtc_session(serve_call, agent_name=AGENT_NAME, on_request=self._on_request)
+        self._server.on("worker_registered", self._on_registered)
+
+    async def run(self) -> None:
+        """Serve until `stop`.
+
+        Raises:
+            Exception: the LiveKit server could not be reached for good (the framework's own error).
+        """
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(self._server.run())
+            beating = tasks.create_task(self._beat())
+            sweeping = tasks.create_task(self._sweep())
+            stopping = tasks.create_task(self._stopping.wait())
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done():
+                await self._drain()
+            await asyncio.wait({serving})
+            for task in (beating, sweeping, stopping):
+                task.cancel()
+
+    def stop(self) -> None:
+        """Take no more calls; end once the running ones are over."""
+        self._stopping.set()
+
+    def calls(self) -> dict[str, int]:
+        """Return the calls being served: incarnation by call id."""
+        return dict(parse_job_metadata(job.job.metadata) for job in self._server.active_jobs)
+
+    async def _drain(self) -> None:
+        log.info("draining", calls=len(self._server.active_jobs))
+        try:
+            await self._server.drain()
+        except TimeoutError:
+            log.warning("drain time passed", calls=len(self._server.active_jobs))
+        await self._server.aclose()
+
+    def _load(self, server: AgentServer) -> float:
+        return min(1.0, len(server.active_jobs) / self._settings.agent_max_calls)
+
+    async def _on_request(self, request: JobRequest) -> None:
+        busy = len(self._server.active_jobs) + len(self._accepting)
+        try:
+            call_id, incarnation = parse_job_metadata(request.job.metadata)
+        except ValueError:
+            log.warning("dispatch that is not ours refused")
+            await request.reject(terminate=True)
+            return
+        if busy >= self._settings.agent_max_calls or self._stopping.is_set():
+            await request.reject(terminate=False)
+            return
+        self._accepting.add(request.id)
+        try:
+            await request.accept(identity=agent_identity(call_id, incarnation))
+        finally:
+            self._accepting.discard(request.id)
+
+    def _on_registered(self, *_: object) -> None:
+        self._registered = True
+        log.info("registered", worker=self._id)
+
+    async def _beat(self) -> None:
+        while True:
+            beat = Heartbeat(
+                kind="agent",
+                id=self._id,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                ready=self._registered and not self._stopping.is_set(),
+                calls=list(self.calls()),
+                max_calls=self._settings.agent_max_calls,
+                started_at=self._started_at,
+            )
+            try:
+                await self._client.heartbeat(beat)
+            except SidecarError as error:
+                log.warning("heartbeat not delivered", error=type(error).__name__)
+            await asyncio.sleep(_HEARTBEAT_S)
+
+    async def _sweep(self) -> None:
+        """Hand over recordings whose job died before it could."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            active = {f"{call}.{incarnation}" for call, incarnation in self.calls().items()}
+            for path in self._settings.agent_recordings_dir.glob("*.wav"):
+                if path.stem not in active:
+                    await self._hand_over(path)
+
+    async def _hand_over(self, path: Path) -> None:
+        call_id, _, incarnation = path.stem.rpartition(".")
+        if not call_id or not incarnation.isdigit():
+            return
+        try:
+            await self._client.put_recording(
+                call_id, path, incarnation=int(incarnation), duration_s=duration_s(path)
+            )
+        except Refused as error:
+            log.warning("recording refused; kept aside", code=error.code)
+            path.rename(path.with_suffix(".refused"))
+        except (SidecarError, FileNotFoundError):
+            return
+        else:
+            path.unlink(missing_ok=True)
+            log.info("recording of a dead job handed over", call_id=call_id)
