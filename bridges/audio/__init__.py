@@ -1,0 +1,1 @@
+"""Clocks and chunks for call audio: pure, with `now` passed in."""
