@@ -161,10 +161,10 @@ def fetch_file(index: Index, project: str, names: Mapping[str, str], folder: Pat
         files = parse_links(page, content_type, page_url)
         name = next((name for name in names if name in files), None)
         if name is None:
-            raise IndexFailed(f"{index.setting}: the index has no {' or '.join(names)}")
+            raise IndexFailed(f"it has no {' or '.join(names)}")
         data, _ = _get(files[name], index)
     except (OSError, ValueError, KeyError) as error:
-        raise IndexFailed(f"{index.setting}: {error}") from error
+        raise IndexFailed(str(error)) from error
     verify(name, data, names[name])
     path = folder / name
     path.write_bytes(data)

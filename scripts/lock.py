@@ -1,17 +1,15 @@
-"""The lock: `make lock` resolves anew, and what set-up itself needs is read from it.
+"""What `uv.lock` holds: versions and hashes, and not a single address.
 
-The lock names versions and hashes. Where files come from is the business of the machine that
-installs them, so addresses are replaced by neutral ones under `index.invalid`.
+Where files come from is the business of the machine that installs them, so `make lock` replaces
+every address by a neutral one under `index.invalid`.
 """
 
 from __future__ import annotations
 
 import platform
 import re
-import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 NEUTRAL = "https://index.invalid"
 
@@ -48,14 +46,3 @@ def fitting(
     family = "macosx" if system == "darwin" else "manylinux" if libc == "glibc" else "musllinux"
     tag = re.compile(rf"{family}_[0-9_]+_{re.escape(machine)}(?![a-z0-9_])")
     return {name: sha256 for name, sha256 in wheels.items() if tag.search(name)}
-
-
-def main(uv: str, root: Path) -> int:
-    path = root / "uv.lock"
-    resolved = subprocess.run([uv, "lock", "--project", str(root), *sys.argv[2:]], check=False)
-    path.write_text(scrub(path.read_text()))
-    return resolved.returncode
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path.cwd()))

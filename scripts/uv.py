@@ -94,7 +94,9 @@ def _ways(
     index = configured_index(environ)
     if index is not None:
         yield f"the index in {index.setting}", partial(fetch_file, index, "uv", names, folder)
-    download = partial(_pip_download, version=version, names=names, folder=folder)
+    # Whichever tool's setting named the index, pip must not go past it to its own default.
+    options = ["--index-url", index.url] if index is not None else []
+    download = partial(_pip_download, version=version, names=names, folder=folder, options=options)
     if importlib.util.find_spec("pip") is not None:
         yield "pip", partial(download, [sys.executable, "-m", "pip"])
     for bundled in bundled_pips():
@@ -112,13 +114,20 @@ def bundled_pips() -> list[Path]:
     return [wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"))]
 
 
-def _pip_download(pip: list[str], version: str, names: Mapping[str, str], folder: Path) -> Path:
+def _pip_download(
+    pip: list[str],
+    *,
+    version: str,
+    names: Mapping[str, str],
+    folder: Path,
+    options: list[str],
+) -> Path:
     requirements = folder / "uv.txt"
     hashes = " ".join(f"--hash=sha256:{sha256}" for sha256 in names.values())
     requirements.write_text(f"uv=={version} {hashes}\n")
-    options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input"]
-    options += ["--disable-pip-version-check", "--dest", str(folder), "-r", str(requirements)]
-    _run([*pip, "download", *options])
+    download = [*pip, "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+    download += ["--no-input", "--disable-pip-version-check", "--dest", str(folder)]
+    _run([*download, *options, "-r", str(requirements)])
     return next(folder.glob("uv-*.whl"))
 
 
@@ -140,8 +149,9 @@ def _run(command: list[str], cwd: Path | None = None) -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, subprocess.CalledProcessError):
-        lines = [line for line in str(error.stderr).splitlines() if line.strip()]
-        return lines[-1].strip() if lines else f"exit code {error.returncode}"
+        lines = [line.strip() for line in str(error.stderr).splitlines() if line.strip()]
+        told = [line for line in lines if line.startswith(("E:", "ERROR:"))] or lines[-1:]
+        return told[0] if told else f"exit code {error.returncode}"
     return str(error) or type(error).__name__
 
 

@@ -1,0 +1,44 @@
+# Every target sets up what it needs first; `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup env demo run test check fmt bench fuzz lock
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: # the locked environment and the LiveKit server
+	@$(PYTHON) -m scripts.bootstrap
+
+env: # the locked environment alone
+	@$(PYTHON) -m scripts.bootstrap --no-server
+
+demo: setup ## start everything, place one real call, show it, print its result
+	@$(BIN)/voicefleet demo
+
+run: setup ## start the platform and keep it up; Ctrl-C ends it
+	@$(BIN)/voicefleet up
+
+test: setup ## run every test, real calls included (ARGS=… goes to pytest)
+	@$(BIN)/pytest $(ARGS)
+
+check: env ## format, lint, types, import arrows, structure, docs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q tests/test_structure.py tests/test_docs.py
+
+fmt: env ## format the code and sort its imports
+	@$(BIN)/ruff check --select I --fix-only .
+	@$(BIN)/ruff format .
+
+bench: setup ## measure one call; figures go to bench/out
+	@$(BIN)/python -m bench
+
+fuzz: env ## throw 100,000 mutated messages at the wire parsers
+	@$(BIN)/python -m bench.fuzz
+
+lock: ## resolve the dependencies anew (ARGS=--upgrade for newer versions)
+	@$(PYTHON) -m scripts.resolve $(ARGS)
