@@ -6,6 +6,7 @@ What it says is followed to the phone, what is said over it is judged.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 from livekit import rtc
@@ -55,9 +56,12 @@ class Bot(Agent):
         """Transcribe, and hold back what was said over the bot without meaning to stop it."""
         events: Any = Agent.default.stt_node(self, audio, model_settings)
         async for event in events:
-            if isinstance(event, stt.SpeechEvent) and self._talked_over(event):
-                continue
-            yield event
+            if not isinstance(event, stt.SpeechEvent) or not self._talked_over(event):
+                yield event
+            elif event.type == stt.SpeechEventType.FINAL_TRANSCRIPT:
+                self._on_backchannel(event.alternatives[0].text)
+                # The session may be waiting for this final: it gets one that says nothing.
+                yield stt.SpeechEvent(event.type, alternatives=[_silent(event.alternatives[0])])
 
     def transcription_node(
         self, text: AsyncIterable[str | TimedString], model_settings: ModelSettings
@@ -70,20 +74,21 @@ class Bot(Agent):
     def _talked_over(self, event: stt.SpeechEvent) -> bool:
         line = self._output.speaking_line
         remaining_s = self._output.remaining_s
-        if line is None or not self._output.paused or remaining_s <= 0 or not event.alternatives:
+        if line is None or not self._output.paused or remaining_s <= 0:
             return False
-        text = event.alternatives[0].text
-        if interrupts(
-            text,
+        if event.type not in _TRANSCRIPTS or not event.alternatives[0].text.strip():
+            return False
+        return not interrupts(
+            event.alternatives[0].text,
             min_words=self._min_words,
             line=line.text,
             remaining_s=remaining_s,
             intended_phrases=INTENDED_PHRASES,
-        ):
-            return False
-        if event.type == stt.SpeechEventType.FINAL_TRANSCRIPT and text.strip():
-            self._on_backchannel(text)
-        return event.type in _TRANSCRIPTS
+        )
+
+
+def _silent(spoken: stt.SpeechData) -> stt.SpeechData:
+    return replace(spoken, text="")
 
 
 async def _noted(

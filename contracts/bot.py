@@ -64,7 +64,7 @@ class TurnConfig(_Open):
     """When a caller's turn is over (ours)."""
 
     detector: Literal["v1-mini", "vad"] = "v1-mini"
-    min_delay_s: float = Field(default=0.3, ge=0, le=5)
+    min_delay_s: float = Field(default=0.25, ge=0, le=5)
     max_delay_s: float = Field(default=1.8, ge=0, le=10)
 
 
