@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -67,6 +66,13 @@ def printed(log: Log, name: str, text: str = "up") -> Callable[[], bool]:
 
 def pid_in(log: Log, name: str) -> int:
     return next(int(line.split()[1]) for part, line in log.lines if part == name)
+
+
+async def gone(process: psutil.Process) -> None:
+    """Wait for the end of a process that somebody else has to reap."""
+    async with asyncio.timeout(10):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(0.02)
 
 
 async def test_start_returns_when_all_parts_are_ready(runner: Runner, log: Log) -> None:
@@ -159,8 +165,7 @@ async def test_descendants_die_with_their_part(runner: Runner, log: Log) -> None
     await runner.start(part("one", code, printed(log, "one", "pid")))
     descendant = psutil.Process(pid_in(log, "one"))
     await runner.stop()
-    psutil.wait_procs([descendant], timeout=10)
-    assert not descendant.is_running() or descendant.status() == psutil.STATUS_ZOMBIE
+    await gone(descendant)
 
 
 async def test_line_longer_than_any_buffer_is_handed_on_whole(runner: Runner, log: Log) -> None:
@@ -190,7 +195,4 @@ async def test_parts_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     child = psutil.Process(int(await asyncio.wait_for(parent.stdout.readline(), 20)))
     parent.kill()
     await parent.wait()
-    deadline = time.monotonic() + 10
-    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+    await gone(child)
