@@ -140,20 +140,24 @@ class Runner:
     async def _run_once(self, child: _Child) -> str:
         """Run the part until it ends, and return how it ended."""
         part = child.part
+        # A pipe of our own: asyncio's would delay `wait` until descendants have let go of it too.
+        read_end, write_end = os.pipe()
+        reading = asyncio.create_task(self._read(child, read_end))
         try:
             process = await asyncio.create_subprocess_exec(
                 *map(str, part.command),
                 env=part.environ,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=write_end,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
         except OSError as error:
             return f"could not be started: {error}"
+        finally:
+            os.close(write_end)
         child.process = process
-        reading = asyncio.create_task(self._read(child, process))
         readiness = asyncio.create_task(self._become_ready(child))
         code = await process.wait()
         # Descendants that outlive the part would keep its ports and its pipe.
@@ -179,16 +183,22 @@ class Runner:
         if child.process is not None and not child.ready.done():
             _signal_group(child.process.pid, signal.SIGKILL)
 
-    async def _read(self, child: _Child, process: asyncio.subprocess.Process) -> None:
+    async def _read(self, child: _Child, read_end: int) -> None:
         """Hand on every line; read in chunks, since no line's length may stop us."""
-        assert process.stdout is not None
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb")
+        )
         rest = b""
-        while chunk := await process.stdout.read(_CHUNK_BYTES):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                self._hand_on(child, line)
-        if rest:
-            self._hand_on(child, rest)
+        try:
+            while chunk := await reader.read(_CHUNK_BYTES):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self._hand_on(child, line)
+            if rest:
+                self._hand_on(child, rest)
+        finally:
+            transport.close()
 
     def _hand_on(self, child: _Child, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip()

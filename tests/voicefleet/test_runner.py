@@ -71,7 +71,9 @@ def pid_in(log: Log, name: str) -> int:
 async def gone(process: psutil.Process) -> None:
     """Wait for the end of a process that somebody else has to reap."""
     async with asyncio.timeout(10):
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        while True:
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return
             await asyncio.sleep(0.02)
 
 
