@@ -324,7 +324,23 @@ def test_reordered_messages_break_nothing_else(messages: list[str]) -> None:
     survives(list(messages))
 
 
-NASTY = [None, True, -1, 8000, "8000", 1.5, 1e300, "", "A", "AAAA", "AAA=", [], [[]], {}, {"": 0}]
+NASTY: list[Any] = [
+    None,
+    True,
+    -1,
+    8000,
+    "8000",
+    1.5,
+    1e300,
+    "",
+    "A",
+    "AAAA",
+    "AAA=",
+    [],
+    [[]],
+    {},
+    {"": 0},
+]
 VALUES = st.sampled_from(NASTY) | st.text(max_size=8) | st.integers()
 NAMES = ["connected", "start", "answer", "media", "hangup-call", "dtmf"]
 FIELDS = ["callerId", "did", "callDirection", "streamId", "mediaFormat", "payload", "x"]

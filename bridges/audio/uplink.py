@@ -1,0 +1,56 @@
+"""Caller audio on its way to the agent: 40 ms packets, each with the playback position."""
+
+from __future__ import annotations
+
+from contracts.media import MAX_PACKET_BYTES, Heard
+
+PACKET_MS = 40
+"""Half the wake-ups of the carrier's 20 ms, which is what a room costs."""
+QUIET_MS = 60
+"""After this long without caller audio the position travels alone. Longer than a packet, since a
+frame that is due with the tick would else be sent apart from its pair."""
+MAX_PCM_BYTES = (MAX_PACKET_BYTES - 16) // 2 * 2
+
+
+class Uplink:
+    """One call's packer: `add` audio as it comes, `tick` while playback moves, `flush` at the end.
+
+    Attributes:
+        heard_bytes: caller audio so far.
+    """
+
+    def __init__(self, answered_at: float, rate_hz: int = 8000) -> None:
+        self.heard_bytes = 0
+        self._answered_at = answered_at
+        self._bytes_per_ms = rate_hz * 2 / 1000
+        self._gathered = bytearray()
+        self._last_at = answered_at
+
+    def add(self, pcm: bytes, now: float, segment: int, played_samples: int) -> list[Heard]:
+        """Take caller audio that ended at `now` and return what is due."""
+        self.heard_bytes += len(pcm)
+        self._gathered += pcm
+        if len(self._gathered) < PACKET_MS * self._bytes_per_ms:
+            return []
+        return self._pack(now, segment, played_samples)
+
+    def tick(self, now: float, segment: int, played_samples: int) -> list[Heard]:
+        """Return a short or empty packet if the caller has been quiet on the wire."""
+        if now - self._last_at < QUIET_MS / 1000:
+            return []
+        return self._pack(now, segment, played_samples)
+
+    def flush(self, now: float, segment: int, played_samples: int) -> list[Heard]:
+        """Return what is gathered, if anything is."""
+        return self._pack(now, segment, played_samples) if self._gathered else []
+
+    def _pack(self, now: float, segment: int, played_samples: int) -> list[Heard]:
+        pcm, self._gathered = bytes(self._gathered), bytearray()
+        self._last_at = now
+        end_ms = (now - self._answered_at) * 1000
+        pieces = [pcm[at : at + MAX_PCM_BYTES] for at in range(0, len(pcm), MAX_PCM_BYTES)] or [b""]
+        packets = []
+        for piece in reversed(pieces):
+            packets.append(Heard(max(0, round(end_ms)), segment, played_samples, piece))
+            end_ms -= len(piece) / self._bytes_per_ms
+        return packets[::-1]

@@ -1,0 +1,261 @@
+"""The playback clock, by arithmetic: every `now` is ours."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridges.audio.playout import FRAME_S, MAX_CATCH_UP_S, Frame, Playout, PlayoutEvent, Stopped
+from contracts.media import Clear, DownPacket, Finished, Pause, Resume, Speech, SpeechEnd
+
+FRAME = 320
+
+
+def started(now: float = 0.0) -> Playout:
+    playout = Playout()
+    playout.start(now)
+    return playout
+
+
+def run(playout: Playout, until: float) -> list[tuple[float, PlayoutEvent]]:
+    """Wake exactly when asked to, as a perfect driver would."""
+    events: list[tuple[float, PlayoutEvent]] = []
+    while (due := playout.deadline()) is not None and due <= until:
+        events += [(round(due, 6), event) for event in playout.tick(due)]
+    return events
+
+
+def times_of_frames(events: list[tuple[float, PlayoutEvent]]) -> list[float]:
+    return [at for at, event in events if isinstance(event, Frame)]
+
+
+def test_speech_plays_one_frame_each_20_ms_and_finishes_when_the_last_is_over() -> None:
+    playout = started()
+    pcm = bytes(range(256)) * 4
+
+    playout.accept(Speech(1, pcm), 1.0)
+    playout.accept(SpeechEnd(1), 1.0)
+
+    assert run(playout, 9.0) == [
+        (1.0, Frame(pcm[:320], 0.0)),
+        (1.02, Frame(pcm[320:640], 0.0)),
+        (1.04, Frame(pcm[640:960], 0.0)),
+        (1.06, Frame(pcm[960:] + bytes(256), 0.0)),
+        (1.08, Finished(1, 512, interrupted=False)),
+    ]
+    assert (playout.segment, playout.played_samples) == (1, 512)
+    assert playout.deadline() is None
+
+
+def test_nothing_plays_before_answer() -> None:
+    playout = Playout()
+    playout.accept(Speech(1, bytes(FRAME)), 1.0)
+    assert playout.deadline() is None
+    assert playout.tick(5.0) == []
+
+    playout.start(6.0)
+    assert playout.deadline() == 6.0
+
+
+def test_less_than_a_frame_waits_for_more() -> None:
+    playout = started()
+    playout.accept(Speech(1, bytes(FRAME - 2)), 1.0)
+    assert playout.deadline() is None
+
+    playout.accept(Speech(1, bytes(2)), 1.5)
+    assert playout.deadline() == 1.5
+
+
+def test_speech_that_comes_late_is_an_underrun_and_is_never_hurried() -> None:
+    playout = started()
+    playout.accept(Speech(1, bytes(FRAME)), 1.0)
+    playout.tick(1.0)
+
+    playout.accept(Speech(1, bytes(FRAME)), 1.005)
+    assert (playout.deadline(), playout.underruns) == (1.02, 0)
+    playout.tick(1.02)
+
+    playout.accept(Speech(1, bytes(FRAME)), 2.0)
+    assert (playout.deadline(), playout.underruns) == (2.0, 1)
+
+
+def test_segments_follow_each_other_without_a_gap() -> None:
+    playout = started()
+    for segment in (1, 2):
+        playout.accept(Speech(segment, bytes(FRAME)), 1.0)
+        playout.accept(SpeechEnd(segment), 1.0)
+
+    events = run(playout, 9.0)
+
+    assert times_of_frames(events) == [1.0, 1.02]
+    assert [event for _, event in events if isinstance(event, Finished)] == [
+        Finished(1, 160, interrupted=False),
+        Finished(2, 160, interrupted=False),
+    ]
+
+
+def test_newer_segment_completes_the_one_before() -> None:
+    playout = started()
+    playout.accept(Speech(1, bytes(10)), 1.0)
+    playout.accept(Speech(2, bytes(FRAME)), 1.0)
+    playout.accept(Speech(1, bytes(FRAME)), 1.0)  # too late for segment 1
+
+    finished = [event for _, event in run(playout, 9.0) if isinstance(event, Finished)]
+    assert finished == [Finished(1, 5, interrupted=False)]
+
+
+def test_empty_segment_finishes_at_once() -> None:
+    playout = started()
+    playout.accept(SpeechEnd(1), 1.0)
+
+    assert run(playout, 9.0) == [(1.0, Finished(1, 0, interrupted=False))]
+
+
+def test_clear_drops_everything_up_to_its_segment_and_tells_the_positions() -> None:
+    playout = started()
+    for segment in (1, 2, 3):
+        playout.accept(Speech(segment, bytes(10 * FRAME)), 1.0)
+    playout.tick(1.0)
+
+    assert playout.accept(Clear(2), 1.01) == [
+        Stopped(),
+        Finished(1, 160, interrupted=True),
+        Finished(2, 0, interrupted=True),
+    ]
+    playout.accept(Speech(2, bytes(FRAME)), 1.01)  # was on its way
+    playout.accept(SpeechEnd(2), 1.01)
+    assert run(playout, 1.02)[0] == (1.02, Frame(bytes(FRAME), 0.0))
+    assert playout.segment == 3
+
+
+def test_clear_is_answered_even_before_its_speech_and_only_once() -> None:
+    playout = started()
+
+    assert playout.accept(Clear(1), 1.0) == [Finished(1, 0, interrupted=True)]
+    assert playout.accept(Clear(1), 1.0) == []
+
+
+def test_clear_after_the_end_was_answered_by_the_end() -> None:
+    playout = started()
+    playout.accept(Speech(1, bytes(FRAME)), 1.0)
+    playout.accept(SpeechEnd(1), 1.0)
+    run(playout, 9.0)
+
+    assert playout.accept(Clear(1), 9.0) == []
+
+
+def test_pause_stops_the_phone_at_once_and_resume_goes_on_where_it_stood() -> None:
+    playout = started()
+    pcm = bytes(range(160)) * 6
+    playout.accept(Speech(1, pcm), 1.0)
+    playout.tick(1.0)
+
+    assert playout.accept(Pause(), 1.005) == [Stopped()]
+    assert playout.accept(Pause(), 1.006) == []
+    assert playout.deadline() is None
+    assert playout.tick(5.0) == []
+
+    assert playout.accept(Resume(), 5.0) == []
+    assert playout.tick(5.0) == [Frame(pcm[320:640], 0.0)]
+    assert playout.underruns == 0
+
+
+def test_resume_at_once_does_not_run_ahead() -> None:
+    playout = started()
+    playout.accept(Speech(1, bytes(2 * FRAME)), 1.0)
+    playout.tick(1.0)
+
+    playout.accept(Pause(), 1.001)
+    playout.accept(Resume(), 1.002)
+
+    assert playout.deadline() == 1.02
+
+
+def test_pause_of_a_silent_bot_tells_the_phone_nothing() -> None:
+    assert started().accept(Pause(), 1.0) == []
+
+
+def test_clear_ends_a_pause() -> None:
+    playout = started()
+    playout.accept(Speech(1, bytes(2 * FRAME)), 1.0)
+    playout.tick(1.0)
+    playout.accept(Pause(), 1.0)
+
+    assert playout.accept(Clear(1), 2.0) == [Finished(1, 160, interrupted=True)]
+    playout.accept(Speech(2, bytes(FRAME)), 3.0)
+    assert playout.deadline() == 3.0
+
+
+def test_short_delay_is_caught_up_and_kept_on_schedule() -> None:
+    playout = started()
+    playout.accept(Speech(1, bytes(10 * FRAME)), 1.0)
+
+    late = [event.late_s for event in playout.tick(1.05) if isinstance(event, Frame)]
+
+    assert late == pytest.approx([0.05, 0.03, 0.01])
+    assert playout.deadline() == pytest.approx(1.06)
+
+
+def test_long_stall_costs_one_frame_and_piles_nothing_up() -> None:
+    playout = started()
+    playout.accept(Speech(1, bytes(50 * FRAME)), 1.0)
+
+    (frame,) = playout.tick(1.0 + MAX_CATCH_UP_S + 0.2)
+
+    assert isinstance(frame, Frame)
+    assert frame.late_s == pytest.approx(MAX_CATCH_UP_S + 0.2)
+    assert playout.deadline() == pytest.approx(1.0 + MAX_CATCH_UP_S + 0.2 + FRAME_S)
+
+
+def test_new_agent_counts_from_one_again() -> None:
+    playout = started()
+    playout.accept(Speech(7, bytes(9 * FRAME)), 1.0)
+    playout.tick(1.0)
+
+    assert playout.reset() == [Stopped()]
+    assert (playout.segment, playout.played_samples) == (0, 0)
+    playout.accept(Speech(1, bytes(FRAME)), 2.0)
+    assert playout.deadline() == 2.0
+
+
+def test_speech_beyond_the_limit_is_dropped_and_counted() -> None:
+    playout = started()
+    playout.accept(Speech(1, bytes(4_800_000 - 10)), 1.0)
+    playout.accept(Speech(1, bytes(FRAME)), 1.0)
+    playout.accept(Speech(1, bytes(FRAME)), 1.0)
+
+    assert playout.dropped_bytes == 2 * FRAME - 10
+
+
+PACKETS = st.one_of(
+    st.builds(Speech, st.integers(1, 4), st.integers(0, 400).map(lambda n: bytes(2 * n))),
+    st.builds(SpeechEnd, st.integers(1, 4)),
+    st.builds(Clear, st.integers(1, 4)),
+    st.just(Pause()),
+    st.just(Resume()),
+)
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.5), PACKETS), max_size=30))
+def test_no_frame_is_ever_ahead_of_time_and_every_segment_finishes_once(
+    script: list[tuple[float, DownPacket]],
+) -> None:
+    playout, now = started(), 0.0
+    events: list[tuple[float, PlayoutEvent]] = []
+    for wait_s, packet in script:
+        events += run(playout, now + wait_s)
+        now += wait_s
+        events += [(now, event) for event in playout.accept(packet, now)]
+    events += [(now, event) for event in playout.accept(Resume(), now)]
+    events += [(now, event) for event in playout.accept(SpeechEnd(5), now)]
+    events += run(playout, now + 1000.0)
+
+    times = times_of_frames(events)
+    assert all(after - before > FRAME_S - 1e-6 for before, after in pairwise(times))
+    finished = [event.segment for _, event in events if isinstance(event, Finished)]
+    assert len(finished) == len(set(finished))
+    assert finished == sorted(finished)
+    assert 5 in finished

@@ -1,0 +1,60 @@
+"""Packing caller audio."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from bridges.audio.uplink import MAX_PCM_BYTES, PACKET_MS, QUIET_MS, Uplink
+from contracts.media import MAX_PACKET_BYTES, Heard, serialize
+
+FRAME = bytes(320)
+
+
+def test_two_frames_make_a_packet_with_clock_and_position() -> None:
+    uplink = Uplink(answered_at=100.0)
+
+    assert uplink.add(b"\x01" * 320, 100.5, 0, 0) == []
+    assert uplink.add(b"\x02" * 320, 100.52, 3, 160) == [
+        Heard(520, 3, 160, b"\x01" * 320 + b"\x02" * 320)
+    ]
+    assert uplink.heard_bytes == 640
+
+
+def test_large_chunk_is_split_and_each_piece_keeps_its_own_time() -> None:
+    uplink = Uplink(answered_at=0.0)
+    pcm = bytes(range(256)) * 128
+
+    packets = uplink.add(pcm, 5.0, 1, 80)
+
+    assert b"".join(packet.pcm for packet in packets) == pcm
+    assert max(len(serialize(packet)) for packet in packets) <= MAX_PACKET_BYTES
+    assert packets[-1].at_ms == 5000
+    for before, after in pairwise(packets):
+        assert after.at_ms - before.at_ms == pytest.approx(len(after.pcm) / 16, abs=1)
+    assert len(packets) == -(-len(pcm) // MAX_PCM_BYTES)
+
+
+def test_position_travels_alone_while_the_caller_is_quiet_on_the_wire() -> None:
+    uplink = Uplink(answered_at=0.0)
+
+    assert uplink.tick(QUIET_MS / 1000 - 0.001, 1, 160) == []
+    assert uplink.tick(QUIET_MS / 1000, 1, 320) == [Heard(QUIET_MS, 1, 320, b"")]
+    assert uplink.tick(QUIET_MS / 1000 + 0.02, 1, 480) == []
+
+
+def test_tick_does_not_tear_a_pair_of_frames_apart() -> None:
+    uplink = Uplink(answered_at=0.0)
+    uplink.add(FRAME, 0.02, 1, 160)
+
+    assert uplink.tick(PACKET_MS / 1000, 1, 320) == []
+    assert len(uplink.add(FRAME, 0.041, 1, 320)) == 1
+
+
+def test_flush_sends_the_last_words() -> None:
+    uplink = Uplink(answered_at=0.0)
+    uplink.add(FRAME, 1.0, 0, 0)
+
+    assert uplink.flush(1.01, 0, 0) == [Heard(1010, 0, 0, FRAME)]
+    assert uplink.flush(1.02, 0, 0) == []
