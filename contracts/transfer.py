@@ -32,9 +32,9 @@ class TransferTargetError(Exception):
 def resolve_target(config: BotConfig, channel: Channel, requested: str = "") -> TransferTarget:
     """Return the target a transfer goes to.
 
-    A requested one is matched by id, then label, then as a key of the legacy `transfer_numbers`, without regard to
-    case. Nothing requested means the default target, else the only one there is, else the legacy entry `default` or
-    the only legacy entry.
+    A requested one is matched by id, then label, then as a key of the legacy `transfer_numbers`,
+    without regard to case. Nothing requested means the default target, else the only one there is,
+    else the legacy entry `default` or the only legacy entry.
 
     Raises:
         TransferTargetError: nothing fits, or the choice would be a guess.
