@@ -1,0 +1,1 @@
+"""The command line: runs the parts together and places test calls."""
