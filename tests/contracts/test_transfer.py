@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from contracts.bot import BotConfig
@@ -14,7 +16,7 @@ REFER = {"id": "sip", "method": "livekit_sip_refer", "value": "+913"}
 CLOSED = {"id": "closed", "value": "+914", "enabled": False}
 
 
-def config(*targets: dict[str, object], **numbers: str) -> BotConfig:
+def config(*targets: Mapping[str, object], **numbers: str) -> BotConfig:
     return BotConfig.model_validate({"transfer_targets": targets, "transfer_numbers": numbers})
 
 
