@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from livekit import rtc
@@ -30,7 +31,7 @@ from agent.latency import TurnClock
 from agent.manners import GiveUp, Prompt, SilencePolicy
 from agent.providers import Engines
 from agent.room_audio import MediaLink
-from agent.tools import built_in_tools
+from agent.tools import built_in_tools, declared_tools
 from contracts.command import HangUp, Transfer, serialize_command
 from contracts.ids import COMMAND_TOPIC
 from contracts.outcome import Reason
@@ -125,8 +126,7 @@ class Conversation:
     async def run(self, answered: asyncio.Event) -> Ending:
         """Talk from the answer to the end, and return it."""
         waiting = asyncio.ensure_future(answered.wait())
-        await asyncio.wait({waiting, self._ending}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        await self._either(waiting)
         if not self._ending.done():
             await self._talk()
         ending = await self._ending
@@ -306,13 +306,13 @@ class Conversation:
     # -- small things ------------------------------------------------------------------------
 
     def _make_bot(self) -> Bot:
-        tools = built_in_tools(
-            self._config,
-            self,
-            self._report,
-            can_transfer=self._plan.channel in METHODS
-            and bool(self._config.transfer_targets or self._config.transfer_numbers),
+        can_transfer = self._plan.channel in METHODS and bool(
+            self._config.transfer_targets or self._config.transfer_numbers
         )
+        tools: list[llm.Tool | llm.Toolset] = [
+            *built_in_tools(self._config, self, self._report, can_transfer=can_transfer),
+            *declared_tools(self._engines.rules, self._local_now, self._report),
+        ]
         history = llm.ChatContext.empty()
         for line in self._plan.history:
             role = "assistant" if line.speaker == "bot" else "user"
@@ -326,6 +326,9 @@ class Conversation:
             on_backchannel=self._on_backchannel,
         )
 
+    def _local_now(self) -> datetime:
+        return datetime.now(ZoneInfo(self._config.timezone))
+
     def _opening(self) -> str:
         return _RESUMED_LINE if self._plan.history else self._config.opening_message
 
@@ -336,9 +339,12 @@ class Conversation:
         await self._session.interrupt(force=True)
         handle: SpeechHandle = self._session.say(text, allow_interruptions=False)
         waiting = asyncio.ensure_future(handle.wait_for_playout())
-        await asyncio.wait(
-            {waiting, self._ending}, timeout=_GOODBYE_S, return_when=asyncio.FIRST_COMPLETED
-        )
+        await self._either(waiting, timeout_s=_GOODBYE_S)
+
+    async def _either(self, waiting: asyncio.Future[Any], timeout_s: float | None = None) -> None:
+        """Return when `waiting` is done or the conversation has ended."""
+        both: set[asyncio.Future[Any]] = {waiting, self._ending}
+        await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
 
     async def _last_words(self, ending: Ending) -> None:

@@ -47,10 +47,12 @@ class Engines:
     """What one call runs on."""
 
     stt: stt.STT[Any]
-    llm: llm.LLM
-    tts: tts.TTS
+    llm: llm.LLM[Any]
+    tts: tts.TTS[Any]
     vad: vad.VAD
     turn_detection: Any
+    rules: RulesConfig
+    """The rules of a rules brain, and with them its declared tools; empty for other brains."""
     pipeline: dict[str, Any] = field(default_factory=dict)
 
     def session(self, config: BotConfig) -> AgentSession[None]:
@@ -109,12 +111,14 @@ def build_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
         pydantic.ValidationError: the rules of a `rules` brain are malformed.
     """
     config = plan.config
+    rules = RulesConfig.model_validate(config.llm.rules or {})
     return Engines(
         stt=_stt(config.stt),
-        llm=_llm(config.llm, plan, on_intent),
+        llm=_llm(config.llm, rules, plan, on_intent),
         tts=_tts(config.tts),
         vad=_vad(config.vad),
         turn_detection=_turn_detection(config.turn),
+        rules=rules,
         pipeline={
             "stt": {"provider": config.stt.provider, "model": config.stt.model},
             "llm": {"provider": config.llm.provider, "model": config.llm.model},
@@ -132,11 +136,13 @@ def _stt(config: SttConfig) -> stt.STT[Any]:
             raise ProviderUnknown("stt", unknown)
 
 
-def _llm(config: LlmConfig, plan: AgentPlan, on_intent: OnIntent) -> llm.LLM:
+def _llm(
+    config: LlmConfig, rules: RulesConfig, plan: AgentPlan, on_intent: OnIntent
+) -> llm.LLM[Any]:
     match config.provider:
         case "rules":
             return RulesLLM(
-                RulesConfig.model_validate(config.rules or {}),
+                rules,
                 variables=plan.variables,
                 timezone=plan.config.timezone,
                 now=lambda: datetime.now(UTC),
@@ -146,7 +152,7 @@ def _llm(config: LlmConfig, plan: AgentPlan, on_intent: OnIntent) -> llm.LLM:
             raise ProviderUnknown("llm", unknown)
 
 
-def _tts(config: TtsConfig) -> tts.TTS:
+def _tts(config: TtsConfig) -> tts.TTS[Any]:
     match config.provider:
         case "offline":
             return HibariTTS()

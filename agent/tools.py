@@ -1,7 +1,4 @@
-"""The tools every bot has: `end_call`, `detected_voicemail`, `transfer_call`.
-
-Each run is reported as a fact.
-"""
+"""A bot's tools: the built-in ones and the back ends its rules declare; each run is reported."""
 
 from __future__ import annotations
 
@@ -13,8 +10,10 @@ from typing import Any, Protocol
 from livekit.agents import RunContext, llm
 from livekit.agents.llm import ToolError, ToolResult, function_tool
 
+from agent.speech.backend import answer
 from contracts.bot import BotConfig
 from contracts.report import ToolCalled
+from contracts.rules import RulesConfig, Tool
 
 OnCalled = Callable[[ToolCalled], None]
 Run = Callable[[dict[str, Any], RunContext[Any]], Awaitable[Any]]
@@ -87,6 +86,29 @@ def built_in_tools(
             )
         )
     return tools
+
+
+def declared_tools(
+    rules: RulesConfig, now: Callable[[], datetime], on_called: OnCalled
+) -> list[llm.Tool]:
+    """Return the simulated back ends of a rules brain; `now` is in the bot's time zone."""
+
+    def backed(declared: Tool) -> Run:
+        async def run(arguments: dict[str, Any], _: RunContext[Any]) -> Any:
+            return answer(declared, arguments, now())
+
+        return run
+
+    return [
+        tool(
+            name,
+            declared.description,
+            {argument: {"type": "string"} for argument in declared.arguments},
+            backed(declared),
+            on_called,
+        )
+        for name, declared in rules.tools.items()
+    ]
 
 
 def tool(
