@@ -1,0 +1,63 @@
+"""`python -m sidecar`: the control plane as one process, set up by environment variables alone."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import httpx
+import structlog
+import uvicorn
+from pydantic import ValidationError
+
+from sidecar import log
+from sidecar.app import create_app
+from sidecar.rooms import LiveKitRooms
+from sidecar.settings import Settings
+from sidecar.store.database import Database
+
+DRAIN_S = 10
+EXIT_MISCONFIGURED = 78
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then let running requests finish."""
+    database = Database(settings.database_url)
+    rooms = LiveKitRooms(
+        settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret
+    )
+    async with httpx.AsyncClient(trust_env=False) as http:
+        app = create_app(settings, database=database, rooms=rooms, http=http)
+        config = uvicorn.Config(
+            app,
+            host=settings.sidecar_host,
+            port=settings.sidecar_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+        try:
+            await uvicorn.Server(config).serve()
+        finally:
+            await rooms.aclose()
+            await database.aclose()
+
+
+def main() -> None:
+    """Read the settings and serve."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False):
+            name = "_".join(map(str, problem["loc"])).upper()
+            sys.stderr.write(f"setting {name}: {problem['msg']}\n")
+        sys.exit(EXIT_MISCONFIGURED)
+    log.configure(settings.log_level)
+    if not settings.result_signing_secret:
+        structlog.get_logger(__name__).warning("results_unsigned", setting="RESULT_SIGNING_SECRET")
+    asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The one error shape: `{"error": {"code", "message", "details"}}`, plain `detail` beside it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import structlog
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
+
+from sidecar.denial import Code, Denied
+
+log = structlog.get_logger(__name__)
+
+STATUS = {
+    Code.ALREADY_CLAIMED: 409,
+    Code.AT_CAPACITY: 429,
+    Code.BODY_INVALID: 422,
+    Code.BOT_EXISTS: 409,
+    Code.BOT_UNKNOWN: 404,
+    Code.CALL_ENDED: 410,
+    Code.CALL_UNKNOWN: 404,
+    Code.CONFIG_INVALID: 422,
+    Code.CONFIG_UNAVAILABLE: 503,
+    Code.FORBIDDEN: 403,
+    Code.GAP: 409,
+    Code.KEY_INACTIVE: 403,
+    Code.KEY_INVALID: 401,
+    Code.KEY_UNKNOWN: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.NO_AGENT: 503,
+    Code.NOT_FOUND: 404,
+    Code.OUTSIDE_HOURS: 503,
+    Code.PLANNING: 503,
+    Code.ROOM_UNAVAILABLE: 503,
+    Code.SECRET_WRONG: 403,
+    Code.STALE_INCARNATION: 409,
+    Code.UNAUTHORISED: 401,
+}
+
+
+def denied_response(denied: Denied) -> JSONResponse:
+    """Return the answer a denial becomes."""
+    headers = {}
+    if denied.retry_after_s is not None:
+        headers["Retry-After"] = str(denied.retry_after_s)
+    error = {"code": denied.code, "message": denied.message, "details": denied.details}
+    # Clients of the family read plain text under `detail`.
+    body = {"error": error, "detail": denied.message}
+    return JSONResponse(body, STATUS[denied.code], headers)
+
+
+def body_invalid(error: ValidationError) -> Denied:
+    """Return the denial of a body that does not fit its model; the details name each field."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return Denied(Code.BODY_INVALID, "the body does not fit", details={"errors": found})
+
+
+async def _on_denied(_: Request, error: Exception) -> Response:
+    return denied_response(cast(Denied, error))
+
+
+async def _on_invalid(_: Request, error: Exception) -> Response:
+    return denied_response(body_invalid(cast(ValidationError, error)))
+
+
+async def _on_http(_: Request, error: Exception) -> Response:
+    status = cast(HTTPException, error).status_code
+    code = Code.METHOD_NOT_ALLOWED if status == 405 else Code.NOT_FOUND
+    return denied_response(Denied(code, cast(HTTPException, error).detail))
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    log.error("request_failed", path=request.url.path, exc_info=error)
+    body = {"error": {"code": "internal", "message": "our fault; see the log", "details": {}}}
+    return JSONResponse(body, 500)
+
+
+EXCEPTION_HANDLERS: dict[Any, ExceptionHandler] = {
+    Denied: _on_denied,
+    ValidationError: _on_invalid,
+    HTTPException: _on_http,
+    Exception: _on_bug,
+}

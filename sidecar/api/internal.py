@@ -1,0 +1,68 @@
+"""For bridges and agents: plan, claim, report, recording, heartbeat."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from contracts.plan import Claim, PlanRequest
+from contracts.report import Heartbeat, Report
+from sidecar.access import Access
+from sidecar.api.body import body_of
+from sidecar.calls import Calls
+from sidecar.planning import Planner
+
+
+class _Upload(BaseModel):
+    incarnation: int = Field(ge=1)
+    duration_s: float = Field(ge=0)
+
+
+def routes(access: Access, planner: Planner, calls: Calls) -> list[BaseRoute]:
+    """Return the internal API."""
+
+    async def plan(request: Request) -> Response:
+        tenant_id = access.require_service(request.headers)
+        answer = await planner.plan(tenant_id, await body_of(request, PlanRequest))
+        return _json(answer)
+
+    async def claim(request: Request) -> Response:
+        tenant_id = access.require_service(request.headers)
+        asked = await body_of(request, Claim)
+        return _json(await calls.claim(tenant_id, request.path_params["call_id"], asked))
+
+    async def report(request: Request) -> Response:
+        tenant_id = access.require_service(request.headers)
+        facts = await body_of(request, Report)
+        return _json(await calls.record(tenant_id, request.path_params["call_id"], facts))
+
+    async def recording(request: Request) -> Response:
+        tenant_id = access.require_service(request.headers)
+        upload = _Upload.model_validate(dict(request.query_params))
+        key = await calls.store_recording(
+            tenant_id,
+            request.path_params["call_id"],
+            request.stream(),
+            incarnation=upload.incarnation,
+            duration_s=upload.duration_s,
+        )
+        return JSONResponse({"key": key})
+
+    async def heartbeat(request: Request) -> Response:
+        tenant_id = access.require_service(request.headers)
+        await calls.heartbeat(tenant_id, await body_of(request, Heartbeat))
+        return Response(status_code=204)
+
+    return [
+        Route("/internal/v1/calls", plan, methods=["POST"]),
+        Route("/internal/v1/calls/{call_id}/claim", claim, methods=["POST"]),
+        Route("/internal/v1/calls/{call_id}/reports", report, methods=["POST"]),
+        Route("/internal/v1/calls/{call_id}/recording", recording, methods=["PUT"]),
+        Route("/internal/v1/heartbeats", heartbeat, methods=["POST"]),
+    ]
+
+
+def _json(answer: BaseModel) -> Response:
+    return Response(answer.model_dump_json(), media_type="application/json")

@@ -1,0 +1,135 @@
+"""The application: one constructor that joins collaborators, routes and background tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from contracts.ids import call_id_from
+from sidecar.access import Access
+from sidecar.api import bots, config, errors, health, internal
+from sidecar.api import calls as calls_api
+from sidecar.calls import Calls
+from sidecar.clock import Clock, utc_now
+from sidecar.configure import ConfigApi, ConfigSource, OwnBots
+from sidecar.egress import EgressGuard
+from sidecar.fleet import Fleet
+from sidecar.outbox import Outbox, Policy
+from sidecar.planning import Planner
+from sidecar.recording import RecordingFolder
+from sidecar.rooms import Rooms
+from sidecar.settings import Settings
+from sidecar.signing import SigningSecrets
+from sidecar.store.database import Database
+from sidecar.supervise import supervised
+from sidecar.wake import Wake
+from sidecar.watch import Watch
+
+OUTBOX_WORKERS = 4
+
+
+def new_id() -> str:
+    """Return a fresh call id."""
+    return call_id_from(os.urandom(16))
+
+
+def create_app(
+    settings: Settings,
+    *,
+    database: Database,
+    rooms: Rooms,
+    http: httpx.AsyncClient,
+    clock: Clock = utc_now,
+) -> Starlette:
+    """Return the application. Whoever made the collaborators closes them after it.
+
+    Args:
+        settings: what the operator set.
+        database: where every fact is kept; migrated at start.
+        rooms: LiveKit, or a stand-in.
+        http: what results and config requests are sent with; it must not follow redirects.
+        clock: where the time comes from.
+    """
+    changed = Wake()
+    folder = RecordingFolder(settings.recordings_path, settings.public_url)
+    own_bots = OwnBots(database)
+    access = Access(
+        database,
+        service_secret=settings.voxcore_secret,
+        admin_key=settings.admin_api_key,
+        clock=clock,
+    )
+    planner = Planner(
+        database,
+        _config_source(settings, own_bots, http),
+        rooms,
+        folder,
+        settings,
+        clock=clock,
+        new_id=new_id,
+        changed=changed,
+    )
+    calls = Calls(database, folder, settings, clock=clock, changed=changed)
+    fleet = Fleet(database, settings.max_concurrent_calls, clock=clock)
+    watch = Watch(database, calls, rooms, clock=clock, changed=changed)
+    outbox = Outbox(
+        database,
+        http,
+        EgressGuard(allow_private=settings.allow_private_webhooks),
+        SigningSecrets(database, settings.result_signing_secret),
+        Policy(
+            settings.webhook_delays_s,
+            settings.webhook_timeout_s,
+            settings.voxcore_secret,
+            settings.trusted_api_origins,
+        ),
+        clock=clock,
+        changed=changed,
+    )
+    tasks = {
+        "fleet": fleet.run,
+        "watch": watch.run,
+        **{f"outbox-{number}": outbox.run for number in range(OUTBOX_WORKERS)},
+    }
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await database.migrate()
+        await watch.start()
+        await fleet.refresh()
+        async with _running(tasks):
+            yield
+
+    routes: list[BaseRoute] = [
+        *health.routes(fleet),
+        *internal.routes(access, planner, calls),
+        *bots.routes(access, database, clock),
+        *config.routes(access, own_bots, clock, new_id),
+        *calls_api.routes(access, database),
+    ]
+    return Starlette(routes=routes, exception_handlers=errors.EXCEPTION_HANDLERS, lifespan=lifespan)
+
+
+def _config_source(settings: Settings, own_bots: OwnBots, http: httpx.AsyncClient) -> ConfigSource:
+    if not settings.config_url:
+        return own_bots
+    return ConfigApi(http, settings.config_url, settings.voxcore_secret, settings.config_timeout_s)
+
+
+@asynccontextmanager
+async def _running(tasks: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
+    running = [
+        asyncio.create_task(supervised(name, work), name=name) for name, work in tasks.items()
+    ]
+    try:
+        yield
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

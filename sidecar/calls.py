@@ -1,0 +1,323 @@
+"""What happens to a planned call: agents claim it, facts are recorded, it finishes exactly once.
+
+Every use case is one transaction. Rows change by compare-and-set, so two of them never overwrite
+each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts import ids
+from contracts.bot import BotConfig
+from contracts.event import EventType
+from contracts.outcome import Reason
+from contracts.plan import AgentPlan, Claim, HistoryLine
+from contracts.report import (
+    Fact,
+    Heartbeat,
+    RecordingStored,
+    Report,
+    ReportReceipt,
+    Source,
+    TranscriptLine,
+)
+from sidecar import ending, progress
+from sidecar.clock import Clock
+from sidecar.denial import Code, Denied
+from sidecar.recording import RecordingFolder
+from sidecar.settings import Settings
+from sidecar.store import calls, events, recordings, workers
+from sidecar.store.calls import CallRow
+from sidecar.store.database import Database
+from sidecar.store.events import Draft
+from sidecar.wake import Wake
+
+log = structlog.get_logger(__name__)
+
+_EVENT_TYPES = {
+    "agent_joined": EventType.AGENT_JOINED,
+    "transcript_line": EventType.TRANSCRIPT,
+    "intent_found": EventType.INTENT,
+    "tool_called": EventType.TOOL,
+    "turn_measured": EventType.LATENCY,
+    "transfer_started": EventType.TRANSFER,
+    "transfer_sent": EventType.TRANSFER,
+    "transfer_failed": EventType.TRANSFER,
+    "recording_stored": EventType.RECORDING,
+}
+"""Facts not named here are notices on the stream."""
+
+
+class Calls:
+    """The life of calls after planning."""
+
+    def __init__(
+        self,
+        database: Database,
+        folder: RecordingFolder,
+        settings: Settings,
+        *,
+        clock: Clock,
+        changed: Wake,
+    ) -> None:
+        self._database = database
+        self._folder = folder
+        self._settings = settings
+        self._clock = clock
+        self._changed = changed
+
+    async def claim(self, tenant_id: str, call_id: str, claim: Claim) -> AgentPlan:
+        """Give the call to an agent, or the same plan again to the agent that has it.
+
+        Raises:
+            Denied: another agent has it, a newer incarnation is wanted, or it is over.
+        """
+
+        async def work(connection: AsyncConnection) -> AgentPlan:
+            row = await _known(connection, tenant_id, call_id)
+            if row.is_ended:
+                raise Denied(Code.CALL_ENDED, "the call is over")
+            _fence(row, claim.incarnation)
+            if row.worker_id is None:
+                row = await calls.save(
+                    connection, row, replace(row, worker_id=claim.worker_id, claim_due_at=None)
+                )
+            elif row.worker_id != claim.worker_id:
+                raise Denied(Code.ALREADY_CLAIMED, "another agent serves this incarnation")
+            facts = await events.facts(connection, tenant_id, call_id)
+            return _agent_plan(row, facts)
+
+        return await self._database.run(work)
+
+    async def record(self, tenant_id: str, call_id: str, report: Report) -> ReportReceipt:
+        """Store the facts of a report that are new, and let them move the call.
+
+        Raises:
+            Denied: the reporter has been replaced, or facts before these are missing.
+        """
+
+        async def work(connection: AsyncConnection) -> tuple[ReportReceipt, bool]:
+            before = await _known(connection, tenant_id, call_id)
+            if report.source is Source.AGENT:
+                _fence(before, report.incarnation)
+            facts = _new_facts(before, report)
+            if not facts:
+                return ReportReceipt(applied_seq=_applied_seq(before, report.source)), False
+            return await self._apply(connection, before, report, facts)
+
+        receipt, ended = await self._database.run(work)
+        self._changed.ring()
+        if ended:
+            log.info("call_ended", call_id=call_id)
+        return receipt
+
+    async def finish(self, seen: CallRow, reason: Reason | None, detail: str = "") -> bool:
+        """End a call whose time is up; without a reason, by the earliest ending known.
+
+        Args:
+            seen: the row by which its time was up; if it has moved since, nothing happens.
+            reason: why it ends.
+            detail: what to tell a person beside the reason.
+
+        Returns:
+            Whether this ended it.
+        """
+
+        async def work(connection: AsyncConnection) -> bool:
+            before = await _known(connection, seen.tenant_id, seen.call_id)
+            if (before.version, before.expires_at) != (seen.version, seen.expires_at):
+                return False
+            now = self._clock()
+            row = before if reason is None else progress.ending(before, reason, now, detail)
+            await ending.close(connection, before, row, self._folder, now)
+            await self._database.notify(connection)
+            return True
+
+        ended = await self._database.run(work)
+        self._changed.ring()
+        if ended:
+            log.info("call_finished", call_id=seen.call_id, reason=reason)
+        return ended
+
+    async def raise_incarnation(self, seen: CallRow) -> int | None:
+        """Let a new agent take a call that nobody claimed, and shut out whoever comes late.
+
+        Returns:
+            The new incarnation to dispatch; None if the row has moved since it was seen.
+        """
+
+        async def work(connection: AsyncConnection) -> int | None:
+            row = await _known(connection, seen.tenant_id, seen.call_id)
+            if row.version != seen.version:
+                return None
+            due_at = self._clock() + timedelta(seconds=self._settings.claim_timeout_s)
+            raised = replace(row, incarnation=row.incarnation + 1, agent_seq=0, claim_due_at=due_at)
+            return (await calls.save(connection, row, raised)).incarnation
+
+        return await self._database.run(work)
+
+    async def heartbeat(self, tenant_id: str, heartbeat: Heartbeat) -> None:
+        """Note that a worker lives, and with it the unanswered calls a bridge holds."""
+        now = self._clock()
+
+        async def work(connection: AsyncConnection) -> None:
+            await workers.seen(connection, tenant_id, heartbeat, now)
+            if heartbeat.kind == "bridge" and heartbeat.calls:
+                until = now + timedelta(seconds=self._settings.plan_expiry_s)
+                await calls.hold(connection, tenant_id, heartbeat.calls, until)
+
+        await self._database.run(work)
+
+    async def store_recording(
+        self,
+        tenant_id: str,
+        call_id: str,
+        chunks: AsyncIterable[bytes],
+        *,
+        incarnation: int,
+        duration_s: float,
+    ) -> str:
+        """Keep an uploaded recording, during the call or after it, and return its key.
+
+        Raises:
+            Denied: the call is unknown, or the uploader has been replaced.
+        """
+        async with self._database.read() as connection:
+            row = await _known(connection, tenant_id, call_id)
+        _fence(row, incarnation)
+        key = self._folder.key_of(row.session_id, call_id)
+        size_bytes = await self._folder.store(key, chunks)
+
+        async def work(connection: AsyncConnection) -> None:
+            now = self._clock()
+            recording = await recordings.expect(
+                connection, tenant_id, call_id, key, self._folder.token(), now
+            )
+            await recordings.stored(connection, recording, duration_s, size_bytes, now)
+            fact = RecordingStored(at=now, key=key, duration_s=duration_s, size_bytes=size_bytes)
+            stored = Draft(
+                call_id=call_id,
+                bot_id=row.bot_id,
+                type=EventType.RECORDING,
+                at=now,
+                data=fact.model_dump(mode="json"),
+            )
+            await events.append(connection, tenant_id, [stored])
+            await self._database.notify(connection)
+
+        await self._database.run(work)
+        self._changed.ring()
+        return key
+
+    async def _apply(
+        self, connection: AsyncConnection, before: CallRow, report: Report, facts: list[Fact]
+    ) -> tuple[ReportReceipt, bool]:
+        now = self._clock()
+        first_seq = _applied_seq(before, report.source) + 1
+        row = before
+        drafts: list[Draft] = []
+        for source_seq, fact in enumerate(facts, start=first_seq):
+            drafts.append(_fact_draft(row, fact, report, source_seq))
+            moved = progress.apply(row, fact)
+            if moved.state is not row.state:
+                drafts.append(_state_draft(moved, row, fact))
+            if moved.illegal_events > row.illegal_events:
+                log.warning("illegal_event", call_id=row.call_id, state=row.state, fact=fact.type)
+            row = moved
+        applied_seq = first_seq + len(facts) - 1
+        row = _with_applied(row, report.source, applied_seq)
+        is_over = not row.is_ended and progress.is_complete(row)
+        if not row.is_ended and not is_over:
+            row = progress.settling(row, now, self._settings.settle_s)
+        if not is_over:
+            await calls.save(connection, before, row)
+        await events.append(connection, row.tenant_id, drafts)
+        if is_over:
+            await ending.close(connection, before, row, self._folder, now)
+        await self._database.notify(connection)
+        return ReportReceipt(applied_seq=applied_seq), is_over
+
+
+async def _known(connection: AsyncConnection, tenant_id: str, call_id: str) -> CallRow:
+    row = await calls.get(connection, tenant_id, call_id)
+    if row is None:
+        raise Denied(Code.CALL_UNKNOWN, "there is no such call")
+    return row
+
+
+def _fence(row: CallRow, incarnation: int) -> None:
+    if incarnation != row.incarnation:
+        raise Denied(
+            Code.STALE_INCARNATION,
+            "another incarnation serves the call; leave it",
+            details={"incarnation": row.incarnation},
+        )
+
+
+def _applied_seq(row: CallRow, source: Source) -> int:
+    return row.agent_seq if source is Source.AGENT else row.bridge_seq
+
+
+def _with_applied(row: CallRow, source: Source, seq: int) -> CallRow:
+    if source is Source.AGENT:
+        return replace(row, agent_seq=seq)
+    return replace(row, bridge_seq=seq)
+
+
+def _new_facts(row: CallRow, report: Report) -> list[Fact]:
+    applied_seq = _applied_seq(row, report.source)
+    if report.seq > applied_seq + 1:
+        raise Denied(
+            Code.GAP,
+            "facts before these are missing; send from applied_seq + 1",
+            details={"applied_seq": applied_seq},
+        )
+    return report.facts[applied_seq + 1 - report.seq :]
+
+
+def _agent_plan(row: CallRow, facts: list[Fact]) -> AgentPlan:
+    return AgentPlan(
+        call_id=row.call_id,
+        session_id=row.session_id,
+        incarnation=row.incarnation,
+        channel=ids.Channel(row.channel),
+        call_direction="outgoing" if row.call_direction == "outgoing" else "incoming",
+        caller_identity=ids.caller_identity(row.call_id),
+        config=BotConfig.model_validate(row.config or {}),
+        variables=row.variables,
+        history=[
+            HistoryLine(speaker=fact.speaker, text=fact.text)
+            for fact in facts
+            if isinstance(fact, TranscriptLine)
+        ],
+        answered_at=row.answered_at,
+    )
+
+
+def _fact_draft(row: CallRow, fact: Fact, report: Report, source_seq: int) -> Draft:
+    return Draft(
+        call_id=row.call_id,
+        bot_id=row.bot_id,
+        type=_EVENT_TYPES.get(fact.type, EventType.NOTICE),
+        at=fact.at,
+        data=fact.model_dump(mode="json"),
+        source=report.source,
+        incarnation=report.incarnation,
+        source_seq=source_seq,
+    )
+
+
+def _state_draft(row: CallRow, before: CallRow, fact: Fact) -> Draft:
+    return Draft(
+        call_id=row.call_id,
+        bot_id=row.bot_id,
+        type=EventType.CALL_STATE,
+        at=fact.at,
+        data={"state": row.state, "previous": before.state},
+    )

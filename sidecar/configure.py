@@ -1,0 +1,182 @@
+"""Which config a call runs on: our own bots' or an external API's, rendered for this call."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import httpx
+from pydantic import ValidationError
+
+from contracts import template
+from contracts.bot import BotConfig
+from sidecar.denial import Code, Denied
+from sidecar.hours import is_open, zone
+from sidecar.store import bots
+from sidecar.store.database import Database
+
+_SPOKEN = (
+    "system_prompt",
+    "opening_message",
+    "voicemail_message",
+    "pre_transfer_message",
+    "closing_message",
+    "knowledge_fallback_message",
+)
+SECRET_HEADER = "X-VoxCore-Secret"
+OUTSIDE_HOURS_DETAIL = "outside_active_hours"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigQuery:
+    """Whose config, for which call."""
+
+    tenant_id: str
+    bot_id: str
+    caller_id: str = ""
+    stream_id: str = ""
+    connected_event: dict[str, Any] = field(default_factory=dict)
+
+
+class ConfigSource(Protocol):
+    """Finds a bot's config, templates unresolved."""
+
+    async def fetch(self, query: ConfigQuery) -> BotConfig:
+        """Return the config.
+
+        Raises:
+            Denied: unknown, unavailable, invalid, or outside hours before any config was seen.
+        """
+
+
+class OwnBots:
+    """The sidecar's own store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def fetch(self, query: ConfigQuery) -> BotConfig:
+        async with self._database.read() as connection:
+            row = await bots.get(connection, query.tenant_id, query.bot_id)
+        if row is None:
+            raise Denied(Code.BOT_UNKNOWN, f"there is no bot {query.bot_id!r}")
+        config = validated({**row.config, "bot_id": query.bot_id})
+        if not config.is_active:
+            raise Denied(Code.BOT_UNKNOWN, f"bot {query.bot_id!r} is switched off")
+        return config
+
+
+class ConfigApi:
+    """An external API of the family's contract, at `CONFIG_URL`."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str, secret: str, timeout_s: float) -> None:
+        self._http = http
+        self._url = url.rstrip("/")
+        self._secret = secret
+        self._timeout_s = timeout_s
+
+    async def fetch(self, query: ConfigQuery) -> BotConfig:
+        try:
+            response = await self._http.get(
+                f"{self._url}/{quote(query.bot_id, safe='')}",
+                params={
+                    "caller_id": query.caller_id,
+                    "stream_id": query.stream_id,
+                    "connected_event": json.dumps(query.connected_event),
+                },
+                headers={SECRET_HEADER: self._secret},
+                timeout=self._timeout_s,
+            )
+        except httpx.HTTPError as error:
+            raise Denied(
+                Code.CONFIG_UNAVAILABLE,
+                "the config API does not answer",
+                details={"error": type(error).__name__},
+            ) from error
+        return self._config_of(response, query.bot_id)
+
+    def _config_of(self, response: httpx.Response, bot_id: str) -> BotConfig:
+        match response.status_code:
+            case 200:
+                return validated({"bot_id": bot_id, **_json_object(response)})
+            case 404:
+                raise Denied(Code.BOT_UNKNOWN, f"the config API knows no bot {bot_id!r}")
+            case 503:
+                raise Denied(Code.OUTSIDE_HOURS, "the config API says the bot is closed")
+            case status:
+                raise Denied(
+                    Code.CONFIG_UNAVAILABLE,
+                    "the config API answered with an error",
+                    details={"status": status},
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A config ready to run: templates resolved, every variable at hand."""
+
+    config: BotConfig
+    variables: dict[str, str]
+
+
+def prepare(config: BotConfig, connected_event: dict[str, Any], now: datetime) -> Configured:
+    """Return `config` rendered for a call that starts now."""
+    variables = template.call_variables(
+        connected_event,
+        defaults=config.variables,
+        crm=None,
+        now=now.astimezone(zone(config.timezone)),
+    )
+    rendered: dict[str, Any] = {
+        name: template.render(getattr(config, name), variables) for name in _SPOKEN
+    }
+    if config.re_engagement is not None:
+        messages = [template.render(text, variables) for text in config.re_engagement.messages]
+        rendered["re_engagement"] = config.re_engagement.model_copy(update={"messages": messages})
+    return Configured(config.model_copy(update=rendered), variables)
+
+
+def require_open(config: BotConfig, now: datetime) -> None:
+    """Let a call through in the bot's active hours.
+
+    Raises:
+        Denied: the bot is closed.
+    """
+    if not is_open(config.active_hours, now, config.timezone):
+        hours = config.active_hours
+        raise Denied(
+            Code.OUTSIDE_HOURS,
+            f"{OUTSIDE_HOURS_DETAIL}: open {hours.start_time}-{hours.end_time} {config.timezone}",
+        )
+
+
+def session_id_of(config: BotConfig, connected_event: dict[str, Any]) -> str:
+    """Return the session id somebody outside has chosen for this call, or ""."""
+    campaign = connected_event.get("_campaign_session_id")
+    return campaign if isinstance(campaign, str) and campaign else config.session_id
+
+
+def validated(config: dict[str, Any]) -> BotConfig:
+    """Return the config as a model.
+
+    Raises:
+        Denied: it is not one; the details name each field.
+    """
+    try:
+        return BotConfig.model_validate(config)
+    except ValidationError as error:
+        raise Denied(
+            Code.CONFIG_INVALID,
+            "the bot's config is invalid",
+            details={"errors": error.errors(include_url=False, include_context=False)},
+        ) from error
+
+
+def _json_object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        return dict(response.json())
+    except (ValueError, TypeError) as error:
+        raise Denied(Code.CONFIG_INVALID, "the config API did not answer JSON") from error

@@ -1,0 +1,70 @@
+"""Where the platform may send things on a tenant's word: one guard for every such address."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import httpx
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+class EgressRefused(Exception):
+    """Nothing is sent there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address that passed, pinned: what was checked is what is connected to."""
+
+    url: httpx.URL
+    host_header: str
+    server_name: str
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Return every address of a host."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+class EgressGuard:
+    """Lets http and https through to public addresses; to private ones only where told so."""
+
+    def __init__(self, *, allow_private: bool, resolve: Resolve = resolve) -> None:
+        self._allow_private = allow_private
+        self._resolve = resolve
+
+    async def check(self, url: str) -> Target:
+        """Return where to send.
+
+        Raises:
+            EgressRefused: not an address to send to; the message says why.
+        """
+        try:
+            parsed = httpx.URL(url)
+        except (httpx.InvalidURL, TypeError) as error:
+            raise EgressRefused("the URL cannot be read") from error
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise EgressRefused("only http and https URLs with a host are allowed")
+        port = parsed.port or (443 if parsed.scheme == "https" else 80)
+        try:
+            addresses = await self._resolve(parsed.host, port)
+        except OSError as error:
+            raise EgressRefused(f"the host {parsed.host} is unknown") from error
+        if not addresses:
+            raise EgressRefused(f"the host {parsed.host} has no address")
+        if not self._allow_private and not all(map(_is_public, addresses)):
+            raise EgressRefused("private and loopback addresses are not allowed")
+        return Target(
+            parsed.copy_with(host=addresses[0]), parsed.netloc.decode("ascii"), parsed.host
+        )
+
+
+def _is_public(address: str) -> bool:
+    ip = ip_address(address.partition("%")[0])
+    return ip.is_global and not ip.is_multicast

@@ -1,0 +1,36 @@
+"""Whether a bot answers at a given moment: active hours, pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from contracts.bot import ActiveHours
+
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def zone(name: str) -> tzinfo:
+    """Return the time zone called `name`; UTC where there is none, as the family does."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def is_open(hours: ActiveHours, at: datetime, timezone: str) -> bool:
+    """Return whether `at` lies in the hours. A night shift belongs to the day it begins on."""
+    if not hours.enabled:
+        return True
+    local = at.astimezone(zone(timezone))
+    clock = local.time().replace(microsecond=0)
+    today = _is_day(hours, local)
+    if hours.start_time < hours.end_time:
+        return today and hours.start_time <= clock <= hours.end_time
+    if clock >= hours.start_time:
+        return today
+    return clock <= hours.end_time and _is_day(hours, local - timedelta(days=1))
+
+
+def _is_day(hours: ActiveHours, local: datetime) -> bool:
+    return any(day.startswith(_WEEKDAYS[local.weekday()]) for day in hours.days)

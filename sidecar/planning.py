@@ -1,0 +1,249 @@
+"""A door asks for a call: slot, config, admission, hours, room; a refusal leaves no slot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import sha256
+from weakref import WeakValueDictionary
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts import ids
+from contracts.event import EventType
+from contracts.outcome import Reason
+from contracts.plan import Plan, PlanRequest
+from sidecar import admission, capacity, ending, progress
+from sidecar.clock import Clock
+from sidecar.configure import (
+    ConfigQuery,
+    ConfigSource,
+    Configured,
+    prepare,
+    require_open,
+    session_id_of,
+)
+from sidecar.denial import Code, Denied
+from sidecar.recording import RecordingFolder
+from sidecar.rooms import RoomError, Rooms
+from sidecar.settings import Settings
+from sidecar.store import calls, events
+from sidecar.store.calls import CallRow
+from sidecar.store.database import Database
+from sidecar.store.events import Draft
+from sidecar.wake import Wake
+
+log = structlog.get_logger(__name__)
+
+MAX_NAME_CHARS = 200
+
+_KEPT = {
+    Code.OUTSIDE_HOURS: Reason.OUTSIDE_HOURS,
+    Code.CONFIG_UNAVAILABLE: Reason.CONFIG_UNAVAILABLE,
+    Code.CONFIG_INVALID: Reason.CONFIG_INVALID,
+    Code.ROOM_UNAVAILABLE: Reason.ROOM_LOST,
+}
+"""Refusals an operator wants to read about. The rest (wrong tokens, unknown bots) leave no call."""
+
+_REFUSED = {reason: code for code, reason in _KEPT.items()}
+
+
+class Planner:
+    """Plans calls. Asking twice with one idempotency key plans once."""
+
+    def __init__(
+        self,
+        database: Database,
+        configs: ConfigSource,
+        rooms: Rooms,
+        folder: RecordingFolder,
+        settings: Settings,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        changed: Wake,
+    ) -> None:
+        self._database = database
+        self._configs = configs
+        self._rooms = rooms
+        self._folder = folder
+        self._settings = settings
+        self._clock = clock
+        self._new_id = new_id
+        self._changed = changed
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def plan(self, tenant_id: str, request: PlanRequest) -> Plan:
+        """Return the plan of the call.
+
+        Raises:
+            Denied: the call is refused; nothing of it is left but, for some reasons, its record.
+        """
+        if len(request.bot_id) > MAX_NAME_CHARS:
+            raise Denied(Code.BOT_UNKNOWN, "no bot has so long an id")
+        key = _short(request.idempotency_key)
+        lock = self._asking.setdefault(f"{tenant_id} {key}", asyncio.Lock())
+        async with lock:
+            row = await self._database.run(lambda c: self._reserve(c, tenant_id, key, request))
+            if row.is_ended:
+                raise _refusal_of(row)
+            if row.config is not None:
+                return self._plan_of(row)
+            return await self._fill(row, request)
+
+    async def _reserve(
+        self, connection: AsyncConnection, tenant_id: str, key: str, request: PlanRequest
+    ) -> CallRow:
+        await events.hold_order(connection)
+        known = await calls.by_key(connection, tenant_id, key)
+        if known is not None and (known.is_ended or known.config is not None):
+            return known
+        if known is not None:
+            raise Denied(Code.PLANNING, "the call is being planned", retry_after_s=1)
+        now = self._clock()
+        limit = self._settings.max_concurrent_calls
+        (await capacity.measure(connection, tenant_id, limit, now)).admit()
+        call_id = self._new_id()
+        row = CallRow(
+            call_id=call_id,
+            tenant_id=tenant_id,
+            idempotency_key=key,
+            session_id=call_id,
+            bot_id=request.bot_id,
+            channel=request.channel,
+            call_direction=request.call_direction,
+            caller_id=_clean(request.caller_id),
+            did=_clean(request.did),
+            stream_id=_clean(request.stream_id),
+            connected_event=request.connected_event,
+            bridge_id=_clean(request.bridge_id),
+            room_name=ids.room_name(request.channel, call_id),
+            planned_at=now,
+            expires_at=now + timedelta(seconds=self._settings.plan_expiry_s),
+        )
+        await calls.add(connection, row)
+        return row
+
+    async def _fill(self, row: CallRow, request: PlanRequest) -> Plan:
+        try:
+            configured = await self._configured(row, request)
+            row = await self._database.run(lambda c: self._confirm(c, row, configured))
+            self._changed.ring()
+            await self._open_room(row)
+        except Denied as denied:
+            await self._give_up(row, denied)
+            raise
+        except BaseException:
+            # Cancelled or broken half-way: the slot must not outlive the attempt.
+            await self._give_up(row, Denied(Code.PLANNING, "planning failed"))
+            raise
+        log.info("call_planned", call_id=row.call_id, bot_id=row.bot_id, channel=row.channel)
+        return self._plan_of(row)
+
+    async def _configured(self, row: CallRow, request: PlanRequest) -> Configured:
+        event = request.connected_event
+        query = ConfigQuery(row.tenant_id, row.bot_id, row.caller_id, row.stream_id, event)
+        config = await self._configs.fetch(query)
+        admission.admit(config, request, anonymous=self._settings.stream_anonymous)
+        now = self._clock()
+        configured = prepare(config, event, now)
+        try:
+            require_open(config, now)
+        except Denied:
+            # The bot is known, so its owner learns of the call.
+            await self._database.run(lambda c: self._confirm(c, row, configured))
+            raise
+        return configured
+
+    async def _confirm(
+        self, connection: AsyncConnection, row: CallRow, configured: Configured
+    ) -> CallRow:
+        config = configured.config
+        session_id = session_id_of(config, row.connected_event) or row.call_id
+        too_long = len(session_id) > MAX_NAME_CHARS
+        if too_long or await calls.has_session(connection, row.tenant_id, session_id):
+            session_id = row.call_id
+        now = self._clock()
+        confirmed = replace(
+            row,
+            session_id=session_id,
+            config=config.model_copy(update={"session_id": session_id}).model_dump(mode="json"),
+            variables=configured.variables,
+            max_call_duration_s=config.max_call_duration_seconds,
+            claim_due_at=now + timedelta(seconds=self._settings.claim_timeout_s),
+        )
+        confirmed = await calls.save(connection, row, confirmed)
+        planned = Draft(
+            call_id=row.call_id,
+            bot_id=row.bot_id,
+            type=EventType.CALL_PLANNED,
+            at=now,
+            data={
+                "session_id": session_id,
+                "bot_id": row.bot_id,
+                "channel": row.channel,
+                "call_direction": row.call_direction,
+                "caller_id": row.caller_id,
+            },
+        )
+        await events.append(connection, row.tenant_id, [planned])
+        await self._database.notify(connection)
+        return confirmed
+
+    async def _open_room(self, row: CallRow) -> None:
+        try:
+            await self._rooms.create(row.room_name, row.call_id, row.incarnation)
+        except RoomError as error:
+            raise Denied(
+                Code.ROOM_UNAVAILABLE,
+                "LiveKit did not make a room",
+                details={"error": str(error)},
+                retry_after_s=1,
+            ) from error
+
+    async def _give_up(self, row: CallRow, denied: Denied) -> None:
+        reason = _KEPT.get(denied.code)
+        now = self._clock()
+
+        async def undo(connection: AsyncConnection) -> None:
+            current = await calls.get(connection, row.tenant_id, row.call_id)
+            if current is None or current.is_ended:
+                return
+            if reason is None:
+                await calls.discard(connection, current)
+                return
+            ended = progress.ending(current, reason, now, denied.message)
+            await ending.close(connection, current, ended, self._folder, now)
+            await self._database.notify(connection)
+
+        await self._database.run(undo)
+        self._changed.ring()
+        log.info("call_refused", call_id=row.call_id, bot_id=row.bot_id, code=denied.code)
+
+    def _plan_of(self, row: CallRow) -> Plan:
+        return Plan(
+            call_id=row.call_id,
+            session_id=row.session_id,
+            room_name=row.room_name,
+            livekit_url=self._settings.livekit_url,
+            token=self._rooms.caller_token(row.room_name, row.call_id),
+            caller_identity=ids.caller_identity(row.call_id),
+            max_call_duration_s=row.max_call_duration_s,
+        )
+
+
+def _refusal_of(row: CallRow) -> Denied:
+    code = _REFUSED.get(row.end_reason or Reason.ABANDONED, Code.CALL_ENDED)
+    return Denied(code, row.end_detail or "the call has ended", details={"call_id": row.call_id})
+
+
+def _short(key: str) -> str:
+    return key if len(key) <= MAX_NAME_CHARS else sha256(key.encode()).hexdigest()
+
+
+def _clean(text: str) -> str:
+    """Postgres cannot store NUL characters."""
+    return text.replace("\x00", "")

@@ -1,0 +1,219 @@
+"""Builds the call result from stored facts: pure, exact keys, times in seconds since the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any
+
+from contracts.bot import BotConfig
+from contracts.outcome import Reason, outcome
+from contracts.report import (
+    AgentEnded,
+    AgentJoined,
+    ConversationStarted,
+    Fact,
+    IntentFound,
+    LegAnswered,
+    LegEnded,
+    Noticed,
+    ToolCalled,
+    TranscriptLine,
+    TransferFailed,
+    TransferSent,
+    TransferStarted,
+    TurnMeasured,
+    UsageCounted,
+)
+from contracts.result import CallResult, ResultLine
+from sidecar.store.calls import CallRow
+
+_STAGES = ("endpointing_ms", "stt_ms", "llm_ttft_ms", "tts_ttfb_ms", "playback_ms")
+_CACHE_TOKENS = (
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "fresh_prompt_tokens",
+    "completion_tokens",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingLink:
+    """Where the recording is, or will be once it has been uploaded."""
+
+    url: str
+    key: str
+    token: str
+
+
+def build(row: CallRow, facts: Sequence[Fact], recording: RecordingLink | None) -> CallResult:
+    """Return the result of an ended call.
+
+    Args:
+        row: the call after its end.
+        facts: everything reported about it, in order of time.
+        recording: its recording, if it has one.
+    """
+    clock = _Clock(row.answered_at or row.planned_at)
+    usage = _last_usage(facts)
+    return CallResult(
+        session_id=row.session_id,
+        stream_id=row.stream_id,
+        caller_id=row.caller_id,
+        from_number=row.caller_id if row.call_direction == "incoming" else row.did,
+        call_direction=row.call_direction,
+        call_duration_seconds=round(row.call.duration_s, 3),
+        disconnected_by=outcome(row.end_reason or Reason.ABANDONED).disconnected_by,
+        transcript=[
+            ResultLine(speaker=fact.speaker, text=fact.text, timestamp=clock.seconds(fact.at))
+            for fact in facts
+            if isinstance(fact, TranscriptLine)
+        ],
+        events=[entry for fact in facts for entry in _entries(fact, clock)],
+        intents=[
+            {
+                "name": fact.name,
+                "confidence": fact.confidence,
+                "slots": fact.slots,
+                "timestamp": clock.seconds(fact.at),
+            }
+            for fact in facts
+            if isinstance(fact, IntentFound)
+        ],
+        recording_url=recording.url if recording else None,
+        recording_key=recording.key if recording else None,
+        recording_access_token=recording.token if recording else None,
+        latency=_latency([fact for fact in facts if isinstance(fact, TurnMeasured)]),
+        latency_samples=[
+            {
+                "turn": fact.turn,
+                "timestamp": clock.seconds(fact.at),
+                "response_ms": fact.response_ms,
+                **{stage: getattr(fact, stage) for stage in _STAGES},
+                **fact.detail,
+            }
+            for fact in facts
+            if isinstance(fact, TurnMeasured)
+        ],
+        usage_metrics=usage,
+        llm_cache_summary=_cache_summary(usage),
+        pipeline_config=_pipeline(row, facts),
+        connected_event=row.connected_event,
+        **_transfer(facts, clock),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    zero: datetime
+
+    def seconds(self, at: datetime) -> float:
+        return round(max(0.0, (at - self.zero).total_seconds()), 3)
+
+
+def _entries(fact: Fact, clock: _Clock) -> list[dict[str, Any]]:
+    def entry(event: str, at: datetime = fact.at, **more: Any) -> dict[str, Any]:
+        return {"event": event, "timestamp": clock.seconds(at), **more}
+
+    match fact:
+        case LegAnswered():
+            return [entry("answered")]
+        case AgentJoined() | ConversationStarted() | TransferSent():
+            return [entry(fact.type)]
+        case ToolCalled():
+            began_at = fact.at - timedelta(milliseconds=fact.duration_ms)
+            return [
+                entry("tool_call", began_at, name=fact.name, arguments=fact.arguments),
+                entry(
+                    "custom_tool_result",
+                    name=fact.name,
+                    result=fact.result,
+                    error=fact.error,
+                    duration_ms=fact.duration_ms,
+                ),
+            ]
+        case Noticed():
+            return [{**fact.detail, **entry(fact.name)}]
+        case TransferStarted():
+            return [entry(fact.type, destination=fact.destination, reason=fact.reason)]
+        case TransferFailed():
+            return [entry(fact.type, reason=fact.failed_reason)]
+        case LegEnded() | AgentEnded():
+            return [entry(fact.type, reason=fact.reason, detail=fact.detail)]
+        case _:
+            return []
+
+
+def _latency(turns: Sequence[TurnMeasured]) -> dict[str, Any]:
+    answers = sorted(turn.response_ms for turn in turns if turn.response_ms is not None)
+    summary: dict[str, Any] = {
+        "turns": len(turns),
+        "total_avg_response_ms": _mean(answers),
+        "p50_response_ms": _percentile(answers, 50),
+        "p95_response_ms": _percentile(answers, 95),
+        "max_response_ms": answers[-1] if answers else None,
+    }
+    for stage in _STAGES:
+        known = [value for turn in turns if (value := getattr(turn, stage)) is not None]
+        summary[f"avg_{stage}"] = _mean(known)
+    return summary
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(sum(values) / len(values), 1) if values else None
+
+
+def _percentile(ordered: Sequence[float], percent: int) -> float | None:
+    """Return the nearest-rank percentile: a value that was really measured."""
+    return ordered[ceil(len(ordered) * percent / 100) - 1] if ordered else None
+
+
+def _last_usage(facts: Sequence[Fact]) -> dict[str, Any]:
+    totals = [fact.usage for fact in facts if isinstance(fact, UsageCounted)]
+    return totals[-1] if totals else {}
+
+
+def _cache_summary(usage: dict[str, Any]) -> dict[str, Any]:
+    tokens = {name: int(usage.get(name) or 0) for name in _CACHE_TOKENS}
+    read = tokens["cache_read_input_tokens"] > 0
+    enabled = read or tokens["cache_creation_input_tokens"] > 0
+    return {**tokens, "enabled": enabled, "worked": read, "statuses": []}
+
+
+def _pipeline(row: CallRow, facts: Sequence[Fact]) -> dict[str, Any]:
+    config = BotConfig.model_validate(row.config or {})
+    joined = [fact.pipeline for fact in facts if isinstance(fact, AgentJoined)]
+    return {
+        "stt": config.stt.model_dump(include={"provider", "model", "language"}),
+        "llm": config.llm.model_dump(include={"provider", "model", "temperature", "max_tokens"}),
+        "tts": config.tts.model_dump(include={"provider", "model", "voice", "language"}),
+        "vad": config.vad.model_dump(include={"confidence", "start_secs", "stop_secs"}),
+        "turn": config.turn.model_dump(include={"detector", "min_delay_s", "max_delay_s"}),
+        "agent": joined[-1] if joined else {},
+    }
+
+
+def _transfer(facts: Sequence[Fact], clock: _Clock) -> dict[str, Any]:
+    started: TransferStarted | None = None
+    sent, failed_reason = False, None
+    for fact in facts:
+        match fact:
+            case TransferStarted():
+                started, failed_reason = fact, None
+            case TransferSent():
+                sent = True
+            case TransferFailed():
+                sent, failed_reason = False, fact.failed_reason
+    if started is None:
+        return {"was_transferred": sent, "transfer_failed_reason": failed_reason}
+    return {
+        "was_transferred": sent,
+        "transfer_destination": started.destination,
+        "transfer_target": started.target or None,
+        "transfer_reason": started.reason or None,
+        "transfer_method": started.method,
+        "transfer_at": clock.seconds(started.at),
+        "transfer_failed_reason": failed_reason,
+    }

@@ -1,0 +1,151 @@
+"""Rooms, dispatches and tokens: the only user of LiveKit's server API, and of its exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cached_property
+from typing import Protocol
+
+import aiohttp
+from livekit import api
+
+from contracts.ids import AGENT_NAME, caller_identity, job_metadata
+
+EMPTY_TIMEOUT_S = 20
+DEPARTURE_TIMEOUT_S = 3
+REQUEST_TIMEOUT_S = 5.0
+TOKEN_TTL = timedelta(minutes=10)
+
+
+class RoomError(Exception):
+    """LiveKit did not do it."""
+
+
+class RoomUnavailable(RoomError):
+    """No answer, or the server's own failure: trying again may help."""
+
+
+class RoomRefused(RoomError):
+    """The server understood and said no: trying again as it is will not help.
+
+    Attributes:
+        code: LiveKit's own word (`not_found`, `unauthenticated` …).
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Rooms(Protocol):
+    """What the control plane needs of LiveKit."""
+
+    async def create(self, room_name: str, call_id: str, incarnation: int) -> None:
+        """Make the room and call an agent into it, in one request."""
+
+    async def dispatch(self, room_name: str, call_id: str, incarnation: int) -> None:
+        """Call another agent into a room that exists."""
+
+    async def delete(self, room_name: str) -> None:
+        """Send everybody out. A room that is gone already is fine."""
+
+    def caller_token(self, room_name: str, call_id: str) -> str:
+        """Return what lets the caller's bridge join this one room."""
+
+
+class LiveKitRooms:
+    """`Rooms` on a LiveKit server. Close it with `aclose`."""
+
+    def __init__(self, url: str, api_key: str, api_secret: str) -> None:
+        self._url = url
+        self._api_key = api_key
+        self._api_secret = api_secret
+
+    async def create(self, room_name: str, call_id: str, incarnation: int) -> None:
+        dispatch = api.RoomAgentDispatch(
+            agent_name=AGENT_NAME, metadata=job_metadata(call_id, incarnation)
+        )
+        request = api.CreateRoomRequest(
+            name=room_name,
+            empty_timeout=EMPTY_TIMEOUT_S,
+            departure_timeout=DEPARTURE_TIMEOUT_S,
+            agents=[dispatch],
+        )
+        with mapped_errors():
+            await self._api.room.create_room(request)
+
+    async def dispatch(self, room_name: str, call_id: str, incarnation: int) -> None:
+        request = api.CreateAgentDispatchRequest(
+            agent_name=AGENT_NAME, room=room_name, metadata=job_metadata(call_id, incarnation)
+        )
+        with mapped_errors():
+            await self._api.agent_dispatch.create_dispatch(request)
+
+    async def delete(self, room_name: str) -> None:
+        try:
+            with mapped_errors():
+                await self._api.room.delete_room(api.DeleteRoomRequest(room=room_name))
+        except RoomRefused as refused:
+            if refused.code != api.TwirpErrorCode.NOT_FOUND:
+                raise
+
+    def caller_token(self, room_name: str, call_id: str) -> str:
+        grants = api.VideoGrants(
+            room_join=True,
+            room=room_name,
+            can_publish=False,
+            can_publish_data=True,
+            # Data reaches a participant over its subscriber connection.
+            can_subscribe=True,
+            can_update_own_metadata=True,
+        )
+        token = api.AccessToken(self._api_key, self._api_secret)
+        token = token.with_identity(caller_identity(call_id)).with_grants(grants)
+        return token.with_ttl(TOKEN_TTL).to_jwt()
+
+    async def aclose(self) -> None:
+        """Close the connections, if any were opened."""
+        if "_api" in self.__dict__:
+            await self._api.aclose()
+
+    @cached_property
+    def _api(self) -> api.LiveKitAPI:
+        # The vendor's client binds to the running loop, so it is made at the first use.
+        return api.LiveKitAPI(
+            self._url,
+            self._api_key,
+            self._api_secret,
+            timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
+            failover=False,
+        )
+
+
+def _server_error(error: Exception) -> RoomError:
+    assert isinstance(error, api.TwirpError)
+    return RoomUnavailable(error.code) if error.status >= 500 else RoomRefused(error.code)
+
+
+def _no_answer(error: Exception) -> RoomError:
+    return RoomUnavailable(type(error).__name__)
+
+
+VENDOR_ERRORS: dict[type[Exception], Callable[[Exception], RoomError]] = {
+    api.TwirpError: _server_error,
+    aiohttp.ClientError: _no_answer,
+    TimeoutError: _no_answer,
+}
+"""Everything LiveKit's client raises, and what it means to us."""
+
+
+@contextmanager
+def mapped_errors() -> Iterator[None]:
+    """Turn the vendor's exceptions into ours."""
+    try:
+        yield
+    except Exception as error:
+        for vendor, meaning in VENDOR_ERRORS.items():
+            if isinstance(error, vendor):
+                raise meaning(error) from error
+        raise

@@ -1,0 +1,42 @@
+"""Keeps secrets out of what is shown or kept: masks them going out, restores them coming in."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+MASK = "********"
+_SECRET_KEY = re.compile(r"(^|_|-)(secret|token|password|api_?key|authorization)$", re.IGNORECASE)
+
+
+def masked(value: Any) -> Any:
+    """Return `value` with every non-empty secret in it replaced by `MASK`."""
+    if isinstance(value, dict):
+        return {
+            key: MASK if item and _is_secret(key, item) else masked(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [masked(item) for item in value]
+    return value
+
+
+def restored(value: Any, stored: Any) -> Any:
+    """Return `value` with every `MASK` replaced by what `stored` holds in the same place."""
+    if isinstance(value, dict):
+        known = stored if isinstance(stored, dict) else {}
+        return {
+            key: known.get(key, "")
+            if item == MASK and _is_secret(key, item)
+            else restored(item, known.get(key))
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        known_items = stored if isinstance(stored, list) else []
+        padded = known_items + [None] * (len(value) - len(known_items))
+        return [restored(item, old) for item, old in zip(value, padded, strict=False)]
+    return value
+
+
+def _is_secret(key: str, value: Any) -> bool:
+    return isinstance(value, str) and _SECRET_KEY.search(key) is not None

@@ -1,0 +1,112 @@
+"""The sidecar's settings: environment variables, read once at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+HOUR_S = 3600.0
+RETRY_DELAYS_S = [
+    0.0, 5.0, 300.0, 1800.0, 2 * HOUR_S, 5 * HOUR_S,
+    10 * HOUR_S, 14 * HOUR_S, 20 * HOUR_S, 24 * HOUR_S,
+]  # fmt: skip
+
+
+class Settings(BaseSettings):
+    """What an operator can set."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+
+    livekit_url: str = Field(
+        default="ws://127.0.0.1:7880", description="LiveKit server, as bridges and agents reach it."
+    )
+    livekit_api_key: str = Field(min_length=1, description="LiveKit API key.")
+    livekit_api_secret: str = Field(min_length=1, description="LiveKit API secret.")
+    voxcore_secret: str = Field(
+        min_length=1, description="Shared secret between services (`X-VoxCore-Secret`)."
+    )
+    log_level: str = Field(default="INFO", description="Least severe level that is logged.")
+
+    sidecar_host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    sidecar_port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on.")
+    public_url: str = Field(
+        default="http://127.0.0.1:8000",
+        description="How the outside reaches the sidecar; recording links begin with it.",
+    )
+    data_dir: Path = Field(
+        default=Path(".voicefleet/data"), description="Folder of the database and recordings."
+    )
+    database_url: str = Field(
+        default="", description="`sqlite:///…` or `postgresql://…`; empty: SQLite in `DATA_DIR`."
+    )
+    recordings_dir: Path | None = Field(
+        default=None, description="Folder of recordings; unset: `DATA_DIR`/recordings."
+    )
+    config_url: str = Field(
+        default="",
+        validation_alias=AliasChoices("CONFIG_URL", "VOXBRIDGE_CONFIG_URL", "CXB_API_CONFIG_URL"),
+        description="Base URL of an external config API; empty: the sidecar's own bots.",
+    )
+    config_timeout_s: float = Field(
+        default=3.0, gt=0, description="How long the external config API may take."
+    )
+    max_concurrent_calls: int = Field(
+        default=16, ge=1, description="Calls at once, whatever agents and bridges could carry."
+    )
+    stream_anonymous: bool = Field(
+        default=False,
+        description="Whether diallers may come without a token to bots that name none.",
+    )
+    admin_api_key: str = Field(
+        default="", description="Opens every operator route as `X-API-Key`; empty: no such key."
+    )
+    claim_timeout_s: float = Field(
+        default=1.5, gt=0, description="How long an agent may take to claim a call."
+    )
+    settle_s: float = Field(
+        default=5.0, ge=0, description="How long an ended call waits for its agent's last report."
+    )
+    plan_expiry_s: float = Field(
+        default=30.0, gt=0, description="How long an unanswered call keeps its slot unheard of."
+    )
+    result_signing_secret: str = Field(
+        default="", description="Signs results (`whsec_…`, Standard Webhooks); empty: unsigned."
+    )
+    allow_private_webhooks: bool = Field(
+        default=False, description="Whether results may go to private and loopback addresses."
+    )
+    trusted_api_origins: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Comma-separated origins (`https://host[:port]`) that get the service secret.",
+    )
+    webhook_timeout_s: float = Field(
+        default=15.0, gt=0, description="How long a receiver of results may take."
+    )
+    webhook_delays_s: Annotated[list[float], NoDecode] = Field(
+        default=RETRY_DELAYS_S,
+        min_length=1,
+        description="Comma-separated seconds before each attempt to deliver a result.",
+    )
+
+    @field_validator("trusted_api_origins", "webhook_delays_s", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [item.strip() for item in value.split(",") if item.strip()]
+        return value
+
+    @model_validator(mode="after")
+    def _places_in_data_dir(self) -> Self:
+        if not self.database_url:
+            self.database_url = f"sqlite:///{self.data_dir}/voicefleet.db"
+        if self.recordings_dir is None:
+            self.recordings_dir = self.data_dir / "recordings"
+        return self
+
+    @property
+    def recordings_path(self) -> Path:
+        """The folder of recordings, with its default applied."""
+        return self.recordings_dir or self.data_dir / "recordings"

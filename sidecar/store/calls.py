@@ -1,0 +1,258 @@
+"""Call rows: slot, state, endings and timers of every call, changed by compare-and-set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.call import Call, CallState
+from contracts.outcome import Reason, outcome
+from sidecar.store.database import Conflict
+from sidecar.store.tables import calls, results
+
+UNANSWERED = (CallState.PLANNED, CallState.DIALLING, CallState.RINGING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRow:
+    """One call as stored. A change compares `version`; the `*_due_at` times drive the watch."""
+
+    call_id: str
+    tenant_id: str
+    idempotency_key: str
+    session_id: str
+    bot_id: str
+    channel: str
+    call_direction: str
+    room_name: str
+    planned_at: datetime
+    expires_at: datetime | None
+    caller_id: str = ""
+    did: str = ""
+    stream_id: str = ""
+    connected_event: dict[str, Any] = field(default_factory=dict)
+    bridge_id: str = ""
+    config: dict[str, Any] | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    state: CallState = CallState.PLANNED
+    version: int = 1
+    incarnation: int = 1
+    worker_id: str | None = None
+    agent_seq: int = 0
+    bridge_seq: int = 0
+    illegal_events: int = 0
+    max_call_duration_s: int = 600
+    answered_at: datetime | None = None
+    conversation_at: datetime | None = None
+    leg_ended: bool = False
+    agent_ended: bool = False
+    end_at: datetime | None = None
+    end_reason: Reason | None = None
+    end_detail: str = ""
+    claim_due_at: datetime | None = None
+    settle_due_at: datetime | None = None
+    room_due_at: datetime | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        return self.state is CallState.ENDED
+
+    @property
+    def call(self) -> Call:
+        """The call as the state table sees it."""
+        if not self.is_ended:
+            return Call(self.state, self.answered_at)
+        ending = outcome(self.end_reason or Reason.ABANDONED)
+        return Call(self.state, self.answered_at, self.end_at, ending)
+
+
+_NAMES = [column.name for column in fields(CallRow)]
+_COLUMNS = [calls.c[name] for name in _NAMES]
+
+
+def _row(values: Any) -> CallRow:
+    row = CallRow(**dict(zip(_NAMES, values, strict=True)))
+    reason = None if row.end_reason is None else Reason(row.end_reason)
+    return replace(row, state=CallState(row.state), end_reason=reason)
+
+
+async def add(connection: AsyncConnection, row: CallRow) -> None:
+    """Store a new call; its row is its slot."""
+    await connection.execute(insert(calls).values({name: getattr(row, name) for name in _NAMES}))
+
+
+async def get(connection: AsyncConnection, tenant_id: str, call_id: str) -> CallRow | None:
+    return await _one(connection, calls.c.tenant_id == tenant_id, calls.c.call_id == call_id)
+
+
+async def by_key(
+    connection: AsyncConnection, tenant_id: str, idempotency_key: str
+) -> CallRow | None:
+    same_key = calls.c.idempotency_key == idempotency_key
+    return await _one(connection, calls.c.tenant_id == tenant_id, same_key)
+
+
+async def has_session(connection: AsyncConnection, tenant_id: str, session_id: str) -> bool:
+    same_session = calls.c.session_id == session_id
+    return await _one(connection, calls.c.tenant_id == tenant_id, same_session) is not None
+
+
+async def save(connection: AsyncConnection, before: CallRow, after: CallRow) -> CallRow:
+    """Write what changed between `before` and `after`.
+
+    Raises:
+        Conflict: the row is no longer as `before` was read.
+    """
+    changes = {
+        name: getattr(after, name)
+        for name in _NAMES
+        if getattr(after, name) != getattr(before, name)
+    }
+    statement = (
+        update(calls)
+        .where(
+            calls.c.tenant_id == before.tenant_id,
+            calls.c.call_id == before.call_id,
+            calls.c.version == before.version,
+        )
+        .values(**changes, version=before.version + 1)
+    )
+    if (await connection.execute(statement)).rowcount == 0:
+        raise Conflict(before.call_id)
+    return replace(after, version=before.version + 1)
+
+
+async def discard(connection: AsyncConnection, row: CallRow) -> None:
+    """Take a call back that never came about, slot and all."""
+    await connection.execute(
+        delete(calls).where(
+            calls.c.tenant_id == row.tenant_id,
+            calls.c.call_id == row.call_id,
+            calls.c.state == CallState.PLANNED,
+        )
+    )
+
+
+async def count_live(connection: AsyncConnection, tenant_id: str) -> int:
+    """Return how many slots are taken."""
+    live = and_(calls.c.tenant_id == tenant_id, calls.c.state != CallState.ENDED)
+    count = await connection.scalar(select(func.count()).select_from(calls).where(live))
+    return int(count or 0)
+
+
+async def page(
+    connection: AsyncConnection,
+    tenant_id: str,
+    *,
+    bot_ids: Sequence[str] | None = None,
+    states: Sequence[str] = (),
+    caller_id: str | None = None,
+    session_id: str | None = None,
+    before: datetime | None = None,
+    limit: int = 50,
+) -> list[CallRow]:
+    """Return calls, newest first; `before` continues after the last one's `planned_at`."""
+    wanted: list[ColumnElement[bool]] = [calls.c.tenant_id == tenant_id]
+    if bot_ids is not None:
+        wanted.append(calls.c.bot_id.in_(bot_ids))
+    if states:
+        wanted.append(calls.c.state.in_(states))
+    if caller_id is not None:
+        wanted.append(calls.c.caller_id == caller_id)
+    if session_id is not None:
+        wanted.append(calls.c.session_id == session_id)
+    if before is not None:
+        wanted.append(calls.c.planned_at < before)
+    newest_first = select(*_COLUMNS).where(*wanted).order_by(calls.c.planned_at.desc()).limit(limit)
+    return [_row(values) for values in await connection.execute(newest_first)]
+
+
+async def due(connection: AsyncConnection, now: datetime) -> list[CallRow]:
+    """Return the calls of every tenant that have a timer running out at `now`."""
+    ended = calls.c.state == CallState.ENDED
+    timers = (calls.c.claim_due_at, calls.c.settle_due_at, calls.c.expires_at)
+    overdue = or_(
+        and_(~ended, or_(*(timer <= now for timer in timers))),
+        and_(ended, calls.c.room_due_at <= now),
+    )
+    statement = select(*_COLUMNS).where(overdue).order_by(calls.c.planned_at).limit(100)
+    return [_row(values) for values in await connection.execute(statement)]
+
+
+async def next_due_at(connection: AsyncConnection) -> datetime | None:
+    """Return when the next timer of any call runs out."""
+    timers = (calls.c.claim_due_at, calls.c.settle_due_at, calls.c.expires_at, calls.c.room_due_at)
+    live = or_(calls.c.state != CallState.ENDED, calls.c.room_due_at.is_not(None))
+    soonest = (await connection.execute(select(*map(func.min, timers)).where(live))).one()
+    return min((at for at in soonest if at is not None), default=None)
+
+
+async def hold(
+    connection: AsyncConnection, tenant_id: str, call_ids: Sequence[str], until: datetime
+) -> None:
+    """Keep the slots of calls that are known to be still on their way to an answer."""
+    statement = update(calls).where(
+        calls.c.tenant_id == tenant_id,
+        calls.c.call_id.in_(call_ids),
+        calls.c.state.in_(UNANSWERED),
+        calls.c.expires_at < until,
+    )
+    await connection.execute(statement.values(expires_at=until))
+
+
+async def grant_grace(connection: AsyncConnection, now: datetime, grace: timedelta) -> None:
+    """After a start: give every live call time to be heard of again before anything is ended."""
+    for timer in (calls.c.claim_due_at, calls.c.settle_due_at, calls.c.expires_at):
+        overdue = and_(calls.c.state != CallState.ENDED, timer < now + grace)
+        await connection.execute(update(calls).where(overdue).values({timer: now + grace}))
+
+
+async def room_is_gone(connection: AsyncConnection, row: CallRow) -> None:
+    await _set_room_due(connection, row, None)
+
+
+async def room_is_stuck(connection: AsyncConnection, row: CallRow, retry_at: datetime) -> None:
+    await _set_room_due(connection, row, retry_at)
+
+
+async def add_result(
+    connection: AsyncConnection, row: CallRow, revision: int, body: dict[str, Any], at: datetime
+) -> None:
+    """Store a result. The primary key makes each revision exist exactly once."""
+    await connection.execute(
+        insert(results).values(
+            call_id=row.call_id,
+            revision=revision,
+            tenant_id=row.tenant_id,
+            body=body,
+            created_at=at,
+        )
+    )
+
+
+async def latest_result(
+    connection: AsyncConnection, tenant_id: str, call_id: str
+) -> dict[str, Any] | None:
+    newest = (
+        select(results.c.body)
+        .where(results.c.tenant_id == tenant_id, results.c.call_id == call_id)
+        .order_by(results.c.revision.desc())
+        .limit(1)
+    )
+    body: dict[str, Any] | None = await connection.scalar(newest)
+    return body
+
+
+async def _set_room_due(connection: AsyncConnection, row: CallRow, at: datetime | None) -> None:
+    mine = and_(calls.c.tenant_id == row.tenant_id, calls.c.call_id == row.call_id)
+    await connection.execute(update(calls).where(mine).values(room_due_at=at))
+
+
+async def _one(connection: AsyncConnection, *wanted: ColumnElement[bool]) -> CallRow | None:
+    values = (await connection.execute(select(*_COLUMNS).where(*wanted))).one_or_none()
+    return None if values is None else _row(values)

@@ -1,0 +1,98 @@
+"""The engine and its transactions: SQLite or Postgres by URL, the same promises on both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from sidecar.store.migrations import upgrade
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 5000
+MAX_TRIES = 20
+MIGRATION_LOCK = 0x766F6963
+NOTIFY_CHANNEL = "voicefleet_events"
+
+
+class Conflict(Exception):
+    """Somebody changed the row since it was read; run the whole transaction again."""
+
+
+class Database:
+    """One database. Reads use `read`; whatever writes runs in `transaction` or `run`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        driver = "sqlite+aiosqlite" if self.is_sqlite else "postgresql+asyncpg"
+        self.engine: AsyncEngine = create_async_engine(self.url.set(drivername=driver))
+        if self.is_sqlite:
+            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+
+    async def migrate(self) -> None:
+        """Bring the schema up to date; safe when several processes start at once."""
+        if self.is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        async with self.transaction() as connection:
+            if not self.is_sqlite:
+                lock = text("select pg_advisory_xact_lock(:key)")
+                await connection.execute(lock, {"key": MIGRATION_LOCK})
+            await connection.run_sync(upgrade)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that commits at the end, or rolls back on any exception."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction for reading; on SQLite it does not wait for writers."""
+        async with self.engine.connect() as connection:
+            yield await connection.execution_options(read_only=True)
+
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in one transaction, and again from the start after a `Conflict`."""
+        for _ in range(MAX_TRIES - 1):
+            try:
+                async with self.transaction() as connection:
+                    return await work(connection)
+            except Conflict:
+                continue
+        async with self.transaction() as connection:
+            return await work(connection)
+
+    async def notify(self, connection: AsyncConnection) -> None:
+        """On Postgres, wake other replicas when this transaction commits."""
+        if not self.is_sqlite:
+            await connection.execute(text(f"notify {NOTIFY_CHANNEL}"))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    # The driver must not open transactions of its own; `_begin_sqlite` does.
+    raw: Any = connection
+    raw.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("pragma journal_mode = wal")
+    cursor.execute("pragma synchronous = full")
+    cursor.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # Taking the write lock at once means that no transaction can fail half-way for want of it.
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("begin" if read_only else "begin immediate")

@@ -1,0 +1,255 @@
+"""The schema, as SQLAlchemy Core tables; migrations must arrive at exactly this."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+DEFAULT_TENANT = "default"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite keeps no zone, so it is taken off and put back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        at: datetime = value
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _tenant() -> Column[str]:
+    return Column("tenant_id", String(64), nullable=False)
+
+
+def _at(name: str, *, nullable: bool = False) -> Column[datetime]:
+    return Column(name, UtcDateTime(), nullable=nullable)
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("tenant_id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    _at("created_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(36), primary_key=True),
+    _tenant(),
+    Column("name", Text, nullable=False),
+    Column("key_prefix", String(16), nullable=False),
+    Column("key_sha256", String(64), nullable=False, unique=True),
+    Column("bot_ids", JSON, nullable=False),
+    Column("is_admin", Boolean, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    _at("created_at"),
+    _at("expires_at", nullable=True),
+    _at("last_used_at", nullable=True),
+)
+
+bots = Table(
+    "bots",
+    metadata,
+    Column("tenant_id", String(64), primary_key=True),
+    Column("bot_id", String(200), primary_key=True),
+    Column("version", Integer, nullable=False),
+    _at("created_at"),
+    _at("updated_at"),
+)
+
+bot_versions = Table(
+    "bot_versions",
+    metadata,
+    Column("tenant_id", String(64), primary_key=True),
+    Column("bot_id", String(200), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("config", JSON, nullable=False),
+    _at("created_at"),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("call_id", String(36), primary_key=True),
+    _tenant(),
+    Column("idempotency_key", String(200), nullable=False),
+    Column("session_id", String(200), nullable=False),
+    Column("bot_id", String(200), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("call_direction", String(16), nullable=False),
+    Column("caller_id", Text, nullable=False),
+    Column("did", Text, nullable=False),
+    Column("stream_id", Text, nullable=False),
+    Column("connected_event", JSON, nullable=False),
+    Column("bridge_id", Text, nullable=False),
+    Column("room_name", String(100), nullable=False),
+    Column("config", JSON(none_as_null=True), nullable=True),
+    Column("variables", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("incarnation", Integer, nullable=False),
+    Column("worker_id", Text, nullable=True),
+    Column("agent_seq", Integer, nullable=False),
+    Column("bridge_seq", Integer, nullable=False),
+    Column("illegal_events", Integer, nullable=False),
+    Column("max_call_duration_s", Integer, nullable=False),
+    _at("planned_at"),
+    _at("answered_at", nullable=True),
+    _at("conversation_at", nullable=True),
+    Column("leg_ended", Boolean, nullable=False),
+    Column("agent_ended", Boolean, nullable=False),
+    _at("end_at", nullable=True),
+    Column("end_reason", String(40), nullable=True),
+    Column("end_detail", Text, nullable=False),
+    _at("claim_due_at", nullable=True),
+    _at("settle_due_at", nullable=True),
+    _at("expires_at", nullable=True),
+    _at("room_due_at", nullable=True),
+    UniqueConstraint("tenant_id", "idempotency_key"),
+    UniqueConstraint("tenant_id", "session_id"),
+)
+Index("ix_calls_tenant_id_planned_at", calls.c.tenant_id, calls.c.planned_at)
+# Live rows are few among many: capacity and watch look only at these.
+_LIVE = text("state <> 'ended' or room_due_at is not null")
+Index("ix_calls_live", calls.c.state, sqlite_where=_LIVE, postgresql_where=_LIVE)
+
+event_counter = Table(
+    "event_counter",
+    metadata,
+    Column("counter_id", Integer, primary_key=True, autoincrement=False),
+    Column("value", BigInteger, nullable=False),
+)
+"""One row. Whoever updates it holds it until commit, so commits happen in sequence order."""
+
+call_events = Table(
+    "call_events",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    _tenant(),
+    Column("event_id", String(80), nullable=False, unique=True),
+    Column("call_id", String(36), nullable=False),
+    Column("bot_id", String(200), nullable=False),
+    Column("type", String(60), nullable=False),
+    _at("at"),
+    Column("data", JSON, nullable=False),
+    Column("source", String(16), nullable=True),
+    Column("incarnation", Integer, nullable=True),
+    Column("source_seq", Integer, nullable=True),
+    UniqueConstraint("call_id", "source", "incarnation", "source_seq"),
+)
+Index("ix_call_events_call_id_sequence", call_events.c.call_id, call_events.c.sequence)
+
+results = Table(
+    "results",
+    metadata,
+    Column("call_id", String(36), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    _tenant(),
+    Column("body", JSON, nullable=False),
+    _at("created_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("delivery_id", String(120), primary_key=True),
+    _tenant(),
+    Column("call_id", String(36), nullable=False),
+    Column("bot_id", String(200), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    _at("created_at"),
+    _at("due_at"),
+    _at("settled_at", nullable=True),
+    Column("last_error", Text, nullable=True),
+)
+_PENDING = text("state = 'pending'")
+Index(
+    "ix_deliveries_due_at_pending",
+    deliveries.c.due_at,
+    sqlite_where=_PENDING,
+    postgresql_where=_PENDING,
+)
+Index("ix_deliveries_call_id", deliveries.c.call_id)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("delivery_id", String(120), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    _tenant(),
+    _at("at"),
+    Column("status_code", Integer, nullable=True),
+    Column("error", Text, nullable=True),
+    Column("duration_ms", Float, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("worker_id", String(200), primary_key=True),
+    _tenant(),
+    Column("kind", String(16), nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("ready", Boolean, nullable=False),
+    Column("calls", JSON, nullable=False),
+    Column("max_calls", Integer, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    _at("started_at"),
+    _at("last_seen_at"),
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("recording_key", String(220), primary_key=True),
+    _tenant(),
+    Column("call_id", String(36), nullable=False, unique=True),
+    Column("token", String(64), nullable=False, unique=True),
+    Column("duration_s", Float, nullable=True),
+    Column("size_bytes", BigInteger, nullable=True),
+    _at("created_at"),
+    _at("stored_at", nullable=True),
+)

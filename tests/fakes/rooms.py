@@ -1,0 +1,43 @@
+"""LiveKit as the control plane sees it: remembers rooms and dispatches, and fails when told."""
+
+from __future__ import annotations
+
+from sidecar.rooms import RoomError
+
+
+class FakeRooms:
+    """Stands in for `sidecar.rooms.Rooms`.
+
+    Attributes:
+        rooms: the rooms that exist.
+        dispatches: every `(room, call, incarnation)` an agent was called for.
+        deleted: every room that was deleted, in order.
+        failure: raised by every request while set.
+    """
+
+    def __init__(self) -> None:
+        self.rooms: set[str] = set()
+        self.dispatches: list[tuple[str, str, int]] = []
+        self.deleted: list[str] = []
+        self.failure: RoomError | None = None
+
+    async def create(self, room_name: str, call_id: str, incarnation: int) -> None:
+        self._fail_if_told()
+        self.rooms.add(room_name)
+        self.dispatches.append((room_name, call_id, incarnation))
+
+    async def dispatch(self, room_name: str, call_id: str, incarnation: int) -> None:
+        self._fail_if_told()
+        self.dispatches.append((room_name, call_id, incarnation))
+
+    async def delete(self, room_name: str) -> None:
+        self._fail_if_told()
+        self.rooms.discard(room_name)
+        self.deleted.append(room_name)
+
+    def caller_token(self, room_name: str, call_id: str) -> str:
+        return f"token for {call_id} in {room_name}"
+
+    def _fail_if_told(self) -> None:
+        if self.failure is not None:
+            raise self.failure
