@@ -1,0 +1,85 @@
+"""`voicefleet.api`: the sidecar's answers, its refusals and its event stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from contracts.event import EventType
+from voicefleet.api import ApiError, ApiUnavailable, SidecarApi
+
+Answer = Callable[[httpx.Request], httpx.Response]
+EVENT = {
+    "id": "e-1",
+    "type": "voicefleet.call.state",
+    "subject": "c-1",
+    "time": "2026-01-05T09:30:00Z",
+    "sequence": 7,
+}
+
+
+def api(answer: Answer) -> SidecarApi:
+    return SidecarApi("http://sidecar.test/", "vx_key", httpx.MockTransport(answer))
+
+
+async def test_key_goes_with_every_request() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"calls": []})
+
+    async with api(answer) as sidecar:
+        assert await sidecar.calls(limit=3) == []
+    assert seen[0].headers["X-API-Key"] == "vx_key"
+    assert str(seen[0].url) == "http://sidecar.test/api/v1/calls?limit=3"
+
+
+async def test_refusal_carries_its_code_and_faulty_fields() -> None:
+    body = {
+        "error": {
+            "code": "config_invalid",
+            "message": "the bot's config is invalid",
+            "details": {"errors": [{"loc": ["vad", "stop_secs"], "msg": "too small"}]},
+        }
+    }
+    async with api(lambda _: httpx.Response(422, json=body)) as sidecar:
+        with pytest.raises(ApiError, match=r"invalid\n  vad\.stop_secs: too small") as caught:
+            await sidecar.save_bot("desk", {})
+    assert (caught.value.status, caught.value.code) == (422, "config_invalid")
+
+
+@pytest.mark.parametrize("body", [b"", b"gateway", b"[]", b'{"error": 1}'])
+async def test_refusal_of_somebody_else_is_still_an_error(body: bytes) -> None:
+    async with api(lambda _: httpx.Response(502, content=body)) as sidecar:
+        with pytest.raises(ApiError) as caught:
+            await sidecar.bots()
+    assert (caught.value.status, caught.value.code) == (502, "")
+
+
+async def test_silence_is_unavailable() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    async with api(answer) as sidecar:
+        with pytest.raises(ApiUnavailable, match=r"no sidecar answers at http://sidecar.test"):
+            await sidecar.fleet()
+        with pytest.raises(ApiUnavailable):
+            await anext(sidecar.events())
+
+
+async def test_stream_yields_events_and_passes_over_the_rest() -> None:
+    lines = f": ping\r\n\r\nid: 7\r\nevent: x\r\ndata: {json.dumps(EVENT)}\r\n\r\ndata: cut off"
+    async with api(lambda _: httpx.Response(200, text=lines)) as sidecar:
+        events = [event async for event in sidecar.events()]
+    assert [(event.type, event.sequence) for event in events] == [(EventType.CALL_STATE, 7)]
+
+
+async def test_stream_that_is_refused_is_an_error() -> None:
+    body = {"error": {"code": "key_invalid", "message": "no", "details": {}}}
+    async with api(lambda _: httpx.Response(401, json=body)) as sidecar:
+        with pytest.raises(ApiError, match="no"):
+            await anext(sidecar.events())

@@ -1,0 +1,156 @@
+"""The sidecar's operator API, as the command line uses it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from contracts.event import Event
+
+_TIMEOUT_S = 10.0
+
+
+class ApiError(Exception):
+    """The sidecar answered no.
+
+    Attributes:
+        status: the HTTP status.
+        code: its stable slug.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class ApiUnavailable(Exception):
+    """No sidecar answers at this address. Attribute `url` says which."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"no sidecar answers at {url}")
+        self.url = url
+
+
+class SidecarApi:
+    """One connection to one sidecar, with an operator's key."""
+
+    def __init__(
+        self, url: str, key: str, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.AsyncClient(
+            base_url=self.url,
+            headers={"X-API-Key": key},
+            timeout=_TIMEOUT_S,
+            transport=transport,
+            # The sidecar is ours and near; a proxy from the environment would be in the way.
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def bots(self) -> list[dict[str, Any]]:
+        """Return every bot, without its config's secrets."""
+        return list((await self._get("/api/v1/bots"))["bots"])
+
+    async def bot(self, bot_id: str) -> dict[str, Any]:
+        """Return one bot."""
+        return await self._get(f"/api/v1/bots/{bot_id}")
+
+    async def save_bot(self, bot_id: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a bot, or the next version of one."""
+        response = await self._request("PUT", f"/api/v1/bots/{bot_id}", json=dict(config))
+        return dict(response.json())
+
+    async def calls(self, **query: str | int) -> list[dict[str, Any]]:
+        """Return the newest calls first."""
+        return list((await self._get("/api/v1/calls", query))["calls"])
+
+    async def call(self, call_id: str) -> dict[str, Any]:
+        """Return one call."""
+        return await self._get(f"/api/v1/calls/{call_id}")
+
+    async def result(self, call_id: str) -> dict[str, Any]:
+        """Return a call's latest result."""
+        return await self._get(f"/api/v1/calls/{call_id}/result")
+
+    async def fleet(self) -> dict[str, Any]:
+        """Return `/health/fleet`."""
+        return await self._get("/health/fleet")
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield the stream's events from now on, until the sidecar ends it."""
+        try:
+            # Silence is ordinary here; the sidecar's pings come within 30 s.
+            timeout = httpx.Timeout(_TIMEOUT_S, read=60.0)
+            async with self._http.stream("GET", "/api/v1/events", timeout=timeout) as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    raise _error(response)
+                async for data in _event_data(response.aiter_lines()):
+                    yield Event.model_validate_json(data)
+        except httpx.TransportError as error:
+            raise ApiUnavailable(self.url) from error
+
+    async def _get(self, path: str, query: Mapping[str, str | int] | None = None) -> dict[str, Any]:
+        return dict((await self._request("GET", path, params=query)).json())
+
+    async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = await self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise ApiUnavailable(self.url) from error
+        if response.is_error:
+            raise _error(response)
+        return response
+
+
+async def _event_data(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Yield the data of each server-sent event; comments and other fields are passed over."""
+    data: list[str] = []
+    async for line in lines:
+        field, _, value = line.partition(":")
+        if field == "data":
+            data.append(value.removeprefix(" "))
+        elif not line and data:
+            yield "\n".join(data)
+            data.clear()
+
+
+def _error(response: httpx.Response) -> ApiError:
+    try:
+        error = response.json()["error"]
+        return ApiError(response.status_code, error["code"], _with_fields(error))
+    except (ValueError, KeyError, TypeError):
+        text = response.text[:200] or response.reason_phrase
+        return ApiError(response.status_code, "", text)
+
+
+def _with_fields(error: Mapping[str, Any]) -> str:
+    """Return the message, and which fields of a body were at fault."""
+    details = error.get("details") or {}
+    faults = [
+        f"{'.'.join(map(str, fault.get('loc', [])))}: {fault.get('msg', '')}"
+        for fault in details.get("errors", [])
+        if isinstance(fault, dict)
+    ]
+    return "\n  ".join([str(error["message"]), *faults])
+
+
+def dumped(payload: Mapping[str, Any]) -> str:
+    """Return JSON as people read it."""
+    return json.dumps(payload, indent=2, ensure_ascii=False)
