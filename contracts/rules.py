@@ -25,12 +25,26 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
+def _as_text(value: Any) -> Any:
+    # YAML reads a bare yes, no or 12 as something else than text.
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if isinstance(value, int | float) else value
+
+
 def _as_lines(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return value if isinstance(value, list) else [value]
 
 
-Lines = Annotated[list[str], BeforeValidator(_as_lines), Field(min_length=1)]
+Text = Annotated[str, BeforeValidator(_as_text)]
+
+Lines = Annotated[list[Text], BeforeValidator(_as_lines), Field(min_length=1)]
 """One line or several wordings of it; a repeated question takes the next one."""
+
+Condition = dict[str, Lines]
+"""Variables (`slot.day`, `free.reason`, `var.x`) and the value or values each must have; ""
+stands for unknown.
+"""
 
 Name = Annotated[str, Field(pattern=_NAME.pattern)]
 
@@ -44,7 +58,7 @@ class _Strict(BaseModel):
 class Phrases(_Strict):
     """What a caller may say: example phrases, matched loosely, and patterns, matched exactly."""
 
-    phrases: list[str] = Field(default_factory=list)
+    phrases: list[Text] = Field(default_factory=list)
     patterns: list[str] = Field(default_factory=list)
 
     @field_validator("patterns")
@@ -64,6 +78,8 @@ class Intent(Phrases):
     """
 
     name: Name
+    if_: Condition = Field(default_factory=dict, alias="if")
+    """When it is listened for; always, unless given."""
     go: str = ""
     """The flow that serves it."""
     say: Lines | None = None
@@ -89,7 +105,7 @@ class Slot(_Strict):
     """A yes-or-no question that reads the value back, for what must be right (`{{slot.phone}}`)."""
     attempts: int = Field(default=3, ge=1, le=10)
     """How often it is asked before the conversation escalates."""
-    choices: dict[str, list[str]] = Field(default_factory=dict)
+    choices: dict[Text, list[Text]] = Field(default_factory=dict)
     """`choice`: each value and the words callers use for it."""
     min_digits: int = Field(default=7, ge=1, le=20)
     max_digits: int = Field(default=15, ge=1, le=20)
@@ -123,8 +139,8 @@ class Step(_Strict):
     correct an answer at any time.
     """
 
-    if_: dict[str, str | list[str]] = Field(default_factory=dict, alias="if")
-    """Variables and the value (or values) each must have; "" stands for unknown."""
+    if_: Condition = Field(default_factory=dict, alias="if")
+    """When the step counts; always, unless given."""
     say: Lines | None = None
     """Said once. Beside another action it leads in to that action."""
     ask: str = ""
@@ -136,16 +152,16 @@ class Step(_Strict):
     flow.
     """
     question: Lines | None = None
-    """A question whose answer decides where to go on: `yes`, `no`, `answers`."""
-    yes: str = ""
-    no: str = ""
+    """A question whose answer decides where to go on: `if_yes`, `if_no`, `answers`."""
+    if_yes: str = ""
+    if_no: str = ""
     answers: list[Answer] = Field(default_factory=list)
     call: str = ""
     """A tool to call; its result's fields become variables under `into`, or the tool's name."""
-    with_: list[str] | dict[str, str] = Field(default_factory=list, alias="with")
+    with_: list[str] | dict[str, Text] = Field(default_factory=list, alias="with")
     """The tool's arguments: slots by name, or argument and template."""
     into: str = ""
-    set: dict[str, str] = Field(default_factory=dict)
+    set: dict[str, Text] = Field(default_factory=dict)
     """Variables to remember (`{{var.name}}`), by template."""
     clear: list[str] = Field(default_factory=list)
     """Slots to forget."""
@@ -167,16 +183,16 @@ class Step(_Strict):
             raise ValueError(f"a step needs say or one of {', '.join(_ACTIONS)}")
         if self.retry and self.say is None:
             raise ValueError("retry needs say: why the caller is asked again")
-        if (self.yes or self.answers) and self.question is None:
-            raise ValueError("yes and answers belong to a question")
-        if self.no and self.question is None and self.confirm is None:
-            raise ValueError("no belongs to a question or confirm")
+        if (self.if_yes or self.answers) and self.question is None:
+            raise ValueError("if_yes and answers belong to a question")
+        if self.if_no and self.question is None and self.confirm is None:
+            raise ValueError("if_no belongs to a question or confirm")
         return self
 
     @property
     def targets(self) -> list[str]:
         """Every flow this step may go on with."""
-        named = [self.go, self.yes, self.no, *(answer.go for answer in self.answers)]
+        named = [self.go, self.if_yes, self.if_no, *(answer.go for answer in self.answers)]
         return [name for name in named if name]
 
 
@@ -189,7 +205,9 @@ _ACTIONS = (
 class Faq(_Strict):
     """A question callers ask and its answer: found by likeness, never made up."""
 
-    questions: list[str] = Field(min_length=1)
+    questions: list[Text] = Field(min_length=1)
+    if_: Condition = Field(default_factory=dict, alias="if")
+    """When the answer may be given; always, unless given."""
     answer: Lines
 
 
@@ -199,7 +217,7 @@ class StaticTool(_Strict):
     kind: Literal["static"] = "static"
     description: str = ""
     arguments: list[Name] = Field(default_factory=list)
-    result: dict[str, str] = Field(default_factory=dict)
+    result: dict[str, Text] = Field(default_factory=dict)
 
 
 class TableTool(_Strict):
@@ -210,7 +228,7 @@ class TableTool(_Strict):
     kind: Literal["table"]
     description: str = ""
     arguments: list[Name] = Field(min_length=1)
-    rows: list[dict[str, str]] = Field(min_length=1)
+    rows: list[dict[str, Text]] = Field(min_length=1)
 
 
 class CalendarTool(_Strict):
@@ -258,6 +276,8 @@ class Talk(_Strict):
     """Before the open question is asked again."""
     open_question: Lines = Field(default_factory=lambda: ["How can I help you?"])
     """Asked where nothing else is open."""
+    more: Lines = Field(default_factory=lambda: ["Is there anything else I can help you with?"])
+    """Asked after a question was answered where nothing else is open. On no the call ends."""
     acknowledge: Lines = Field(default_factory=lambda: ["Okay."])
     """Before the next question, after a correction."""
     hold_on: Lines = Field(default_factory=lambda: ["Sure, take your time."])
@@ -275,6 +295,12 @@ class Talk(_Strict):
         default_factory=lambda: ["I'm sorry, nobody is free right now. I can help you myself."]
     )
     """Where a human is wanted and no transfer is possible."""
+    give_up: Lines = Field(
+        default_factory=lambda: [
+            "I'm sorry, I can't make out what you say. Please call again later. Goodbye."
+        ]
+    )
+    """Last words where the bot did not understand and no transfer is possible."""
     goodbye: Lines = Field(default_factory=lambda: ["Thank you for calling. Goodbye."])
     robot: Lines = Field(
         default_factory=lambda: ["I'm a virtual assistant. I can get you a person if you like."]

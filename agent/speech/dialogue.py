@@ -18,6 +18,7 @@ from contracts.rules import Intent, Phrases, RulesConfig
 
 ALWAYS_TOOLS = frozenset({"end_call", "transfer_call"})
 _CERTAIN = 0.95
+_PATTERN_SCORE = 0.98
 _CORRECTION = re.compile(
     r"\b(?:no|not|nope|actually|sorry|i meant|i mean|instead|change|rather|make it|make that|wait"
     r"|correction|wrong)\b"
@@ -109,7 +110,7 @@ class _Turn:
         kind = reflex(text)
         if kind is Reflex.NOISE:
             return
-        if self._react(kind, text) or self._understand(text):
+        if self._expected(text) or self._react(kind, text) or self._understand(text):
             state.misses = 0
         else:
             self._miss()
@@ -122,7 +123,7 @@ class _Turn:
         if waiting.tool == "transfer_call":
             if failed:
                 self._flow.say(self._rules.talk.unavailable)
-                self._ask_again()
+                self._flow.ask_again()
             else:
                 state.ended = True
             return
@@ -141,29 +142,52 @@ class _Turn:
         talk = self._rules.talk
         match kind:
             case Reflex.REPEAT:
-                self._reply.lines.append(self._state.said or talk.open_question[0])
+                self._repeat()
             case Reflex.HOLD_ON:
                 self._flow.say(talk.hold_on, self._state.turn)
             case Reflex.HUMAN:
                 self._flow.report("human", 1.0)
                 self._flow.transfer("The caller asked for a human", talk.human)
                 if self._state.waiting is None:
-                    self._ask_again()
+                    self._flow.ask_again()
             case Reflex.GOODBYE:
                 self._flow.end(talk.goodbye)
             case Reflex.THANKS | Reflex.HOW_ARE_YOU | Reflex.ROBOT:
                 lines = {Reflex.THANKS: talk.welcome, Reflex.ROBOT: talk.robot}
                 self._flow.say(lines.get(kind, talk.well), self._state.turn)
-                self._ask_again()
+                self._flow.ask_again()
             case Reflex.GREETING:
-                self._ask_again()
+                self._flow.ask_again()
             case _:
                 return self._closing(text)
         return True
 
+    def _repeat(self) -> None:
+        state = self._state
+        if state.open is not None and (state.misses or not state.said):
+            self._reply.lines.append(state.open.text)
+        else:
+            self._reply.lines.append(
+                state.said or self._flow.render(self._rules.talk.open_question[0])
+            )
+
+    def _expected(self, text: str) -> bool:
+        """Take an answer the open question lists by name, before anything else is read into it."""
+        opened = self._state.open
+        if opened is None or opened.kind is not Ask.QUESTION:
+            return False
+        score, flow = self._listed_answer(opened, text)
+        return self._jump(flow, text) if score >= _CERTAIN else False
+
+    def _listed_answer(self, opened: Open, text: str) -> tuple[float, str]:
+        step = self._rules.flows[self._state.flow][opened.step]
+        scored = ((_score(text, answer), answer.go) for answer in step.answers)
+        return max(scored, key=lambda pair: pair[0], default=(0.0, ""))
+
     def _closing(self, text: str) -> bool:
         """Take "that's all" for a goodbye, unless it answers what was asked."""
-        if not is_closing(text) or self._state.open is not None:
+        opened = self._state.open
+        if not is_closing(text) or (opened is not None and opened.kind is not Ask.MORE):
             return False
         self._flow.end(self._rules.talk.goodbye)
         return True
@@ -184,7 +208,11 @@ class _Turn:
         return self._inform(text, certain=False)
 
     def _intent(self, text: str) -> tuple[Intent | None, float]:
-        scored = [(_score(text, intent), at) for at, intent in enumerate(self._rules.intents)]
+        scored = [
+            (_score(text, intent), at)
+            for at, intent in enumerate(self._rules.intents)
+            if self._flow.applies(intent.if_)
+        ]
         score, at = max(scored, key=lambda pair: (pair[0], -pair[1]), default=(0.0, 0))
         return (self._rules.intents[at], score) if score else (None, 0.0)
 
@@ -203,17 +231,22 @@ class _Turn:
             self._flow.run()
             self._leave_open()
         else:
-            self._ask_again()
+            self._flow.ask_again()
         return True
 
     def _inform(self, text: str, *, certain: bool) -> bool:
         """Answer from the written answers, then ask the open question again."""
-        found = self._faq.find(text)
+        entries = self._rules.faq
+        found = self._faq.find(text, lambda at: self._flow.applies(entries[at].if_))
         threshold = self._rules.faq_threshold * (1.25 if certain else 1.0)
         if found is None or found.score < threshold:
             return False
-        self._flow.say(self._rules.faq[found.index].answer, self._state.turn)
-        self._ask_again()
+        self._flow.say(entries[found.index].answer, self._state.turn)
+        if self._state.open is None:
+            question = self._flow.say(self._rules.talk.more, self._state.turn)
+            self._state.open = Open(Ask.MORE, 0, question)
+        else:
+            self._flow.ask_again()
         return True
 
     def _answer(self, text: str) -> bool:
@@ -230,6 +263,19 @@ class _Turn:
                 return self._answer_question(opened, text)
             case Ask.CHANGE:
                 return self._correct(text, needs_cue=False) or self._reopen(text)
+            case Ask.MORE:
+                return self._answer_more(text)
+
+    def _answer_more(self, text: str) -> bool:
+        match yes_no(text):
+            case True:
+                self._state.open = None
+                self._flow.ask_again()
+            case False:
+                self._flow.end(self._rules.talk.goodbye)
+            case None:
+                return False
+        return True
 
     def _answer_slot(self, opened: Open, text: str) -> bool:
         state, slot = self._state, self._rules.slots[opened.slot]
@@ -246,6 +292,7 @@ class _Turn:
             # "Tuesday" when the time was asked for helps all the same.
             if not self._volunteered(text):
                 return False
+            state.attempts.pop(opened.slot, None)
         else:
             self._fill(opened.slot, value)
             if slot.type not in _DIGIT_TYPES:
@@ -274,10 +321,9 @@ class _Turn:
 
     def _answer_question(self, opened: Open, text: str) -> bool:
         step = self._rules.flows[self._state.flow][opened.step]
-        scored = [(_score(text, answer), answer.go) for answer in step.answers]
-        score, flow = max(scored, default=(0.0, ""))
         agrees = yes_no(text)
-        if score >= (self._rules.intent_threshold if agrees is None else _CERTAIN):
+        score, flow = self._listed_answer(opened, text)
+        if agrees is None and score >= self._rules.intent_threshold:
             return self._jump(flow, text)
         if self._correct(text, needs_cue=False):
             return True
@@ -287,9 +333,9 @@ class _Turn:
             self._state.done[opened.step] = self._flow.render(
                 (step.confirm or step.question or [""])[0]
             )
-            return self._jump(step.yes, text) if step.yes else self._go_on()
-        if step.no:
-            return self._jump(step.no, text)
+            return self._jump(step.if_yes, text) if step.if_yes else self._go_on()
+        if step.if_no:
+            return self._jump(step.if_no, text)
         if opened.kind is Ask.CONFIRM:
             question = self._flow.say(self._rules.talk.what_to_change)
             self._state.open = Open(Ask.CHANGE, opened.step, question)
@@ -373,13 +419,6 @@ class _Turn:
         if state.open is None and state.waiting is None and not state.ended and not state.flow:
             self._flow.say(self._rules.talk.open_question, state.turn)
 
-    def _ask_again(self) -> None:
-        opened = self._state.open
-        if opened is not None:
-            self._reply.lines.append(opened.text)
-        else:
-            self._flow.say(self._rules.talk.open_question)
-
     def _miss(self) -> None:
         """Say that nothing was understood and ask again; hand over once it happens too often."""
         state, talk = self._state, self._rules.talk
@@ -390,17 +429,22 @@ class _Turn:
             limit = min(limit, self._rules.slots[opened.slot].attempts)
         if state.misses >= limit:
             state.misses = 0
-            self._flow.transfer("The bot did not understand the caller", talk.escalate)
-            if state.waiting is None:
-                self._ask_again()
+            self._flow.transfer(
+                "The bot did not understand the caller", talk.escalate, otherwise=talk.give_up
+            )
             return
-        self._flow.say(talk.fallback, state.misses - 1)
-        if opened is not None and opened.kind is Ask.SLOT:
-            state.open = None
+        self._flow.insist(talk.fallback, state.misses - 1)
+        if opened is not None and opened.kind is Ask.SLOT and self._is_plain(opened):
             self._flow.ask(opened.slot, opened.step)
         else:
-            self._ask_again()
+            self._flow.ask_again()
+
+    def _is_plain(self, opened: Open) -> bool:
+        """Return whether a slot was asked by its own prompt, not by a step's special words."""
+        return self._rules.flows[self._state.flow][opened.step].ask == opened.slot
 
 
 def _score(text: str, phrases: Phrases) -> float:
-    return 1.0 if matches_any(text, phrases.patterns) else best(text, phrases.phrases)
+    """Return how well `text` is one of `phrases`; words somebody listed outdo a pattern."""
+    likeness = best(text, phrases.phrases)
+    return max(likeness, _PATTERN_SCORE) if matches_any(text, phrases.patterns) else likeness

@@ -81,9 +81,16 @@ class FlowRun:
                 return
         raise FlowLoop(self._state.flow)
 
-    def say(self, lines: list[str], attempt: int = 0) -> str:
+    def say(self, lines: list[str], turn: int = 0) -> str:
         """Say a wording of `lines`, with its variables filled in; return it."""
-        text = self.render(lines[attempt % len(lines)])
+        return self._say(lines[turn % len(lines)])
+
+    def insist(self, lines: list[str], attempt: int) -> str:
+        """Say the wording for the n-th attempt; the last one once they are used up."""
+        return self._say(lines[min(attempt, len(lines) - 1)])
+
+    def _say(self, line: str) -> str:
+        text = self.render(line)
         if text:
             self._reply.lines.append(text)
         return text
@@ -112,13 +119,42 @@ class FlowRun:
         attempt = self._state.attempts.get(name, 0)
         self._state.attempts[name] = attempt + 1
         lines = slot.prompt if attempt == 0 or slot.reprompt is None else slot.reprompt
-        text = self.say(lines, max(0, attempt - 1) if slot.reprompt else attempt)
+        text = self.insist(lines, max(0, attempt - 1) if slot.reprompt else attempt)
         self._state.open = Open(Ask.SLOT, step, text, name)
 
-    def transfer(self, reason: str, lead: list[str] | None) -> None:
-        """Hand the caller over, or say that it is impossible and go on."""
+    def ask_again(self) -> None:
+        """Ask the open question once more, in its next wording."""
+        opened = self._state.open
+        if opened is None:
+            self.say(self._rules.talk.open_question, self._state.turn)
+        elif opened.kind in (Ask.CONFIRM, Ask.QUESTION):
+            step = self._rules.flows[self._state.flow][opened.step]
+            lines = step.confirm or step.question or []
+            attempt = self._state.attempts.get(self.render(lines[0]), 1)
+            self._state.attempts[self.render(lines[0])] = attempt + 1
+            self.insist(lines, attempt)
+        else:
+            self._reply.lines.append(opened.text)
+
+    def applies(self, condition: Mapping[str, list[str]]) -> bool:
+        """Return whether every variable has one of the values it must have."""
+        values = self.values()
+        return all(
+            {values.get(name, ""), values.get(f"{name}.raw", "")} & set(allowed)
+            for name, allowed in condition.items()
+        )
+
+    def transfer(
+        self, reason: str, lead: list[str] | None, *, otherwise: list[str] | None = None
+    ) -> None:
+        """Hand the caller over; where that is impossible say so and go on, or end with
+        `otherwise`.
+        """
         if "transfer_call" not in self._tools:
-            self.say(self._rules.talk.unavailable)
+            if otherwise is not None:
+                self.end(otherwise)
+            else:
+                self.say(self._rules.talk.unavailable)
             return
         if lead:
             self.say(lead)
@@ -137,7 +173,7 @@ class FlowRun:
     def _pass(self) -> _Next:
         """Run over the flow once; return why it stopped."""
         for number, step in enumerate(self._rules.flows[self._state.flow]):
-            if not self._applies(step):
+            if not self.applies(step.if_):
                 continue
             following = self._perform(number, step)
             if following is not _Next.GO_ON:
@@ -145,14 +181,6 @@ class FlowRun:
         self._state.completed |= {self._state.flow}
         self._state.flow = ""
         return _Next.GO_ON
-
-    def _applies(self, step: Step) -> bool:
-        values = self.values()
-        for name, wanted in step.if_.items():
-            allowed = [wanted] if isinstance(wanted, str) else wanted
-            if not {values.get(name, ""), values.get(f"{name}.raw", "")} & set(allowed):
-                return False
-        return True
 
     def _perform(self, number: int, step: Step) -> _Next:
         state = self._state
@@ -162,7 +190,7 @@ class FlowRun:
             self._forget(step.retry)
             assert step.say is not None
             attempt = state.attempts[step.retry] = state.attempts.get(step.retry, 0) + 1
-            state.open = Open(Ask.SLOT, number, self.say(step.say, attempt - 1), step.retry)
+            state.open = Open(Ask.SLOT, number, self.insist(step.say, attempt - 1), step.retry)
             return _Next.WAIT
         if step.confirm is not None:
             return self._ask_once(number, Ask.CONFIRM, step.confirm, step)
@@ -176,7 +204,7 @@ class FlowRun:
             return _Next.WAIT
         if step.transfer:
             self.transfer(self.render(step.transfer), step.say)
-            return _Next.WAIT
+            return _Next.GO_ON if state.waiting is None else _Next.WAIT
         return self._note(number, step)
 
     def _note(self, number: int, step: Step) -> _Next:
@@ -212,9 +240,8 @@ class FlowRun:
         if self._state.done.get(number) == text:
             return _Next.GO_ON
         self._lead_in(-1 - number, step)
-        attempt = self._state.attempts.get(text, 0)
-        self._state.attempts[text] = attempt + 1
-        self._state.open = Open(kind, number, self.say(lines, attempt))
+        self._state.attempts[text] = 1
+        self._state.open = Open(kind, number, self.say(lines))
         return _Next.WAIT
 
     def _call(self, number: int, step: Step) -> _Next:

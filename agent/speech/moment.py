@@ -186,6 +186,7 @@ _BARE = re.compile(
     rf"(?:^|\b(?:at|around|about|by|for|make it|say|the) ){_HOUR}{_HALF_DAY}(?!\w)"
     rf"(?! (?:{'|'.join(_MONTH_NAMES)}|days?|weeks?|months?|of)\b)"
 )
+_AT = re.compile(rf"\bat {_HOUR}{_HALF_DAY}(?!\w)")
 _MARKED = re.compile(rf"\b{_HOUR} ?(?P<half>a m|p m|am|pm)\b")
 _PARTS = {"half": 30, "quarter": 15, "five": 5, "ten": 10, "twenty": 20}
 
@@ -196,7 +197,7 @@ def time_in(text: str, *, earliest: time = time(8), bare: bool = True) -> time |
     Args:
         text: what the caller said, "half past three", "3:30 p.m.", "at nine".
         earliest: a time without AM or PM is the one that lies in the twelve hours from here.
-        bare: whether a lone number is a time; False where a time was not asked for.
+        bare: whether a lone number is a time; if not, only one after "at" is.
     """
     plain = normal(text)
     if re.search(r"\b(noon|midday)\b", plain) and not re.search(r"\bafter ?noon\b", plain):
@@ -212,7 +213,7 @@ def time_in(text: str, *, earliest: time = time(8), bare: bool = True) -> time |
         return _placed(
             _hour(match["hour"]), _minute(match["minute"]), match["half"], plain, earliest
         )
-    if match := _MARKED.search(plain) or (_BARE.search(plain) if bare else None):
+    if match := _MARKED.search(plain) or (_BARE if bare else _AT).search(plain):
         return _placed(_hour(match["hour"]), 0, match["half"], plain, earliest)
     return None
 

@@ -81,7 +81,8 @@ _PATTERNS: tuple[tuple[Reflex, re.Pattern[str]], ...] = (
     (
         Reflex.THANKS,
         re.compile(
-            rf"{_LEAD}(?:thank you|thanks|cheers)(?: so much| very much| a lot| for that)?$"
+            r"^(?:(?:ok|okay|oh|alright|great|good|perfect|and) )*(?:thank you|thanks|cheers)"
+            r"(?: so much| very much| a lot| for that)?$"
         ),
     ),
     (Reflex.HOW_ARE_YOU, re.compile(rf"{_LEAD}how are you(?: doing)?(?: today)?$")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,15 +36,14 @@ class Retriever:
         self._words = _Space([Counter(content(text)) for _, text in questions])
         self._grams = _Space([trigrams(normal(text)) for _, text in questions])
 
-    def find(self, text: str) -> Found | None:
-        """Return the entry most like `text`, however little that is; None where there are no
-        entries.
-        """
-        if not self._owners:
+    def find(self, text: str, allowed: Callable[[int], bool]) -> Found | None:
+        """Return the allowed entry most like `text`, however little; None if there is none."""
+        if not any(allowed(owner) for owner in self._owners):
             return None
         words = self._words.similarity(Counter(content(text)))
         grams = self._grams.similarity(trigrams(normal(text)))
         scores = _WORD_WEIGHT * words + (1 - _WORD_WEIGHT) * grams
+        scores *= [allowed(owner) for owner in self._owners]
         at = int(np.argmax(scores))
         return Found(self._owners[at], float(scores[at]))
 

@@ -158,6 +158,8 @@ def _name(text: str, asked: bool) -> Value | None:
     words = plain.split()
     while words and words[0] in _NOT_NAMES:
         words = words[1:]
+    if number_in(" ".join(words)) is not None:
+        return None
     return _named(" ".join(words)) if len(words) <= 3 else None
 
 

@@ -19,6 +19,8 @@ class Ask(Enum):
     QUESTION = auto()
     CHANGE = auto()
     """What of the things said should be changed."""
+    MORE = auto()
+    """Whether the caller needs anything else, outside any flow."""
 
 
 @dataclass(frozen=True, slots=True)
