@@ -295,6 +295,18 @@ class Talk(_Strict):
         default_factory=lambda: ["I'm sorry, nobody is free right now. I can help you myself."]
     )
     """Where a human is wanted and no transfer is possible."""
+    trouble: Lines = Field(
+        default_factory=lambda: [
+            "I'm sorry, I can't reach our system right now. Let me get a colleague."
+        ]
+    )
+    """Where a tool failed and the flow has no step `if: {<into>.error: ...}` for that."""
+    trouble_end: Lines = Field(
+        default_factory=lambda: [
+            "I'm sorry, I can't reach our system right now. Please call again later. Goodbye."
+        ]
+    )
+    """The same where no transfer is possible."""
     give_up: Lines = Field(
         default_factory=lambda: [
             "I'm sorry, I can't make out what you say. Please call again later. Goodbye."

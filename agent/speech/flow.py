@@ -162,6 +162,24 @@ class FlowRun:
         self._state.waiting = Waiting("transfer_call", -1, "", "")
         self._state.open = None
 
+    def leave_open(self) -> None:
+        """Never leave the caller without a question: a conversation must not end by accident."""
+        state = self._state
+        at_rest = state.open is None and state.waiting is None and not state.ended
+        if at_rest and not state.flow and not self._reply.text.endswith("?"):
+            self.say(self._rules.talk.open_question, state.turn)
+
+    def minds(self, into: str) -> bool:
+        """Return whether the flow has a step for the failure of a tool."""
+        steps = self._rules.flows[self._state.flow]
+        return any(f"{into}.error" in step.if_ for step in steps)
+
+    def give_in(self, tool: str) -> _Next:
+        """Hand the caller over because a tool failed, rather than claim what was not done."""
+        talk = self._rules.talk
+        self.transfer(f"The tool {tool} failed", talk.trouble, otherwise=talk.trouble_end)
+        return _Next.WAIT
+
     def end(self, lines: list[str]) -> None:
         """Say the last words and hang up."""
         self.say(lines)
@@ -259,7 +277,7 @@ class FlowRun:
         if step.call not in self._tools:
             state.variables[f"{into}.error"] = "unavailable"
             state.done[number] = fingerprint
-            return _Next.GO_ON
+            return _Next.GO_ON if self.minds(into) else self.give_in(step.call)
         if step.say is not None:
             self.say(step.say, state.turn)
         self._reply.tools.append(ToolRequest(step.call, arguments))
