@@ -1,0 +1,199 @@
+"""Which parts make up a local fleet: their programs, settings, and how each shows it is ready."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from voicefleet.credential import environ_with, load_or_create
+from voicefleet.livekit import effective_config, write_config
+from voicefleet.runner import Part, Runner
+from voicefleet.settings import FleetSettings
+
+_HOST = "127.0.0.1"
+_PROBE_TIMEOUT_S = 2.0
+
+# What suits one machine that somebody sits at. The environment wins.
+_LOCAL_DEFAULTS = {
+    "AGENT_DRAIN_S": "10",
+    "ALLOW_PRIVATE_WEBHOOKS": "true",
+    "BRIDGE_DRAIN_S": "10",
+    "STREAM_ANONYMOUS": "true",
+}
+
+
+class ServerMissing(Exception):
+    """There is no livekit-server program to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A local fleet before it runs.
+
+    Attributes:
+        environ: what every part is started with, secrets included.
+    """
+
+    home: Path
+    server: Path
+    environ: Mapping[str, str]
+    livekit_port: int
+    sidecar_port: int
+    bridge_port: int
+
+    @property
+    def sidecar_url(self) -> str:
+        return f"http://{_HOST}:{self.sidecar_port}"
+
+    @property
+    def bridge_url(self) -> str:
+        return f"ws://{_HOST}:{self.bridge_port}"
+
+    @property
+    def livekit_url(self) -> str:
+        return f"ws://{_HOST}:{self.livekit_port}"
+
+    @property
+    def recordings(self) -> Path:
+        """Where the sidecar keeps recordings."""
+        configured = self.environ.get("RECORDINGS_DIR")
+        return Path(configured or Path(self.environ["DATA_DIR"], "recordings"))
+
+    async def start(self, runner: Runner) -> None:
+        """Start every part, in the order in which they need one another.
+
+        Raises:
+            PartFailed: one of them did not come up.
+        """
+        async with httpx.AsyncClient(timeout=_PROBE_TIMEOUT_S, trust_env=False) as http:
+            livekit, sidecar, agent, bridge = self.parts(http)
+            await runner.start(livekit)
+            await runner.start(sidecar)
+            await runner.start(agent, bridge)
+
+    def parts(self, http: httpx.AsyncClient) -> tuple[Part, Part, Part, Part]:
+        """Return livekit, sidecar, agent and bridge; `http` asks whether they are ready."""
+
+        async def answers(url: str) -> bool:
+            try:
+                return (await http.get(url)).is_success
+            except httpx.HTTPError:
+                return False
+
+        async def serves_calls() -> bool:
+            try:
+                fleet = (await http.get(f"{self.sidecar_url}/health/fleet")).json()
+            except (httpx.HTTPError, ValueError):
+                return False
+            # Counts agents that LiveKit knows and bridges that accept: the fleet as a whole.
+            return int(fleet["fleet_available"]) > 0
+
+        def python(module: str) -> list[str]:
+            return [sys.executable, "-m", module]
+
+        config = self.home / "run" / "livekit.yaml"
+        livekit_health = f"http://{_HOST}:{self.livekit_port}/"
+        drain_s = {name: float(self.environ[name]) for name in ("AGENT_DRAIN_S", "BRIDGE_DRAIN_S")}
+        return (
+            Part(
+                "livekit",
+                [self.server, "--config", config],
+                self.environ,
+                lambda: answers(livekit_health),
+                stop_timeout_s=5.0,
+            ),
+            Part(
+                "sidecar",
+                python("sidecar"),
+                self.environ,
+                lambda: answers(f"{self.sidecar_url}/health"),
+                stop_timeout_s=15.0,
+            ),
+            Part(
+                "agent",
+                python("agent"),
+                self.environ,
+                serves_calls,
+                ready_timeout_s=90.0,
+                stop_timeout_s=drain_s["AGENT_DRAIN_S"] + 5.0,
+            ),
+            Part(
+                "bridge",
+                python("bridges"),
+                self.environ,
+                lambda: answers(f"http://{_HOST}:{self.bridge_port}/health"),
+                stop_timeout_s=drain_s["BRIDGE_DRAIN_S"] + 5.0,
+            ),
+        )
+
+
+def prepare(settings: FleetSettings, environ: Mapping[str, str]) -> Fleet:
+    """Make secrets, ports and LiveKit's configuration, and return the fleet they describe.
+
+    Raises:
+        ServerMissing: there is no livekit-server.
+    """
+    home = settings.voicefleet_home.resolve()
+    server = find_server(settings, environ)
+    wanted = (settings.livekit_port, settings.sidecar_port, settings.bridge_port)
+    livekit_port, sidecar_port, bridge_port = _ports(wanted, socket.SOCK_STREAM)
+    (udp_port,) = _ports((settings.livekit_udp_port,), socket.SOCK_DGRAM)
+    chosen = {
+        "AGENT_RECORDINGS_DIR": str(home / "agent" / "recordings"),
+        "DATA_DIR": str(home / "data"),
+        "PUBLIC_URL": f"http://{_HOST}:{sidecar_port}",
+        **_LOCAL_DEFAULTS,
+        **environ_with(load_or_create(home), environ),
+        # Not from the environment: these parts are to find one another.
+        "BRIDGE_PORT": str(bridge_port),
+        "LIVEKIT_URL": f"ws://{_HOST}:{livekit_port}",
+        "PYTHONUNBUFFERED": "1",
+        "SIDECAR_PORT": str(sidecar_port),
+        "SIDECAR_URL": f"http://{_HOST}:{sidecar_port}",
+    }
+    config = effective_config(
+        settings.livekit_config.read_text(),
+        port=livekit_port,
+        udp_port=udp_port,
+        key=chosen["LIVEKIT_API_KEY"],
+        secret=chosen["LIVEKIT_API_SECRET"],
+    )
+    write_config(config, home / "run" / "livekit.yaml")
+    Path(chosen["DATA_DIR"]).mkdir(parents=True, exist_ok=True)
+    return Fleet(home, server, chosen, livekit_port, sidecar_port, bridge_port)
+
+
+def find_server(settings: FleetSettings, environ: Mapping[str, str]) -> Path:
+    """Return the livekit-server program.
+
+    Raises:
+        ServerMissing: it is nowhere.
+    """
+    own = settings.livekit_server or settings.voicefleet_home / "bin" / "livekit-server"
+    if own.exists():
+        return own.resolve()
+    on_path = shutil.which("livekit-server", path=environ.get("PATH", os.defpath))
+    if settings.livekit_server is None and on_path is not None:
+        return Path(on_path)
+    raise ServerMissing(f"no livekit-server at {own}; `make run` and `make demo` fetch it")
+
+
+def _ports(wanted: tuple[int, ...], kind: socket.SocketKind) -> list[int]:
+    """Return `wanted` with every 0 replaced by a free port, all different."""
+    with ExitStack() as stack:
+        ports = []
+        for port in wanted:
+            if port == 0:
+                probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
+                probe.bind((_HOST, 0))
+                port = probe.getsockname()[1]
+            ports.append(port)
+        return ports

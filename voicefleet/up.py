@@ -1,0 +1,80 @@
+"""`voicefleet up`: the whole platform on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from voicefleet.api import SidecarApi
+from voicefleet.bots import bot_files, import_bots
+from voicefleet.fleet import Fleet, prepare
+from voicefleet.logline import render
+from voicefleet.runner import Runner
+from voicefleet.settings import FleetSettings
+from voicefleet.signals import ending_on_signal
+
+
+async def up(settings: FleetSettings, console: Console) -> None:
+    """Run the fleet until a signal ends it.
+
+    Raises:
+        PartFailed: a part did not come up, or died too often; the others were ended.
+    """
+    fleet = prepare(settings, os.environ)
+    stopped = asyncio.Event()
+
+    def show(part: str, line: str) -> None:
+        console.print(render(part, line), soft_wrap=True)
+
+    runner = Runner(show, restart=True)
+    with ending_on_signal(stopped.set, runner.hurry):
+        try:
+            with console.status("Starting …"):
+                if not await _unless(stopped, _bring_up(fleet, runner, settings)):
+                    return
+            console.print(addresses(fleet), "Ctrl-C ends everything.", "")
+            await _unless(stopped, runner.failure)
+            if runner.failure.done():
+                raise runner.failure.result()
+        finally:
+            console.print("Ending: calls may finish; Ctrl-C again cuts them off.")
+            await runner.stop()
+
+
+def addresses(fleet: Fleet) -> Table:
+    """Return where everything is."""
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("call a bot", f"{fleet.bridge_url}/ws/<bot>")
+    table.add_row("API", f"{fleet.sidecar_url}/api/v1  (X-API-Key: ADMIN_API_KEY)")
+    table.add_row("health", f"{fleet.sidecar_url}/health/fleet")
+    table.add_row("LiveKit", fleet.livekit_url)
+    table.add_row("secrets", str(fleet.home / "secrets.env"))
+    table.add_row("recordings", str(fleet.recordings))
+    table.add_row("try", 'voicefleet call --say "I would like an appointment."')
+    return table
+
+
+async def _bring_up(fleet: Fleet, runner: Runner, settings: FleetSettings) -> None:
+    await fleet.start(runner)
+    async with SidecarApi(fleet.sidecar_url, fleet.environ["ADMIN_API_KEY"]) as api:
+        await import_bots(api, bot_files(settings.bots_dir), only_changed=True)
+
+
+async def _unless(stopped: asyncio.Event, work: Awaitable[Any]) -> bool:
+    """Wait for `work`; False, and the work cancelled, where `stopped` came first."""
+    working = asyncio.ensure_future(work)
+    waiting = asyncio.create_task(stopped.wait())
+    await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not working.done():
+        working.cancel()
+        return False
+    working.result()
+    return True
