@@ -41,6 +41,11 @@ class Ear:
         """Drop what is not played by `now`."""
         del self._heard[self._sample_at(now) * 2 :]
 
+    @property
+    def until_s(self) -> float:
+        """When what has arrived so far is over, in seconds since the start."""
+        return len(self._heard) / 2 / self._rate_hz
+
     def waveform(self) -> bytes:
         """Return everything heard since the start, silence included."""
         return bytes(self._heard)

@@ -67,8 +67,8 @@ class DiallerServer:
     """One stream as the bot's side sees it.
 
     Which call is legal when: `receive` and `expire` always (once `CLOSED` they do nothing);
-    `send_media`, `stop_media` and `transfer` in `ANSWERED`; `hang_up` in `ANSWERED` and
-    `TRANSFERRED`. Drain `outgoing` after each of them.
+    `send_media`, `stop_media`, `transfer` and `hang_up` in `ANSWERED`. Drain `outgoing` after each
+    of them.
 
     Attributes:
         state: what the stream waits for.
@@ -194,9 +194,9 @@ class DiallerServer:
         """End the phone call. What the dialler has buffered is dropped, as the protocol wants it.
 
         Raises:
-            InvalidState: not answered, or over.
+            InvalidState: not answered, over, or transferred: the call is the dialler's then.
         """
-        self._require(State.ANSWERED, State.TRANSFERRED)
+        self._require(State.ANSWERED)
         self._send_stop()
         self._send(
             {
@@ -276,8 +276,8 @@ class DiallerServer:
     def _send(self, fields: dict[str, Any]) -> None:
         self._outgoing.append(serialize_message(fields))
 
-    def _require(self, *states: State) -> None:
-        if self.state not in states:
+    def _require(self, state: State) -> None:
+        if self.state is not state:
             raise InvalidState(f"not while waiting for {self.state.value}")
 
     def _close(self) -> None:

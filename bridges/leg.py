@@ -1,0 +1,65 @@
+"""One side of a call as its other side sees it: the `Leg` protocol, and what legs tell each other.
+
+A carrier's leg tells `Offered`, then facts (`LegStarted`, `LegAnswered` …) and what its caller was
+`Heard` to say; a room's leg tells the agent's speech and commands. Neither knows the other's kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from bridges.ending import Ending
+from contracts.command import HangUp, Transfer
+from contracts.media import DownPacket, UpPacket
+from contracts.report import LegAnswered, LegStarted, Noticed, TransferFailed, TransferSent
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A carrier offers a call; from here on it can be planned."""
+
+    caller_id: str
+    did: str
+    direction: Literal["incoming", "outgoing"]
+    stream_id: str
+    connected_event: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReplaced:
+    """Another agent serves the call; what the former one said and did not finish is void."""
+
+
+LegFact = LegStarted | LegAnswered | TransferSent | TransferFailed | Noticed
+LegEvent = Offered | LegFact | UpPacket | DownPacket | HangUp | Transfer | AgentReplaced
+Emit = Callable[[LegEvent], None]
+
+
+class Leg(Protocol):
+    """One side of a call.
+
+    `run` once; `accept` from then on, whatever the leg's state, since the other side cannot know
+    it; `hang_up` and `close` once each, in this order, also after a `run` that failed or never was.
+    """
+
+    async def run(self, emit: Emit) -> Ending:
+        """Carry this side, telling `emit` what happens, until it ends; return how."""
+        ...
+
+    def accept(self, event: LegEvent) -> None:
+        """Take what the other side told. Never blocks; ignores what is no concern of this side."""
+        ...
+
+    async def hang_up(self, ending: Ending) -> None:
+        """Tell this side that the call is over, and deliver what is still on its way to it."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection, polite or not."""
+        ...
+
+    def stats(self) -> dict[str, Any]:
+        """Return figures worth keeping with the call."""
+        ...

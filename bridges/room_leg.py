@@ -1,0 +1,239 @@
+"""A call's LiveKit room as a leg: the caller's seat in it, without tracks, PCM as data packets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from livekit import rtc
+from livekit.rtc.participant import PublishDataError
+
+from bridges.clock import Clock
+from bridges.ending import Ending, refused_plan
+from bridges.leg import AgentReplaced, Emit, LegEvent, Offered
+from bridges.race import race
+from contracts.command import parse_command
+from contracts.ids import ANSWERED_ATTRIBUTE, COMMAND_TOPIC, MEDIA_TOPIC, agent_incarnation
+from contracts.media import Finished, Heard, UpPacket, parse_down, serialize
+from contracts.outcome import Reason
+from contracts.plan import Plan
+from contracts.report import LegAnswered
+from sidecar.client import SidecarError
+
+log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT_S = 10.0
+AGENT_JOIN_TIMEOUT_S = 10.0
+"""A backstop: the sidecar gives up an unclaimed call, and deletes its room, sooner."""
+AGENT_RETURN_TIMEOUT_S = 5.0
+"""How long an agent that left may be missed before the call is given up."""
+MAX_HELD_PACKETS = 250
+"""Ten seconds of what a caller says before an agent is there; the oldest go first."""
+OVERTIME_S = 60.0
+"""Beyond the bot's own limit, which the agent keeps; only a frozen agent gets here."""
+
+
+class RoomLeg:
+    """The agent's side of a call. See `bridges.leg.Leg`.
+
+    Args:
+        plan: asks for the plan; called once, when the call is offered.
+        clock: the times.
+    """
+
+    def __init__(self, plan: Callable[[Offered], Awaitable[Plan]], clock: Clock) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._room: rtc.Room | None = None
+        self._call_id = ""
+        self._emit: Emit | None = None
+        self._offered: asyncio.Future[Offered] = asyncio.get_running_loop().create_future()
+        self._lost: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._queue: deque[UpPacket] = deque(maxlen=MAX_HELD_PACKETS)
+        self._wake = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._answered = False
+        self._incarnation = 0
+        self._agent = ""
+        self._agent_there = asyncio.Event()
+        self._agent_gone = asyncio.Event()
+        self._reconnecting = False
+        self.bad_packets = 0
+        self.foreign_packets = 0
+        self.lost_packets = 0
+
+    async def run(self, emit: Emit) -> Ending:
+        """Plan, join, and carry the call until the room or its agent is gone."""
+        self._emit = emit
+        offered = await self._offered
+        try:
+            plan = await self._plan(offered)
+        except SidecarError as error:
+            return refused_plan(error, self._clock.at())
+        self._call_id = plan.call_id
+        room = self._room = self._listen(rtc.Room())
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await room.connect(
+                    plan.livekit_url, plan.token, rtc.RoomOptions(auto_subscribe=False)
+                )
+        except (rtc.ConnectError, TimeoutError) as error:
+            return self._ending(Reason.ROOM_LOST, f"cannot join: {type(error).__name__}")
+        for participant in list(room.remote_participants.values()):
+            self._meet(participant)
+        return await race(
+            self._send(room.local_participant),
+            self._miss_agent(),
+            self._overrun(plan.max_call_duration_s),
+            self._lost,
+        )
+
+    def accept(self, event: LegEvent) -> None:
+        """Take the caller's audio and the carrier's facts."""
+        match event:
+            case Heard() | Finished():
+                self.lost_packets += len(self._queue) == MAX_HELD_PACKETS
+                self._queue.append(event)
+                self._drained.clear()
+                self._wake.set()
+            case LegAnswered():
+                self._answered = True
+                self._wake.set()
+            case Offered():
+                self._offered.set_result(event)
+
+    async def hang_up(self, ending: Ending) -> None:
+        """Deliver the caller's last words, if there is an agent to hear them."""
+        if self._agent_there.is_set() and self._queue:
+            await self._drained.wait()
+
+    async def close(self) -> None:
+        """Leave the room."""
+        if self._room is not None:
+            await self._room.disconnect()
+
+    def stats(self) -> dict[str, Any]:
+        """Return what went wrong in the room, if anything did."""
+        return {
+            "incarnation": self._incarnation,
+            "bad_packets": self.bad_packets,
+            "foreign_packets": self.foreign_packets,
+            "lost_packets": self.lost_packets,
+        }
+
+    async def _send(self, local: rtc.LocalParticipant) -> Ending:
+        told = False
+        while True:
+            if self._answered and not told:
+                # Before any audio, so that an agent never hears a caller who is not there yet.
+                await local.set_attributes({ANSWERED_ATTRIBUTE: "1"})
+                told = True
+            while told and self._queue and self._agent_there.is_set():
+                packet = serialize(self._queue.popleft())
+                try:
+                    await local.publish_data(
+                        packet, destination_identities=[self._agent], topic=MEDIA_TOPIC
+                    )
+                except PublishDataError:
+                    self.lost_packets += 1
+            if not self._queue:
+                self._drained.set()
+            await self._wake.wait()
+            self._wake.clear()
+
+    async def _miss_agent(self) -> Ending:
+        timeout_s = AGENT_JOIN_TIMEOUT_S
+        while True:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._agent_there.wait()
+            except TimeoutError:
+                if not self._reconnecting:
+                    return self._agent_missing()
+                continue
+            await self._agent_gone.wait()
+            timeout_s = AGENT_RETURN_TIMEOUT_S
+
+    async def _overrun(self, max_call_duration_s: float) -> Ending:
+        await asyncio.sleep(max_call_duration_s + OVERTIME_S)
+        return self._ending(Reason.MAX_DURATION, "the agent did not end the call in time")
+
+    def _listen(self, room: rtc.Room) -> rtc.Room:
+        room.on("participant_connected", self._meet)
+        room.on("participant_active", self._meet)
+        room.on("participant_disconnected", self._part)
+        room.on("data_received", self._receive)
+        room.on("disconnected", self._leave)
+        room.on("reconnecting", self._reconnect)
+        room.on("reconnected", self._reconnected)
+        return room
+
+    def _meet(self, participant: rtc.RemoteParticipant) -> None:
+        """Follow the newest incarnation of the call's agent, once it can be heard and hear."""
+        incarnation = agent_incarnation(participant.identity, self._call_id)
+        if incarnation is None or incarnation < self._incarnation:
+            return
+        if incarnation > self._incarnation:
+            replaced = self._incarnation
+            self._incarnation, self._agent = incarnation, participant.identity
+            self._agent_there.clear()
+            if replaced:
+                log.info("agent_replaced", call_id=self._call_id, incarnation=incarnation)
+                self._queue.clear()  # positions in what the former agent said
+                self._tell(AgentReplaced())
+        if participant.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
+            self._agent_gone.clear()
+            self._agent_there.set()
+            self._wake.set()
+
+    def _part(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity == self._agent:
+            self._agent_there.clear()
+            self._agent_gone.set()
+
+    def _receive(self, packet: rtc.DataPacket) -> None:
+        if packet.participant is None or packet.participant.identity != self._agent:
+            self.foreign_packets += 1
+            return
+        try:
+            if packet.topic == MEDIA_TOPIC:
+                self._tell(parse_down(packet.data))
+            elif packet.topic == COMMAND_TOPIC:
+                self._tell(parse_command(packet.data))
+        except ValueError:
+            self.bad_packets += 1
+            log.warning("bad_packet", call_id=self._call_id, topic=packet.topic)
+
+    def _leave(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        if self._lost.done():
+            return
+        deleted = reason == rtc.DisconnectReason.ROOM_DELETED
+        if deleted and not self._agent_there.is_set():
+            # The sidecar has given up finding an agent.
+            self._lost.set_result(self._agent_missing())
+        else:
+            name = rtc.DisconnectReason.Name(reason)
+            self._lost.set_result(self._ending(Reason.ROOM_LOST, f"room left: {name}"))
+
+    def _reconnect(self) -> None:
+        self._reconnecting = True
+        log.warning("room_reconnecting", call_id=self._call_id)
+
+    def _reconnected(self) -> None:
+        self._reconnecting = False
+        log.info("room_reconnected", call_id=self._call_id)
+
+    def _tell(self, event: LegEvent) -> None:
+        if self._emit is not None:
+            self._emit(event)
+
+    def _agent_missing(self) -> Ending:
+        if self._incarnation:
+            return self._ending(Reason.AGENT_LOST, "the agent left")
+        return self._ending(Reason.NO_AGENT, "no agent took the call")
+
+    def _ending(self, reason: Reason, detail: str) -> Ending:
+        return Ending(reason, self._clock.at(), detail)

@@ -1,0 +1,64 @@
+"""The bridge's settings, each an environment variable of the same name in capitals."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bridges.wire.dialler import HANDSHAKE_TIMEOUT_S, MEDIA_TIMEOUT_S
+
+Network = IPv4Network | IPv6Network
+
+
+class Settings(BaseSettings):
+    """What one bridge process runs on."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    bridge_host: str = Field(
+        default="127.0.0.1", description="Address on which diallers and load balancers connect."
+    )
+    bridge_port: int = Field(
+        default=8010, ge=0, le=65535, description="Port of that address; 0 takes a free one."
+    )
+    bridge_max_calls: int = Field(
+        default=16,
+        ge=1,
+        description="Calls this process carries; above it, 503 before the upgrade.",
+    )
+    bridge_drain_s: float = Field(
+        default=600.0, ge=0, description="How long SIGTERM waits for calls before it ends them."
+    )
+    bridge_handshake_timeout_s: float = Field(
+        default=HANDSHAKE_TIMEOUT_S,
+        gt=0,
+        description="From a dialler's connection to its `answer`. Raise it where the dialler "
+        "connects while the phone still rings.",
+    )
+    bridge_media_timeout_s: float = Field(
+        default=MEDIA_TIMEOUT_S,
+        gt=0,
+        description="How long an answered dialler may send no `media` before its call is ended.",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses or networks, separated by commas, whose `X-Forwarded-For` names "
+        "the peer.",
+    )
+    sidecar_url: str = Field(
+        default="http://127.0.0.1:8000", description="Where the sidecar answers."
+    )
+    voxcore_secret: SecretStr = Field(
+        default=SecretStr(""), description="Shared secret between the platform's processes."
+    )
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value

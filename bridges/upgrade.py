@@ -1,0 +1,80 @@
+"""What an upgrade request says: which bot, with which token, from which address."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from websockets.datastructures import Headers
+
+from bridges.settings import Network
+
+MAX_BOT_ID_CHARS = 128
+_STREAM_PATH = re.compile(r"/ws/([^/]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A dialler wants a stream."""
+
+    bot_id: str
+    token: str = field(repr=False)
+    peer_ip: str
+
+
+def parse_upgrade(
+    path: str, headers: Headers, socket_ip: str, trusted_proxies: Sequence[Network]
+) -> Upgrade | None:
+    """Return what the request asks for, or None where its path is no stream's."""
+    url = urlsplit(path)
+    match = _STREAM_PATH.fullmatch(url.path)
+    if match is None:
+        return None
+    bot_id = unquote(match[1])
+    if len(bot_id) > MAX_BOT_ID_CHARS:
+        return None
+    token = _presented_token(url.query, headers)
+    return Upgrade(bot_id, token, _peer_ip(headers, socket_ip, trusted_proxies))
+
+
+def _presented_token(query: str, headers: Headers) -> str:
+    for token in parse_qs(query).get("token", []):
+        return token
+    for token in headers.get_all("X-Stream-Token"):
+        return token.strip()
+    for authorization in headers.get_all("Authorization"):
+        scheme, _, credentials = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return credentials.strip()
+        if scheme.lower() == "basic":
+            return _basic_password(credentials.strip())
+    return ""
+
+
+def _basic_password(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _peer_ip(headers: Headers, socket_ip: str, trusted_proxies: Sequence[Network]) -> str:
+    """Return the nearest address that is not one of our proxies."""
+    hops = [hop.strip() for line in headers.get_all("X-Forwarded-For") for hop in line.split(",")]
+    peer_ip = socket_ip
+    while hops and _is_trusted(peer_ip, trusted_proxies):
+        peer_ip = hops.pop()
+    return peer_ip
+
+
+def _is_trusted(address: str, trusted_proxies: Sequence[Network]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in trusted_proxies)

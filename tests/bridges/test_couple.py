@@ -1,0 +1,194 @@
+"""Two legs, every ending, and the closing order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bridges import couple as couple_module
+from bridges.clock import Clock
+from bridges.couple import couple
+from bridges.ending import Ending
+from bridges.leg import Offered
+from bridges.report import CallReport
+from contracts.command import HangUp
+from contracts.ids import Channel
+from contracts.media import Heard, Speech
+from contracts.outcome import Reason
+from contracts.plan import PlanRequest
+from contracts.report import LegAnswered
+from tests.fakes.leg import AT, FakeLeg
+from tests.fakes.sidecar import FakeSidecar
+
+OFFER = Offered("1", "2", "incoming", "s", {"streamId": "s"})
+IN_ORDER = [
+    "carrier hang_up",
+    "room hang_up",
+    "carrier stopped",
+    "room stopped",
+    "carrier close",
+    "room close",
+]
+
+
+def plan_request(offered: Offered) -> PlanRequest:
+    return PlanRequest(
+        channel=Channel.WEBSOCKET,
+        bot_id="desk",
+        caller_id=offered.caller_id,
+        stream_id=offered.stream_id,
+        idempotency_key="k",
+    )
+
+
+@dataclass
+class Call:
+    """A call between two fakes, planned and running."""
+
+    sidecar: FakeSidecar
+    report: CallReport
+    carrier: FakeLeg
+    room: FakeLeg
+    diary: list[str] = field(default_factory=list)
+    task: asyncio.Task[Ending] | None = None
+
+    async def start(self, *, planned: bool = True) -> asyncio.Task[Ending]:
+        self.task = asyncio.create_task(couple(self.carrier, self.room, self.report, Clock()))
+        await self.carrier.running.wait()
+        await self.room.running.wait()
+        if planned:
+            await self.report.plan(OFFER)
+        return self.task
+
+    def ended(self) -> list[dict[str, Any]]:
+        facts = [fact for facts in self.sidecar.facts.values() for fact in facts]
+        return [fact.model_dump() for fact in facts if fact.type == "leg_ended"]
+
+
+@pytest.fixture
+async def call(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Call]:
+    monkeypatch.setattr(couple_module, "STEP_TIMEOUT_S", 0.05)
+    sidecar, diary = FakeSidecar(), list[str]()
+    async with sidecar.client() as client:
+        report = CallReport(client, plan_request)
+        yield Call(sidecar, report, FakeLeg("carrier", diary), FakeLeg("room", diary), diary)
+
+
+async def test_what_one_leg_tells_the_other_accepts_and_facts_are_reported(call: Call) -> None:
+    task = await call.start()
+    heard, speech = Heard(40, 0, 0, b""), Speech(1, b"")
+
+    call.carrier.tell(OFFER)
+    call.carrier.tell(LegAnswered(at=AT))
+    call.carrier.tell(heard)
+    call.room.tell(speech)
+    call.room.tell(HangUp())
+    call.carrier.end(Reason.BOT_ENDED)
+    await task
+
+    assert call.room.accepted == [OFFER, LegAnswered(at=AT), heard]
+    assert call.carrier.accepted == [speech, HangUp()]
+    assert call.sidecar.names(call.report.call_id) == ["leg_answered", "leg_ended"]
+
+
+@pytest.mark.parametrize(
+    ("side", "reason"),
+    [
+        ("carrier", Reason.BOT_ENDED),
+        ("carrier", Reason.TRANSFERRED),
+        ("carrier", Reason.CALLER_HUNG_UP),
+        ("carrier", Reason.CALLER_DISCONNECTED),
+        ("carrier", Reason.PROTOCOL_BROKEN),
+        ("carrier", Reason.HANDSHAKE_TIMEOUT),
+        ("carrier", Reason.MEDIA_TIMEOUT),
+        ("carrier", Reason.PEER_STALLED),
+        ("room", Reason.ROOM_LOST),
+        ("room", Reason.AGENT_LOST),
+        ("room", Reason.NO_AGENT),
+        ("room", Reason.MAX_DURATION),
+    ],
+)
+async def test_every_ending_of_either_side_closes_in_order_and_is_reported_once(
+    call: Call, side: str, reason: Reason
+) -> None:
+    task = await call.start()
+
+    (call.carrier if side == "carrier" else call.room).end(reason)
+    ending = await task
+
+    assert ending.reason is reason
+    assert call.carrier.ending == call.room.ending == ending
+    assert sorted(call.diary) == sorted(IN_ORDER)
+    assert [line for line in call.diary if "stopped" not in line] == [
+        line for line in IN_ORDER if "stopped" not in line
+    ]
+    (reported,) = call.ended()
+    assert (reported["reason"], reported["at"]) == (reason, AT)
+    assert reported["stats"]["carrier_frames"] == reported["stats"]["room_frames"] == 7
+
+
+@pytest.mark.parametrize("first", ["carrier", "room"])
+async def test_first_of_two_endings_wins(call: Call, first: str) -> None:
+    task = await call.start()
+    early, late = (call.carrier, call.room) if first == "carrier" else (call.room, call.carrier)
+
+    late.end(Reason.ROOM_LOST, AT + timedelta(milliseconds=1))
+    early.end(Reason.CALLER_HUNG_UP, AT)
+
+    assert (await task).reason is Reason.CALLER_HUNG_UP
+
+
+@pytest.mark.parametrize("side", ["carrier", "room"])
+@pytest.mark.parametrize("step", ["hang_up", "close"])
+@pytest.mark.parametrize("trouble", ["hangs_in", "fails_in"])
+async def test_step_that_hangs_or_fails_keeps_nothing_else_from_closing(
+    call: Call, side: str, step: str, trouble: str
+) -> None:
+    setattr(call.carrier if side == "carrier" else call.room, trouble, step)
+    task = await call.start()
+
+    call.carrier.end(Reason.CALLER_HUNG_UP)
+    await task
+
+    assert sorted(call.diary) == sorted(IN_ORDER)
+    assert len(call.ended()) == 1
+
+
+@pytest.mark.parametrize("side", ["carrier", "room"])
+async def test_bug_in_a_leg_ends_the_call_and_blames_us(call: Call, side: str) -> None:
+    task = await call.start()
+
+    (call.carrier if side == "carrier" else call.room).fail()
+    ending = await task
+
+    assert (ending.reason, ending.close_code) == (Reason.BRIDGE_LOST, 1011)
+    assert ending.detail == f"{side}-leg: RuntimeError"
+    assert len(call.ended()) == 1
+
+
+async def test_cancelled_call_closes_in_order_and_is_reported(call: Call) -> None:
+    task = await call.start()
+
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()  # and again, in the middle of closing
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert sorted(call.diary) == sorted(IN_ORDER)
+    assert [reported["reason"] for reported in call.ended()] == [Reason.BRIDGE_LOST]
+
+
+async def test_call_never_offered_is_reported_to_nobody(call: Call) -> None:
+    task = await call.start(planned=False)
+
+    call.carrier.end(Reason.HANDSHAKE_TIMEOUT)
+    await task
+
+    assert call.sidecar.requests == []
+    assert call.report.ended is not None
