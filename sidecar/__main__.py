@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 
 import httpx
@@ -56,6 +57,9 @@ def main() -> None:
     log.configure(settings.log_level)
     if not settings.result_signing_secret:
         structlog.get_logger(__name__).warning("results_unsigned", setting="RESULT_SIGNING_SECRET")
+    # The server drains on these, then raises them anew, which must not cut our own closing short.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: None)
     asyncio.run(serve(settings))
 
 

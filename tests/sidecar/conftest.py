@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -21,11 +22,9 @@ _DEBIAN = Path("/usr/lib/postgresql")
 
 
 def _binaries() -> Path | None:
-    found = shutil.which("initdb")
-    if found is not None:
-        return Path(found).parent
-    debian = sorted(_DEBIAN.glob("*/bin/initdb"))
-    return debian[-1].parent if debian else None
+    debian = sorted(_DEBIAN.glob("*/bin/pg_ctl"))
+    found = str(debian[-1]) if debian else shutil.which("pg_ctl")
+    return Path(found).resolve().parent if found else None
 
 
 def _free_port() -> int:
@@ -34,15 +33,17 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _as_nobody(command: list[str]) -> list[str]:
-    """Postgres refuses to run as root."""
-    if os.geteuid() != 0:
-        return command
-    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *command]
+def _run(command: list[str]) -> None:
+    # Postgres refuses to run as root.
+    as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    prefix = as_nobody if os.geteuid() == 0 else []
+    subprocess.run(
+        [*prefix, *command], check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A Postgres: the one in `TEST_POSTGRES_URL`, else one of our own for this run."""
     given = os.environ.get("TEST_POSTGRES_URL", "")
     if given:
@@ -51,7 +52,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     binaries = _binaries()
     if binaries is None:
         if os.environ.get("REQUIRE_POSTGRES") == "1":
-            pytest.fail("REQUIRE_POSTGRES=1, but there is neither TEST_POSTGRES_URL nor initdb")
+            pytest.fail("REQUIRE_POSTGRES=1, but there is neither TEST_POSTGRES_URL nor pg_ctl")
         pytest.skip("no Postgres here: install it or set TEST_POSTGRES_URL")
     # Not below pytest's own folder: that is closed to other users.
     folder = Path(f"/var/tmp/voicefleet-postgres-{os.getpid()}")
@@ -59,44 +60,20 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if os.geteuid() == 0:
         shutil.chown(folder, "nobody", "nogroup")
     port = _free_port()
-    data = str(folder / "data")
-    make = [
-        str(binaries / "initdb"),
-        "-D",
-        data,
-        "-U",
-        "voicefleet",
-        "-A",
-        "trust",
-        "-N",
-        "-E",
-        "UTF8",
-    ]
-    subprocess.run(_as_nobody(make), check=True, capture_output=True, cwd="/")
-    start = [str(binaries / "postgres"), "-D", data, "-k", "", "-h", "127.0.0.1", "-p", str(port)]
-    options = ["-c", "fsync=off", "-c", "full_page_writes=off"]
-    with (folder.parent / f"{folder.name}.log").open("wb") as log:
-        server = subprocess.Popen(_as_nobody([*start, *options]), stdout=log, stderr=log, cwd="/")
+    control = [str(binaries / "pg_ctl"), "-D", str(folder / "data"), "-s", "-w"]
+    options = f"-c fsync=off -c full_page_writes=off -k '' -h 127.0.0.1 -p {port}"
     try:
-        ready = [str(binaries / "pg_isready"), "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
-        for _ in range(100):
-            if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
-                break
-            if server.poll() is not None:
-                pytest.fail("Postgres ended while starting")
+        _run([*control, "initdb", "-o", "-U voicefleet -A trust -N -E UTF8"])
+        _run([*control, "start", "-l", str(folder / "log"), "-o", options])
         yield f"postgresql://voicefleet@127.0.0.1:{port}/postgres"
     finally:
-        server.terminate()
-        server.wait(timeout=20)
+        _run([*control, "stop", "-m", "immediate"])
         shutil.rmtree(folder)
-        (folder.parent / f"{folder.name}.log").unlink()
 
 
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database to copy: migrating once is enough."""
-    import asyncio
-
     path = tmp_path_factory.mktemp("migrated") / "voicefleet.db"
 
     async def migrate() -> None:
