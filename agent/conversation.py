@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -93,6 +93,7 @@ class Conversation:
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._stirred = asyncio.Event()
         self._uncommitted: list[str] = []
+        self._voice_began: float | None = None
         self._interim_pending = False
         self._transferring = False
         self._engines = engines
@@ -245,7 +246,9 @@ class Conversation:
         on("error", self._on_error)
         on("close", self._on_close)
 
-    def _on_user_state(self, _: UserStateChangedEvent) -> None:
+    def _on_user_state(self, event: UserStateChangedEvent) -> None:
+        if event.new_state == "speaking" and self._voice_began is None:
+            self._voice_began = event.created_at
         self._weigh_silence()
 
     def _on_agent_state(self, _: AgentStateChangedEvent) -> None:
@@ -270,12 +273,12 @@ class Conversation:
         message = event.item
         if not isinstance(message, llm.ChatMessage) or not message.text_content:
             return
-        at = _utc(message.metrics.get("started_speaking_at", message.created_at))
         if message.role == "user":
             self._uncommitted.clear()
             self._turns.asked(message.metrics)
-            self._report(TranscriptLine(at=at, speaker="customer", text=message.text_content))
+            self._report_caller(message.text_content)
         elif message.role == "assistant":
+            at = _utc(message.metrics.get("started_speaking_at", message.created_at))
             self._report(
                 TranscriptLine(
                     at=at,
@@ -290,8 +293,13 @@ class Conversation:
 
     def _on_backchannel(self, text: str) -> None:
         self._silence.heard_caller()
-        self._report(TranscriptLine(at=datetime.now(UTC), speaker="customer", text=text))
+        self._report_caller(text)
         self._notice("backchannel")
+
+    def _report_caller(self, text: str) -> None:
+        # The session's own start of a turn still counts words that were held back before it.
+        began, self._voice_began = self._voice_began or time(), None
+        self._report(TranscriptLine(at=_utc(began), speaker="customer", text=text))
 
     def _on_error(self, event: ErrorEvent) -> None:
         source = type(event.source).__name__
@@ -360,8 +368,7 @@ class Conversation:
             except TimeoutError:
                 self._notice("last_words_unclear")
         if self._uncommitted:
-            text = " ".join(self._uncommitted)
-            self._report(TranscriptLine(at=ending.at, speaker="customer", text=text))
+            self._report_caller(" ".join(self._uncommitted))
 
     async def _command(self, command: HangUp | Transfer) -> None:
         await self._room.local_participant.publish_data(
