@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -92,17 +93,24 @@ class SidecarApi:
         """Return `/health/fleet`."""
         return await self._get("/health/fleet")
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Yield the stream's events from now on, until the sidecar ends it."""
+    @asynccontextmanager
+    async def events(self) -> AsyncIterator[AsyncIterator[Event]]:
+        """Open the event stream; yields its events from now on, until the sidecar ends it."""
+        # Silence is ordinary here; the sidecar's pings come more often than that.
+        timeout = httpx.Timeout(_TIMEOUT_S, read=60.0)
         try:
-            # Silence is ordinary here; the sidecar's pings come within 30 s.
-            timeout = httpx.Timeout(_TIMEOUT_S, read=60.0)
             async with self._http.stream("GET", "/api/v1/events", timeout=timeout) as response:
-                if response.status_code != 200:
+                if response.is_error:
                     await response.aread()
                     raise _error(response)
-                async for data in _event_data(response.aiter_lines()):
-                    yield Event.model_validate_json(data)
+                yield self._events_of(response)
+        except httpx.TransportError as error:
+            raise ApiUnavailable(self.url) from error
+
+    async def _events_of(self, response: httpx.Response) -> AsyncIterator[Event]:
+        try:
+            async for data in _event_data(response.aiter_lines()):
+                yield Event.model_validate_json(data)
         except httpx.TransportError as error:
             raise ApiUnavailable(self.url) from error
 

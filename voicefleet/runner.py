@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 # Loaded here: between fork and exec as little as possible may happen.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
-Sink = Callable[[str, str], None]
+Sink = Callable[[str, str], object]
 """Gets each line a part prints: the part's name and the line."""
 
 

@@ -79,7 +79,7 @@ class Scenario(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     bot: str = ""
-    caller_id: str = ""
+    caller_id: str = "+12125550199"
     crm: dict[str, Any] = Field(default_factory=dict)
     """What the dialler knows about the caller: extra keys of the `connected` message."""
     steps: list[Step] = Field(min_length=1)

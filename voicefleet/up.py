@@ -38,8 +38,7 @@ async def up(settings: FleetSettings, console: Console) -> None:
                 if not await _unless(stopped, _bring_up(fleet, runner, settings)):
                     return
             console.print(addresses(fleet), "Ctrl-C ends everything.", "")
-            await _unless(stopped, runner.failure)
-            if runner.failure.done():
+            if await _unless(stopped, runner.failure):
                 raise runner.failure.result()
         finally:
             console.print("Ending: calls may finish; Ctrl-C again cuts them off.")

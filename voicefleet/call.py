@@ -1,0 +1,128 @@
+"""Places one real call: the caller's voice, the phone, the call as it is seen, its result."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from websockets.exceptions import InvalidHandshake, InvalidStatus
+
+from bridges.phone import Phone
+from voicefleet.api import SidecarApi
+from voicefleet.caller import Caller, CallerStuck
+from voicefleet.caller_voice import speak
+from voicefleet.follow import Follower
+from voicefleet.script import Interrupt, Say, Scenario
+from voicefleet.show import ConversationView
+
+RING_S = 1.0
+RESULT_TIMEOUT_S = 20.0
+RECORDING_TIMEOUT_S = 10.0
+
+
+class CallFailed(Exception):
+    """The call did not go as it should; the message says what happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialler:
+    """Where and how calls are placed.
+
+    Attributes:
+        voice_cache: folder where the caller's lines are kept as audio.
+        token: what the bot wants from diallers, if it wants something.
+    """
+
+    api: SidecarApi
+    bridge_url: str
+    console: Console
+    voice_cache: Path
+    token: str = ""
+
+    async def place(self, bot_id: str, scenario: Scenario) -> dict[str, Any]:
+        """Place a call, show it, and return its result once it is there.
+
+        Raises:
+            CallFailed: it was refused, broke off, or did not follow the script.
+        """
+        voice = await self._voice_of(scenario)
+        session_id = f"call-{secrets.token_hex(8)}"
+        follower = Follower(session_id, ConversationView(self.console))
+        async with self.api.events() as events:
+            following = asyncio.create_task(follower.follow(events))
+            try:
+                await self._talk(bot_id, scenario, session_id, follower, voice)
+                return await self._result(follower)
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+
+    async def _talk(
+        self,
+        bot_id: str,
+        scenario: Scenario,
+        session_id: str,
+        follower: Follower,
+        voice: Callable[[str], bytes],
+    ) -> None:
+        url = f"{self.bridge_url}/ws/{bot_id}"
+        self.console.print(f"Calling {url}", highlight=False)
+        fields = {**scenario.crm, "_campaign_session_id": session_id}
+        phone: Phone | None = None
+        try:
+            async with Phone.call(
+                url,
+                caller_id=scenario.caller_id,
+                stream_id=session_id,
+                fields=fields,
+                token=self.token,
+                ring_s=RING_S,
+            ) as phone:
+                await Caller(phone, follower, voice).play(scenario)
+        except CallerStuck as error:
+            raise CallFailed(_explained(error, phone)) from error
+        except InvalidStatus as error:
+            response = error.response
+            body = response.body.decode(errors="replace") if response.body else ""
+            raise CallFailed(
+                f"the bridge refused the call: {response.status_code} {body}"
+            ) from error
+        except (InvalidHandshake, OSError) as error:
+            raise CallFailed(f"no bridge answers at {self.bridge_url}: {error}") from error
+
+    async def _voice_of(self, scenario: Scenario) -> Callable[[str], bytes]:
+        lines = [step.say for step in scenario.steps if isinstance(step, Say)]
+        lines += [step.interrupt for step in scenario.steps if isinstance(step, Interrupt)]
+        with self.console.status("Making the caller's voice …"):
+            audio = {
+                line: await asyncio.to_thread(speak, line, cache_path=self.voice_cache)
+                for line in lines
+            }
+        return audio.__getitem__
+
+    async def _result(self, follower: Follower) -> dict[str, Any]:
+        with self.console.status("Waiting for the result …"):
+            try:
+                async with asyncio.timeout(RESULT_TIMEOUT_S):
+                    result = await follower.result
+            except TimeoutError:
+                raise CallFailed(f"call {follower.call_id or '?'} has no result yet") from None
+        if result.get("recording_key"):
+            with self.console.status("Waiting for the recording …"):
+                try:
+                    async with asyncio.timeout(RECORDING_TIMEOUT_S):
+                        await follower.recorded.wait()
+                except TimeoutError:
+                    raise CallFailed("the recording did not arrive") from None
+        return result
+
+
+def _explained(error: CallerStuck, phone: Phone | None) -> str:
+    if phone is None or phone.is_open:
+        return str(error)
+    return f"{error} (closed with {phone.close_code}: {phone.close_reason or 'no reason given'})"

@@ -1,0 +1,132 @@
+"""`voicefleet demo`: everything started, one call placed, shown, and its result delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from voicefleet.api import ApiError, ApiUnavailable, SidecarApi
+from voicefleet.bots import load_bot
+from voicefleet.call import CallFailed, Dialler
+from voicefleet.fleet import Fleet, find_server, prepare
+from voicefleet.logline import render
+from voicefleet.receiver import Receiver, receiving
+from voicefleet.runner import PartFailed, Runner
+from voicefleet.script import parse_scenario
+from voicefleet.settings import FleetSettings
+from voicefleet.settings_page import all_names
+from voicefleet.show import print_recording, print_result
+from voicefleet.signals import ending_on_signal
+
+_SCENARIO = Path(__file__).with_name("demo.yaml")
+_DELIVERY_TIMEOUT_S = 15.0
+_LOG_LINES_SHOWN = 15
+
+
+class DemoFailed(Exception):
+    """The demo did not come to its end; the message says why and what to do next."""
+
+
+async def demo(settings: FleetSettings, console: Console) -> None:
+    """Run the demo in a folder of its own, on free ports.
+
+    Raises:
+        DemoFailed: something did not work.
+    """
+    began = time.monotonic()
+    fleet = _fleet(settings)
+    log_path = fleet.home / "run" / "log.txt"
+    with log_path.open("w", buffering=1) as log:
+        runner = Runner(
+            lambda part, line: log.write(f"{render(part, line).plain}\n"), restart=False
+        )
+        performing = asyncio.create_task(_perform(fleet, runner, settings, console))
+        try:
+            with ending_on_signal(performing.cancel, runner.hurry):
+                ends: list[asyncio.Future[Any]] = [performing, runner.failure]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                if runner.failure.done():
+                    raise runner.failure.result()
+                await performing
+        except asyncio.CancelledError:
+            raise DemoFailed("The demo was ended by a signal.") from None
+        except (ApiError, ApiUnavailable, CallFailed, PartFailed) as error:
+            raise DemoFailed(_explained(error, log_path)) from error
+        finally:
+            performing.cancel()
+            with console.status("Ending …"):
+                await runner.stop()
+    console.print(f"[green]✓[/] Done in {time.monotonic() - began:.0f} s.", highlight=False)
+    console.print(
+        "Next: `make run`, and in another shell `.venv/bin/voicefleet call --say 'Do you take"
+        " insurance?'`. The bots are in bots/.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _fleet(settings: FleetSettings) -> Fleet:
+    home = settings.voicefleet_home / "demo"
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "run").mkdir(parents=True)
+    own = settings.model_copy(
+        update={
+            "voicefleet_home": home,
+            "livekit_server": find_server(settings, os.environ),
+            "livekit_port": 0,
+            "livekit_udp_port": 0,
+            "sidecar_port": 0,
+            "bridge_port": 0,
+        }
+    )
+    # What is set for a real installation must not reach into the demo.
+    foreign = all_names()
+    environ = {name: value for name, value in os.environ.items() if name not in foreign}
+    return prepare(own, {**environ, "AGENT_IDLE_PROCESSES": "1", "AGENT_DRAIN_S": "2"})
+
+
+async def _perform(fleet: Fleet, runner: Runner, settings: FleetSettings, console: Console) -> None:
+    with console.status("Starting LiveKit server, sidecar, agent worker and bridge …"):
+        await fleet.start(runner)
+    scenario = parse_scenario(_SCENARIO.read_text(), _SCENARIO.parent)
+    secret = fleet.environ["RESULT_SIGNING_SECRET"]
+    async with (
+        receiving(secret) as (receiver, webhook_url),
+        SidecarApi(fleet.sidecar_url, fleet.environ["ADMIN_API_KEY"]) as api,
+    ):
+        config = load_bot(settings.bots_dir / f"{scenario.bot}.yaml")
+        await api.save_bot(scenario.bot, {**config, "webhook_url": webhook_url})
+        cache = settings.voicefleet_home / "caller"
+        stored = await Dialler(api, fleet.bridge_url, console, cache).place(scenario.bot, scenario)
+        with console.status("Waiting for the result to be delivered …"):
+            delivered = await _delivered(receiver)
+    if delivered != stored:
+        raise CallFailed("the delivered result is not the one that was stored")
+    console.print("The result, as delivered (its signature was right):", style="bold")
+    print_result(console, delivered)
+    print_recording(console, delivered, fleet.recordings)
+
+
+async def _delivered(receiver: Receiver) -> dict[str, Any]:
+    try:
+        return await asyncio.wait_for(receiver.result(), _DELIVERY_TIMEOUT_S)
+    except TimeoutError:
+        refused = receiver.refused
+        cause = f"; {refused} with a wrong signature were refused" if refused else ""
+        raise CallFailed(f"no result was delivered in {_DELIVERY_TIMEOUT_S:g} s{cause}") from None
+
+
+def _explained(error: Exception, log_path: Path) -> str:
+    lines = log_path.read_text().splitlines()[-_LOG_LINES_SHOWN:]
+    last = "\n".join(f"  {line}" for line in lines)
+    return (
+        f"The demo failed: {error}\nThe last lines of {log_path}:\n{last}\n"
+        "Run `make demo` again; if it fails again, the whole log says why. A machine under heavy"
+        " load may be too slow for a call."
+    )

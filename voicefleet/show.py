@@ -1,0 +1,106 @@
+"""What a call looks like on a terminal: who said what, when, and how fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.text import Text
+
+from contracts.event import Event, EventType
+from voicefleet.api import dumped
+
+_CLOCK_WIDTH = 7
+_WHO_WIDTH = 7
+_WHO_STYLES = {"bot": "bold green", "caller": "bold cyan"}
+_STAGES = {
+    "endpointing_ms": "noticing the end",
+    "stt_ms": "recognising",
+    "llm_ttft_ms": "thinking",
+    "tts_ttfb_ms": "speaking",
+    "playback_ms": "playing",
+}
+
+
+class ConversationView:
+    """Prints a call's events as they come."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: Event, at_s: float) -> None:
+        line = render_event(event, at_s)
+        if line is not None:
+            self._console.print(line, soft_wrap=not self._console.is_terminal)
+
+
+def render_event(event: Event, at_s: float) -> Text | None:
+    """Return an event's line, or None where a listener need not know."""
+    data = event.data
+    match event.type:
+        case EventType.TRANSCRIPT:
+            who = "bot" if data.get("speaker") == "bot" else "caller"
+            cut = " ✂" if data.get("interrupted") else ""
+            return _line(at_s, who, f"{data.get('text', '')}{cut}", _WHO_STYLES[who], "")
+        case EventType.CALL_STATE if data.get("state") == "answered":
+            return _line(at_s, "", "the phone is answered")
+        case EventType.AGENT_JOINED:
+            return _line(at_s, "", "the bot is in the room")
+        case EventType.LATENCY if data.get("response_ms") is not None:
+            return _line(at_s, "", _latency(data))
+        case EventType.INTENT:
+            return _line(at_s, "", f"intent {data.get('name')}{_pairs(data.get('slots'))}")
+        case EventType.TOOL:
+            outcome = data.get("error") or data.get("result")
+            return _line(
+                at_s, "", f"tool {data.get('name')}{_pairs(data.get('arguments'))} → {outcome}"
+            )
+        case EventType.TRANSFER:
+            return _line(at_s, "", str(data.get("type", "transfer")).replace("_", " "))
+        case EventType.CALL_ENDED:
+            why = f"{data.get('reason')}, disconnected by {data.get('disconnected_by')}"
+            return _line(at_s, "", f"the call has ended: {why}")
+    return None
+
+
+def print_result(console: Console, result: dict[str, Any]) -> None:
+    """Print a result's JSON, in colours on a terminal."""
+    text = dumped(result)
+    if console.is_terminal:
+        console.print(Syntax(text, "json", background_color="default", word_wrap=True))
+    else:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_recording(console: Console, result: dict[str, Any], folder: Path) -> None:
+    """Print where the WAV is: on this machine, else its address."""
+    key = result.get("recording_key")
+    path = folder / str(key)
+    if key and path.exists():
+        console.print(f"Recording: {path}", highlight=False, soft_wrap=True)
+    elif result.get("recording_url"):
+        console.print(f"Recording: {result['recording_url']}", highlight=False, soft_wrap=True)
+
+
+def _line(at_s: float, who: str, text: str, who_style: str = "", style: str = "dim") -> Text:
+    line = Text()
+    line.append(f"{at_s:{_CLOCK_WIDTH}.1f} s  ", style="dim")
+    line.append(f"{who:<{_WHO_WIDTH}}", style=who_style)
+    line.append(text, style=style)
+    return line
+
+
+def _latency(data: dict[str, Any]) -> str:
+    stages = [
+        f"{name} {data[key]:.0f}" for key, name in _STAGES.items() if data.get(key) is not None
+    ]
+    detail = f" ({', '.join(stages)})" if stages else ""
+    return f"answered in {data['response_ms']:.0f} ms{detail}"
+
+
+def _pairs(values: Any) -> str:
+    if not isinstance(values, dict) or not values:
+        return ""
+    return f" ({', '.join(f'{key}={value}' for key, value in values.items())})"
