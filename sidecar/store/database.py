@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -61,12 +62,15 @@ class Database:
             yield await connection.execution_options(read_only=True)
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Run `work` in one transaction, and again from the start after a `Conflict`."""
+        """Run `work` in one transaction, and again from the start if somebody got in between.
+
+        That is a `Conflict`, or a row which another transaction inserted first.
+        """
         for _ in range(MAX_TRIES - 1):
             try:
                 async with self.transaction() as connection:
                     return await work(connection)
-            except Conflict:
+            except (Conflict, IntegrityError):
                 continue
         async with self.transaction() as connection:
             return await work(connection)

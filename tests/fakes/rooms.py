@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sidecar.rooms import RoomError
 
 
@@ -20,23 +22,38 @@ class FakeRooms:
         self.dispatches: list[tuple[str, str, int]] = []
         self.deleted: list[str] = []
         self.failure: RoomError | None = None
+        self._changed = asyncio.Condition()
+
+    async def reached(self, *, dispatches: int = 0, deleted: int = 0) -> None:
+        """Wait until so many agents were called and so many rooms deleted."""
+        async with self._changed:
+            await self._changed.wait_for(
+                lambda: len(self.dispatches) >= dispatches and len(self.deleted) >= deleted
+            )
 
     async def create(self, room_name: str, call_id: str, incarnation: int) -> None:
         self._fail_if_told()
         self.rooms.add(room_name)
-        self.dispatches.append((room_name, call_id, incarnation))
+        await self._dispatched(room_name, call_id, incarnation)
 
     async def dispatch(self, room_name: str, call_id: str, incarnation: int) -> None:
         self._fail_if_told()
-        self.dispatches.append((room_name, call_id, incarnation))
+        await self._dispatched(room_name, call_id, incarnation)
 
     async def delete(self, room_name: str) -> None:
         self._fail_if_told()
         self.rooms.discard(room_name)
-        self.deleted.append(room_name)
+        async with self._changed:
+            self.deleted.append(room_name)
+            self._changed.notify_all()
 
     def caller_token(self, room_name: str, call_id: str) -> str:
         return f"token for {call_id} in {room_name}"
+
+    async def _dispatched(self, room_name: str, call_id: str, incarnation: int) -> None:
+        async with self._changed:
+            self.dispatches.append((room_name, call_id, incarnation))
+            self._changed.notify_all()
 
     def _fail_if_told(self) -> None:
         if self.failure is not None:

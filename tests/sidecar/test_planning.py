@@ -1,0 +1,186 @@
+"""Planning: one slot per call, one call per key, refusals that leave nothing; on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from contracts.ids import Channel
+from contracts.outcome import Reason
+from sidecar.denial import Code, Denied
+from sidecar.rooms import RoomUnavailable
+from sidecar.store import calls, deliveries, events
+from tests.fakes.control_plane import ControlPlane
+
+CLOSED = {"active_hours": {"enabled": True, "days": []}}
+
+
+async def denied(plane: ControlPlane, **changes: Any) -> Denied:
+    with pytest.raises(Denied) as caught:
+        await plane.plan(**changes)
+    return caught.value
+
+
+async def test_plan_makes_a_room_with_an_agent_called_to_it(plane: ControlPlane) -> None:
+    await plane.ready(max_call_duration_seconds=90)
+    plan = await plane.plan()
+    assert plane.rooms.dispatches == [(plan.room_name, plan.call_id, 1)]
+    assert plan.room_name == f"ws-{plan.call_id}"
+    assert plan.session_id == plan.call_id
+    assert plan.max_call_duration_s == 90
+    assert await plane.live() == 1
+
+
+async def test_config_is_rendered_for_the_call(plane: ControlPlane) -> None:
+    await plane.ready()
+    plan = await plane.plan()
+    row = await plane.row(plan.call_id)
+    assert row.config is not None
+    assert row.config["opening_message"] == "Hello Sam."
+    assert row.variables["call.customer_name"] == "Sam"
+
+
+async def test_same_key_is_the_same_call(plane: ControlPlane) -> None:
+    await plane.ready()
+    first = await plane.plan("k1")
+    assert await plane.plan("k1") == first
+    assert (await plane.plan("k2")).call_id != first.call_id
+    assert len(plane.rooms.dispatches) == 2
+
+
+async def test_same_key_at_the_same_time_is_planned_once(plane: ControlPlane) -> None:
+    await plane.ready()
+    plans = await asyncio.gather(*(plane.plan("k1") for _ in range(4)))
+    assert len({plan.call_id for plan in plans}) == 1
+    assert len(plane.rooms.dispatches) == 1
+
+
+async def test_key_too_long_to_store_still_plans_once(plane: ControlPlane) -> None:
+    await plane.ready()
+    assert await plane.plan("k" * 5000) == await plane.plan("k" * 5000)
+
+
+async def test_no_more_calls_than_slots_however_many_ask_at_once(plane: ControlPlane) -> None:
+    await plane.add_bot()
+    await plane.beat(max_calls=3)
+    answers = await asyncio.gather(
+        *(plane.plan(f"k{number}") for number in range(10)), return_exceptions=True
+    )
+    refused = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert len(refused) == 7
+    assert all(isinstance(e, Denied) and e.code is Code.AT_CAPACITY for e in refused)
+    assert await plane.live() == 3
+    assert len(plane.rooms.rooms) == 3
+
+
+async def test_slot_is_free_again_after_the_call(plane: ControlPlane) -> None:
+    await plane.add_bot()
+    await plane.beat(max_calls=1)
+    call_id = await plane.talking("k1")
+    assert (await denied(plane, key="k2")).code is Code.AT_CAPACITY
+    await plane.end(call_id)
+    await plane.plan("k2")
+
+
+async def test_at_capacity_says_when_to_ask_again(plane: ControlPlane) -> None:
+    await plane.add_bot()
+    await plane.beat(max_calls=0)
+    refusal = await denied(plane)
+    assert (refusal.code, refusal.retry_after_s) == (Code.AT_CAPACITY, 2)
+
+
+@pytest.mark.parametrize("silent_s", [0, 3.5])
+async def test_no_dispatch_before_an_agent_is_ready(plane: ControlPlane, silent_s: float) -> None:
+    await plane.add_bot()
+    await plane.beat(ready=silent_s > 0)
+    plane.clock.advance(silent_s)
+    assert (await denied(plane)).code is Code.NO_AGENT
+    assert plane.rooms.dispatches == []
+
+
+async def nothing_left(plane: ControlPlane) -> None:
+    assert plane.rooms.rooms == set()
+    assert await plane.live() == 0
+    async with plane.database.read() as connection:
+        assert await calls.page(connection, "default") == []
+        assert await events.after(connection, "default", 0) == []
+
+
+async def test_unknown_bot_leaves_nothing(plane: ControlPlane) -> None:
+    await plane.ready()
+    assert (await denied(plane, bot_id="nobody")).code is Code.BOT_UNKNOWN
+    assert (await denied(plane, bot_id="n" * 900)).code is Code.BOT_UNKNOWN
+    await nothing_left(plane)
+
+
+async def test_wrong_token_leaves_nothing(plane: ControlPlane) -> None:
+    await plane.ready(stream_token="right")
+    assert (await denied(plane, presented_token="wrong")).code is Code.UNAUTHORISED
+    await nothing_left(plane)
+    await plane.plan(presented_token="right")
+
+
+async def test_closed_bot_leaves_a_result_but_no_room_and_no_slot(plane: ControlPlane) -> None:
+    await plane.ready(**CLOSED)
+    assert (await denied(plane)).code is Code.OUTSIDE_HOURS
+    assert plane.rooms.rooms == set()
+    assert await plane.live() == 0
+    async with plane.database.read() as connection:
+        (row,) = await calls.page(connection, "default")
+        (delivery,) = await deliveries.page(connection, "default")
+    assert row.end_reason is Reason.OUTSIDE_HOURS
+    assert '"disconnected_by":"outside_hours"' in delivery.body
+    assert (await denied(plane)).code is Code.OUTSIDE_HOURS
+
+
+async def test_livekit_away_is_a_refusal_with_a_result(plane: ControlPlane) -> None:
+    await plane.ready()
+    plane.rooms.failure = RoomUnavailable("down")
+    assert (await denied(plane)).code is Code.ROOM_UNAVAILABLE
+    assert await plane.live() == 0
+    async with plane.database.read() as connection:
+        (row,) = await calls.page(connection, "default")
+    result = await plane.result(row.call_id)
+    assert result is not None
+    assert result["disconnected_by"] == "error"
+
+
+async def test_planning_that_breaks_leaves_no_slot(plane: ControlPlane) -> None:
+    await plane.ready()
+
+    async def broken(*asked: object) -> None:
+        raise asyncio.CancelledError
+
+    plane.rooms.create = broken  # type: ignore[assignment, method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        await plane.plan()
+    assert await plane.live() == 0
+
+
+async def test_campaign_chooses_the_session_id(plane: ControlPlane) -> None:
+    await plane.ready()
+    event = {"_campaign_session_id": "campaign-7"}
+    assert (await plane.plan("k1", connected_event=event)).session_id == "campaign-7"
+    again = await plane.plan("k2", connected_event=event)
+    assert again.session_id == again.call_id
+
+
+async def test_session_id_too_long_to_store_is_replaced(plane: ControlPlane) -> None:
+    await plane.ready()
+    plan = await plane.plan(connected_event={"_campaign_session_id": "x" * 999})
+    assert plan.session_id == plan.call_id
+
+
+async def test_nul_characters_are_taken_out(plane: ControlPlane) -> None:
+    await plane.ready()
+    plan = await plane.plan(caller_id="+1\x00555")
+    assert (await plane.row(plan.call_id)).caller_id == "+1555"
+
+
+async def test_bridges_limit_calls_once_they_are_known(plane: ControlPlane) -> None:
+    await plane.ready()
+    await plane.beat("bridge", max_calls=1)
+    await plane.plan("k1")
+    assert (await denied(plane, key="k2", channel=Channel.EXOTEL)).code is Code.AT_CAPACITY
