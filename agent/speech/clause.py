@@ -59,7 +59,7 @@ class ClauseSplitter:
         pieces = [*pieces, Piece(self._text, SENTENCE_GAP_MS)] if self._text else pieces
         self._text, self._first = "", True
         pieces = _without_last_space(pieces)
-        return [piece for piece in pieces if piece.text]
+        return [piece for piece in pieces if piece.text.strip()]
 
     def _next(self) -> Piece | None:
         cut = self._cut()

@@ -18,8 +18,9 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 RATE_HZ = 16_000
-MIN_SAMPLES = RATE_HZ // 10
-"""Shorter audio is padded: the encoder's convolutions need some length."""
+_PADDING = (RATE_HZ // 10, RATE_HZ // 5)
+"""Silence added before and after: where speech begins or ends with the audio, the model drops the
+first digit of a number or says the last ones twice."""
 
 _TOKENS_PER_S = 6.5
 _SPARE_TOKENS = 8
@@ -102,8 +103,7 @@ class Moonshine:
                 core).
             stop: once set, decoding breaks off at the next token and returns what it has.
         """
-        if samples.size < MIN_SAMPLES:
-            samples = np.pad(samples, (0, MIN_SAMPLES - samples.size))
+        samples = np.pad(samples, _PADDING)
         audio = samples[None]
         # The decoder wants the mask at the length of the raw audio, not of the encoder's output:
         # with the latter it works on short clips and crashes from about 9 s.

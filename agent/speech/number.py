@@ -96,6 +96,14 @@ _REPEATS = {"double": 2, "triple": 3}
 _TOKEN = re.compile(r"[a-z]+|\d+(?:,\d{2,3})+(?!\d)|\d+")
 
 
+_HOMOPHONES = {"for": "four", "to": "two", "too": "two", "won": "one", "ate": "eight"}
+"""What the recogniser writes for a digit; taken for one only where a number follows."""
+
+
+def _is_number(token: str) -> bool:
+    return token.isdigit() or token in _VALUES or token in _REPEATS
+
+
 def digits_in(text: str) -> str:
     """Return the digits that `text` spells, in order: "double five, one two", "415-555" and "twenty
     one" alike.
@@ -105,7 +113,10 @@ def digits_in(text: str) -> str:
     found: list[str] = []
     repeat = 1
     tens = False
-    for token in _TOKEN.findall(text.lower().replace(",", " ")):
+    tokens = _TOKEN.findall(text.lower().replace(",", " "))
+    for at, token in enumerate(tokens):
+        if token in _HOMOPHONES and at + 1 < len(tokens) and _is_number(tokens[at + 1]):
+            token = _HOMOPHONES[token]
         if token in _REPEATS:
             repeat = _REPEATS[token]
             continue

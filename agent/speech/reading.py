@@ -16,8 +16,8 @@ from contracts.rules import Phrases, RulesConfig
 CERTAIN = 0.95
 _PATTERN_SCORE = 0.98
 _CORRECTION = re.compile(
-    r"\b(?:no|not|nope|actually|sorry|i meant|i mean|instead|change|rather|make it|make that|wait"
-    r"|correction|wrong)\b"
+    r"\b(?:no|not|nope|actually|sorry|i mean|i meant|i met|instead|change|rather|make it|make that"
+    r"|wait|correction|wrong)\b"
 )
 _DIGIT_TYPES = ("phone", "digits", "number", "money")
 

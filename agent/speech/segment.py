@@ -41,7 +41,7 @@ class SegmentRule:
     start_s: float = 0.064
     min_voiced_s: float = 0.096
     """Less voice than this is a noise; the model would invent a "You" for it."""
-    pause_s: float = 0.096
+    pause_s: float = 0.064
     end_s: float = 1.2
     first_interim_s: float = 0.256
     interim_s: float = 0.4

@@ -287,6 +287,11 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
         _labelled,
     ),
     (re.compile(r"\b(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z\d]{3,}\b"), _code),
+    (re.compile(r"\b24/7\b"), lambda match: "twenty four seven"),
+    (
+        re.compile(r"\b(\d{1,4})\s?[-\u2013]\s?(\d{1,4})\b"),
+        lambda match: f"{match[1]} to {match[2]}",
+    ),
     (re.compile(r"(\d[\d,]*(?:\.\d+)?)\s?%"), _percent),
     (re.compile(r"\b(\d{1,4})(?:st|nd|rd|th)\b"), _ordinal),
     (re.compile(r"\b(\d[\d,]*)\.(\d+)\b"), _decimal),

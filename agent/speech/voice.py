@@ -34,8 +34,9 @@ def load_voice() -> Voice:
 class Voice:
     """Turns a clause into PCM (16 bit, mono, 24 kHz). Safe to call from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, speed: float = 1.0) -> None:
         self._engine = Hibari(threads=1)
+        self._speed = speed
         # The engine's word look-up keeps state, and one core gains nothing from two syntheses at
         # once.
         self._lock = Lock()
@@ -54,8 +55,9 @@ class Voice:
                 self._cache.move_to_end(key)
                 return self._cache[key]
             words = spoken(key)
+            sayable = any(char.isalnum() for char in words)
             # The seed makes a line sound (and be cached) the same every time.
-            pcm = _trimmed(self._engine(words, seed=0)) if words else b""
+            pcm = _trimmed(self._engine(words, self._speed, seed=0)) if sayable else b""
             if key in self._fixed:
                 self._cache[key] = pcm
                 if len(self._cache) > _CACHED_LINES:
