@@ -13,7 +13,17 @@ from starlette.routing import BaseRoute
 
 from contracts.ids import call_id_from
 from sidecar.access import Access
-from sidecar.api import bots, config, errors, health, internal
+from sidecar.api import (
+    bots,
+    config,
+    deliveries,
+    errors,
+    event_stream,
+    health,
+    internal,
+    keys,
+    recordings,
+)
 from sidecar.api import calls as calls_api
 from sidecar.calls import Calls
 from sidecar.clock import Clock, utc_now
@@ -28,7 +38,7 @@ from sidecar.settings import Settings
 from sidecar.signing import SigningSecrets
 from sidecar.store.database import Database
 from sidecar.supervise import supervised
-from sidecar.wake import Wake
+from sidecar.wake import Bells
 from sidecar.watch import Watch
 
 OUTBOX_WORKERS = 4
@@ -56,7 +66,7 @@ def create_app(
         http: what results and config requests are sent with; it must not follow redirects.
         clock: where the time comes from.
     """
-    changed = Wake()
+    bells = Bells()
     folder = RecordingFolder(settings.recordings_path, settings.public_url)
     own_bots = OwnBots(database)
     access = Access(
@@ -73,11 +83,11 @@ def create_app(
         settings,
         clock=clock,
         new_id=new_id,
-        changed=changed,
+        bells=bells,
     )
-    calls = Calls(database, folder, settings, clock=clock, changed=changed)
+    calls = Calls(database, folder, settings, clock=clock, bells=bells)
     fleet = Fleet(database, settings.max_concurrent_calls, clock=clock)
-    watch = Watch(database, calls, rooms, clock=clock, changed=changed)
+    watch = Watch(database, calls, rooms, clock=clock, changed=bells.timers)
     outbox = Outbox(
         database,
         http,
@@ -90,10 +100,12 @@ def create_app(
             settings.trusted_api_origins,
         ),
         clock=clock,
-        changed=changed,
+        changed=bells.deliveries,
     )
     tasks = {
         "fleet": fleet.run,
+        "listen": lambda: database.listen(bells.events.ring),
+        "forget": watch.forget_workers,
         "watch": watch.run,
         **{f"outbox-{number}": outbox.run for number in range(OUTBOX_WORKERS)},
     }
@@ -112,6 +124,10 @@ def create_app(
         *bots.routes(access, database, clock),
         *config.routes(access, own_bots, clock, new_id),
         *calls_api.routes(access, database),
+        *deliveries.routes(access, database),
+        *event_stream.routes(access, database, bells.events),
+        *keys.routes(access, database, clock, new_id),
+        *recordings.routes(access, database, folder),
     ]
     return Starlette(routes=routes, exception_handlers=errors.EXCEPTION_HANDLERS, lifespan=lifespan)
 

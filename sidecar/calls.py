@@ -36,7 +36,7 @@ from sidecar.store import calls, events, recordings, workers
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
 from sidecar.store.events import Draft
-from sidecar.wake import Wake
+from sidecar.wake import Bells
 
 log = structlog.get_logger(__name__)
 
@@ -64,13 +64,13 @@ class Calls:
         settings: Settings,
         *,
         clock: Clock,
-        changed: Wake,
+        bells: Bells,
     ) -> None:
         self._database = database
         self._folder = folder
         self._settings = settings
         self._clock = clock
-        self._changed = changed
+        self._bells = bells
 
     async def claim(self, tenant_id: str, call_id: str, claim: Claim) -> AgentPlan:
         """Give the call to an agent, or the same plan again to the agent that has it.
@@ -102,19 +102,21 @@ class Calls:
             Denied: the reporter has been replaced, or facts before these are missing.
         """
 
-        async def work(connection: AsyncConnection) -> tuple[ReportReceipt, bool]:
+        async def work(connection: AsyncConnection) -> tuple[ReportReceipt, CallRow]:
             before = await _known(connection, tenant_id, call_id)
             if report.source is Source.AGENT:
                 _fence(before, report.incarnation)
             facts = _new_facts(before, report)
             if not facts:
-                return ReportReceipt(applied_seq=_applied_seq(before, report.source)), False
+                return ReportReceipt(applied_seq=_applied_seq(before, report.source)), before
             return await self._apply(connection, before, report, facts)
 
-        receipt, ended = await self._database.run(work)
-        self._changed.ring()
-        if ended:
-            log.info("call_ended", call_id=call_id)
+        receipt, row = await self._database.run(work)
+        self._bells.events.ring()
+        if row.is_ended:
+            self._bells.ring_all()
+        elif row.settle_due_at is not None:
+            self._bells.timers.ring()
         return receipt
 
     async def finish(self, seen: CallRow, reason: Reason | None, detail: str = "") -> bool:
@@ -140,8 +142,8 @@ class Calls:
             return True
 
         ended = await self._database.run(work)
-        self._changed.ring()
         if ended:
+            self._bells.ring_all()
             log.info("call_finished", call_id=seen.call_id, reason=reason)
         return ended
 
@@ -212,12 +214,12 @@ class Calls:
             await self._database.notify(connection)
 
         await self._database.run(work)
-        self._changed.ring()
+        self._bells.events.ring()
         return key
 
     async def _apply(
         self, connection: AsyncConnection, before: CallRow, report: Report, facts: list[Fact]
-    ) -> tuple[ReportReceipt, bool]:
+    ) -> tuple[ReportReceipt, CallRow]:
         now = self._clock()
         first_seq = _applied_seq(before, report.source) + 1
         row = before
@@ -239,9 +241,10 @@ class Calls:
             await calls.save(connection, before, row)
         await events.append(connection, row.tenant_id, drafts)
         if is_over:
-            await ending.close(connection, before, row, self._folder, now)
+            row = await ending.close(connection, before, row, self._folder, now)
+            log.info("call_ended", call_id=row.call_id, reason=row.end_reason)
         await self._database.notify(connection)
-        return ReportReceipt(applied_seq=applied_seq), is_over
+        return ReportReceipt(applied_seq=applied_seq), row
 
 
 async def _known(connection: AsyncConnection, tenant_id: str, call_id: str) -> CallRow:

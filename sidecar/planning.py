@@ -34,7 +34,7 @@ from sidecar.store import calls, events
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
 from sidecar.store.events import Draft
-from sidecar.wake import Wake
+from sidecar.wake import Bells
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ class Planner:
         *,
         clock: Clock,
         new_id: Callable[[], str],
-        changed: Wake,
+        bells: Bells,
     ) -> None:
         self._database = database
         self._configs = configs
@@ -73,7 +73,7 @@ class Planner:
         self._settings = settings
         self._clock = clock
         self._new_id = new_id
-        self._changed = changed
+        self._bells = bells
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def plan(self, tenant_id: str, request: PlanRequest) -> Plan:
@@ -131,7 +131,8 @@ class Planner:
         try:
             configured = await self._configured(row, request)
             row = await self._database.run(lambda c: self._confirm(c, row, configured))
-            self._changed.ring()
+            self._bells.events.ring()
+            self._bells.timers.ring()
             await self._open_room(row)
         except Denied as denied:
             await self._give_up(row, denied)
@@ -220,7 +221,7 @@ class Planner:
             await self._database.notify(connection)
 
         await self._database.run(undo)
-        self._changed.ring()
+        self._bells.ring_all()
         log.info("call_refused", call_id=row.call_id, bot_id=row.bot_id, code=denied.code)
 
     def _plan_of(self, row: CallRow) -> Plan:

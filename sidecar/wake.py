@@ -1,8 +1,9 @@
-"""A bell between tasks: whoever waits for new rows is woken when some may have come."""
+"""Bells between tasks: whoever waits for new rows is woken when some may have come."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 
 
 class Wake:
@@ -32,3 +33,17 @@ class Wake:
                 await armed.wait()
         except TimeoutError:
             return
+
+
+@dataclass(frozen=True, slots=True)
+class Bells:
+    """One bell per kind of work, so that busy calls wake no more than they must."""
+
+    events: Wake = field(default_factory=Wake)
+    timers: Wake = field(default_factory=Wake)
+    deliveries: Wake = field(default_factory=Wake)
+
+    def ring_all(self) -> None:
+        """A call has ended: there are events, a room to delete and a result to deliver."""
+        for bell in (self.events, self.timers, self.deliveries):
+            bell.ring()

@@ -5,6 +5,7 @@ All timers are columns of call rows, so a restart or another replica simply goes
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import structlog
@@ -26,6 +27,7 @@ MAX_UNCLAIMED_INCARNATIONS = 2
 ROOM_RETRY = timedelta(seconds=5)
 START_GRACE = timedelta(seconds=30)
 LONGEST_WAIT_S = 1.0
+FORGET_EVERY_S = 60.0
 
 
 class Watch:
@@ -68,9 +70,11 @@ class Watch:
                 await self._expire(row)
 
     async def forget_workers(self) -> None:
-        """Drop workers that have long been gone."""
-        async with self._database.transaction() as connection:
-            await workers.forget(connection, self._clock() - REMEMBERED)
+        """Drop workers that have long been gone, for ever."""
+        while True:
+            async with self._database.transaction() as connection:
+                await workers.forget(connection, self._clock() - REMEMBERED)
+            await asyncio.sleep(FORGET_EVERY_S)
 
     async def _replace(self, row: CallRow) -> None:
         if row.incarnation >= MAX_UNCLAIMED_INCARNATIONS:

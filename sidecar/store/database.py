@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -79,6 +80,22 @@ class Database:
         """On Postgres, wake other replicas when this transaction commits."""
         if not self.is_sqlite:
             await connection.execute(text(f"notify {NOTIFY_CHANNEL}"))
+
+    async def listen(self, ring: Callable[[], None]) -> None:
+        """Call `ring` whenever any replica commits events, for as long as the connection lasts.
+
+        On SQLite there is one process, which rings for itself.
+        """
+        ended = asyncio.Event()
+        if self.is_sqlite:
+            await ended.wait()
+        async with self.engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            driver.add_termination_listener(lambda *_: ended.set())
+            await driver.add_listener(NOTIFY_CHANNEL, lambda *_: ring())
+            # What was committed before the listener stood has rung nowhere.
+            ring()
+            await ended.wait()
 
     async def aclose(self) -> None:
         """Close every connection."""

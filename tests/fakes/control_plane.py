@@ -31,7 +31,7 @@ from sidecar.store import bots, calls
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
 from sidecar.store.tables import DEFAULT_TENANT
-from sidecar.wake import Wake
+from sidecar.wake import Bells
 from sidecar.watch import Watch
 from tests.fakes.rooms import FakeRooms
 
@@ -79,7 +79,7 @@ class ControlPlane:
         self.settings = settings_for_tests(**settings)
         self.clock = FakeClock()
         self.rooms = FakeRooms()
-        self.changed = Wake()
+        self.bells = Bells()
         self.folder = RecordingFolder(recordings, "https://voice.example")
         self._ids = 0
         self.planner = Planner(
@@ -90,12 +90,12 @@ class ControlPlane:
             self.settings,
             clock=self.clock,
             new_id=self._new_id,
-            changed=self.changed,
+            bells=self.bells,
         )
-        self.calls = Calls(
-            database, self.folder, self.settings, clock=self.clock, changed=self.changed
+        self.calls = Calls(database, self.folder, self.settings, clock=self.clock, bells=self.bells)
+        self.watch = Watch(
+            database, self.calls, self.rooms, clock=self.clock, changed=self.bells.timers
         )
-        self.watch = Watch(database, self.calls, self.rooms, clock=self.clock, changed=self.changed)
 
     def _new_id(self) -> str:
         self._ids += 1

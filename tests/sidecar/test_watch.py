@@ -11,7 +11,7 @@ from sidecar.calls import Calls
 from sidecar.clock import utc_now
 from sidecar.rooms import RoomUnavailable
 from sidecar.store import workers
-from sidecar.wake import Wake
+from sidecar.wake import Bells
 from sidecar.watch import Watch
 from tests.fakes.control_plane import ControlPlane
 
@@ -165,9 +165,9 @@ async def test_two_watchers_over_one_database_do_everything_once(plane: ControlP
 
 
 async def test_running_watch_acts_on_time_and_on_change(plane: ControlPlane) -> None:
-    changed = Wake()
-    calls = Calls(plane.database, plane.folder, plane.settings, clock=utc_now, changed=changed)
-    watch = Watch(plane.database, calls, plane.rooms, clock=utc_now, changed=changed)
+    bells = Bells()
+    calls = Calls(plane.database, plane.folder, plane.settings, clock=utc_now, bells=bells)
+    watch = Watch(plane.database, calls, plane.rooms, clock=utc_now, changed=bells.timers)
     plane.clock.at = utc_now()
     await plane.ready()
     call_id = (await plane.plan()).call_id
@@ -175,7 +175,7 @@ async def test_running_watch_acts_on_time_and_on_change(plane: ControlPlane) -> 
     async with asyncio.timeout(10):
         await plane.rooms.reached(dispatches=2)
         await plane.report(call_id, B, 1, LegEnded(at=utc_now(), reason=Reason.CALLER_HUNG_UP))
-        changed.ring()
+        bells.timers.ring()
         await plane.rooms.reached(deleted=1)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -194,6 +194,9 @@ async def test_forget_workers_drops_the_long_gone(plane: ControlPlane) -> None:
     await plane.beat()
     started = plane.clock()
     plane.clock.advance(61)
-    await plane.watch.forget_workers()
+    forgetting = asyncio.create_task(plane.watch.forget_workers())
+    await asyncio.sleep(0.2)
+    forgetting.cancel()
+    await asyncio.gather(forgetting, return_exceptions=True)
     async with plane.database.read() as connection:
         assert await workers.listed(connection, "default", started) == []

@@ -1,0 +1,94 @@
+"""`GET /api/v1/events`: what happens, live, resumable without a gap or a repeat (SSE)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from contracts.event import Event
+from sidecar.access import Access
+from sidecar.api.body import integer, words
+from sidecar.api.calls import visible_bots
+from sidecar.denial import Code, Denied
+from sidecar.store import events
+from sidecar.store.database import Database
+from sidecar.wake import Wake
+
+PING_S = 15
+LONGEST_WAIT_S = 5.0
+BATCH = 500
+HIGHEST_SEQUENCE = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events somebody wants, and may have."""
+
+    tenant_id: str
+    call_id: str | None
+    bot_ids: list[str] | None
+    types: list[str]
+
+
+def routes(access: Access, database: Database, changed: Wake) -> list[BaseRoute]:
+    """Return the event stream."""
+
+    async def stream(request: Request) -> Response:
+        principal = await access.principal(request.headers)
+        wanted = Filter(
+            principal.tenant_id,
+            request.query_params.get("call_id"),
+            visible_bots(principal, words(request, "bot_id")),
+            words(request, "type"),
+        )
+        position = _resumed(request)
+        if position is None:
+            async with database.read() as connection:
+                position = await events.last_sequence(connection)
+        messages = (_message(event) async for event in follow(database, changed, wanted, position))
+        return EventSourceResponse(messages, ping=PING_S)
+
+    return [Route("/api/v1/events", stream)]
+
+
+async def follow(
+    database: Database, changed: Wake, wanted: Filter, position: int
+) -> AsyncIterator[Event]:
+    """Yield the wanted events after `position`, in order, for ever."""
+    while True:
+        armed = changed.armed()
+        async with database.read() as connection:
+            batch = await events.after(
+                connection,
+                wanted.tenant_id,
+                position,
+                call_id=wanted.call_id,
+                bot_ids=wanted.bot_ids,
+                types=wanted.types,
+                limit=BATCH,
+            )
+        for event in batch:
+            yield event
+            position = event.sequence
+        if not batch:
+            await Wake.wait(armed, LONGEST_WAIT_S)
+
+
+def _resumed(request: Request) -> int | None:
+    last_id = request.headers.get("Last-Event-ID", "")
+    if last_id:
+        if not last_id.isdecimal() or int(last_id) > HIGHEST_SEQUENCE:
+            raise Denied(Code.BODY_INVALID, "Last-Event-ID: not a sequence number")
+        return int(last_id)
+    if "after" in request.query_params:
+        return integer(request, "after", 0, most=HIGHEST_SEQUENCE)
+    return None
+
+
+def _message(event: Event) -> ServerSentEvent:
+    return ServerSentEvent(event.model_dump_json(), id=str(event.sequence), event=event.type.value)
