@@ -20,7 +20,7 @@ from voicefleet.follow import Follower
 from voicefleet.script import Interrupt, Say, Scenario
 from voicefleet.show import ConversationView
 
-RING_S = 1.0
+RING_S = 0.8
 RESULT_TIMEOUT_S = 20.0
 RECORDING_TIMEOUT_S = 10.0
 
@@ -109,9 +109,11 @@ class Dialler:
         with self.console.status("Waiting for the result …"):
             try:
                 async with asyncio.timeout(RESULT_TIMEOUT_S):
-                    result = await follower.result
+                    result = await follower.result()
             except TimeoutError:
                 raise CallFailed(f"call {follower.call_id or '?'} has no result yet") from None
+            except ConnectionError as error:
+                raise CallFailed(str(error)) from error
         if result.get("recording_key"):
             with self.console.status("Waiting for the recording …"):
                 try:

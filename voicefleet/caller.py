@@ -74,7 +74,9 @@ class Caller:
         Raises:
             CallerStuck: the bot said nothing, not what was waited for, or hung up too early.
         """
+        heard_out = False
         for self._step, step in enumerate(scenario.steps, 1):
+            heard_out = heard_out and isinstance(step, HangUp)
             match step:
                 case Say():
                     await self._turn()
@@ -88,10 +90,13 @@ class Caller:
                     await self._speak(self._voice(step.interrupt))
                 case WaitFor():
                     await self._wait_for(step)
+                    heard_out = True
                 case Pause():
                     await asyncio.sleep(step.pause_s)
                 case HangUp():
-                    await self._turn()
+                    # A line is known once it has been heard to its end.
+                    if not heard_out:
+                        await self._turn()
                     return
         try:
             await self._line.wait_closed(PATIENCE_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from voicefleet.signals import ending_on_signal
 _SCENARIO = Path(__file__).with_name("demo.yaml")
 _DELIVERY_TIMEOUT_S = 15.0
 _LOG_LINES_SHOWN = 15
+_KEPT_S = 24 * 3600
 
 
 class DemoFailed(Exception):
@@ -54,6 +56,8 @@ async def demo(settings: FleetSettings, console: Console) -> None:
                 if runner.failure.done():
                     raise runner.failure.result()
                 await performing
+                # All that matters is delivered and stored: nothing is left to drain.
+                runner.hurry()
         except asyncio.CancelledError:
             raise DemoFailed("The demo was ended by a signal.") from None
         except (ApiError, ApiUnavailable, CallFailed, PartFailed) as error:
@@ -72,9 +76,8 @@ async def demo(settings: FleetSettings, console: Console) -> None:
 
 
 def _fleet(settings: FleetSettings) -> Fleet:
-    home = settings.voicefleet_home / "demo"
-    shutil.rmtree(home, ignore_errors=True)
-    (home / "run").mkdir(parents=True)
+    home = _fresh_folder(settings.voicefleet_home / "demo")
+    (home / "run").mkdir()
     own = settings.model_copy(
         update={
             "voicefleet_home": home,
@@ -89,6 +92,15 @@ def _fleet(settings: FleetSettings) -> Fleet:
     foreign = all_names()
     environ = {name: value for name, value in os.environ.items() if name not in foreign}
     return prepare(own, {**environ, "AGENT_IDLE_PROCESSES": "1", "AGENT_DRAIN_S": "2"})
+
+
+def _fresh_folder(demos: Path) -> Path:
+    """Return a folder for this run alone; those of other days are removed."""
+    demos.mkdir(parents=True, exist_ok=True)
+    for old in demos.iterdir():
+        if time.time() - old.stat().st_mtime > _KEPT_S:
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=time.strftime("%H%M%S-"), dir=demos))
 
 
 async def _perform(fleet: Fleet, runner: Runner, settings: FleetSettings, console: Console) -> None:

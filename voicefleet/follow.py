@@ -17,20 +17,21 @@ class Follower:
     Attributes:
         call_id: known once the call is planned.
         answered_at: known once it is answered.
-        result: the call's result; its future fails if the stream does.
         recorded: set once the recording is stored.
     """
 
     def __init__(self, session_id: str, shown: Callable[[Event, float], None]) -> None:
         self.call_id = ""
         self.answered_at: datetime | None = None
-        self.result: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.recorded = asyncio.Event()
         self._session_id = session_id
         self._shown = shown
         self._bot_lines: list[str] = []
         self._marked = 0
         self._heard = asyncio.Event()
+        self._result: dict[str, Any] | None = None
+        self._failure: Exception | None = None
+        self._done = asyncio.Event()
 
     async def follow(self, events: AsyncIterator[Event]) -> None:
         """Take events until there are no more, or cancelled."""
@@ -38,10 +39,20 @@ class Follower:
             async for event in events:
                 self._take(event)
         except Exception as error:
-            if not self.result.done():
-                self.result.set_exception(error)
-                return
-            raise
+            self._failure = error
+        finally:
+            self._done.set()
+
+    async def result(self) -> dict[str, Any]:
+        """Wait for the call's result.
+
+        Raises:
+            ConnectionError: the stream ended before it came.
+        """
+        await self._done.wait()
+        if self._result is None:
+            raise ConnectionError("the event stream broke off") from self._failure
+        return self._result
 
     def mark(self) -> None:
         """Let `wait_for_line` look at lines from here on only."""
@@ -61,13 +72,14 @@ class Follower:
         if not self.call_id or event.subject != self.call_id:
             return
         match event.type:
-            case EventType.CALL_STATE if data.get("state") == "answered":
+            case EventType.NOTICE if data.get("type") == "leg_answered":
                 self.answered_at = event.time
             case EventType.TRANSCRIPT if data.get("speaker") == "bot":
                 self._bot_lines.append(str(data.get("text", "")))
                 self._heard.set()
-            case EventType.CALL_RESULT if not self.result.done():
-                self.result.set_result(data)
+            case EventType.CALL_RESULT:
+                self._result = data
+                self._done.set()
             case EventType.RECORDING:
                 self.recorded.set()
         since = event.time if self.answered_at is None else self.answered_at

@@ -16,8 +16,7 @@ _CLOCK_WIDTH = 7
 _WHO_WIDTH = 7
 _WHO_STYLES = {"bot": "bold green", "caller": "bold cyan"}
 _STAGES = {
-    "endpointing_ms": "noticing the end",
-    "stt_ms": "recognising",
+    "endpointing_ms": "hearing you out",
     "llm_ttft_ms": "thinking",
     "tts_ttfb_ms": "speaking",
     "playback_ms": "playing",
@@ -43,8 +42,10 @@ def render_event(event: Event, at_s: float) -> Text | None:
         case EventType.TRANSCRIPT:
             who = "bot" if data.get("speaker") == "bot" else "caller"
             cut = " ✂" if data.get("interrupted") else ""
-            return _line(at_s, who, f"{data.get('text', '')}{cut}", _WHO_STYLES[who], "")
-        case EventType.CALL_STATE if data.get("state") == "answered":
+            return _line(
+                at_s, who, f"{str(data.get('text', '')).strip()}{cut}", _WHO_STYLES[who], ""
+            )
+        case EventType.NOTICE if data.get("type") == "leg_answered":
             return _line(at_s, "", "the phone is answered")
         case EventType.AGENT_JOINED:
             return _line(at_s, "", "the bot is in the room")
@@ -96,8 +97,8 @@ def _latency(data: dict[str, Any]) -> str:
     stages = [
         f"{name} {data[key]:.0f}" for key, name in _STAGES.items() if data.get(key) is not None
     ]
-    detail = f" ({', '.join(stages)})" if stages else ""
-    return f"answered in {data['response_ms']:.0f} ms{detail}"
+    detail = f": {', '.join(stages)}" if stages else ""
+    return f"↳ answered in {data['response_ms']:.0f} ms{detail}"
 
 
 def _pairs(values: Any) -> str:
