@@ -184,7 +184,7 @@ class BotConfig(_Open):
     closing_message: str = ""
     """Said before the bot hangs up for dead air or at the duration cap."""
     variables: dict[str, Any] = Field(default_factory=dict)
-    """Defaults for `{{crm.*}}`, below what the call brings."""
+    """Defaults for `{{crm.*}}` and `{{call.*}}`, below what the call brings."""
 
     @model_validator(mode="after")
     def _unique_target_ids(self) -> BotConfig:

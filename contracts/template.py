@@ -90,7 +90,7 @@ def call_variables(
     mock = connected_event.get("_mock_crm")
     return {
         **system_variables(now),
-        **namespaced("call", plain),
+        **namespaced("call", {**defaults, **plain}),
         **namespaced("crm", defaults),
         **namespaced("crm", plain),
         **namespaced("crm", mock if isinstance(mock, Mapping) else {}),

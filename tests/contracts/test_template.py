@@ -110,7 +110,7 @@ def test_call_variables_rank_live_crm_above_mock_above_event_above_defaults() ->
         "d": "default",
     }
     assert variables["call.b"] == "event"
-    assert "call.d" not in variables
+    assert variables["call.d"] == "default"
 
 
 def test_reserved_keys_never_become_variables() -> None:
