@@ -1,0 +1,40 @@
+"""Ears for tests: what was said in a waveform, and when the bot can be heard on a phone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+from livekit import rtc
+
+from agent.speech.stt import MoonshineSTT
+from bridges.audio.waveform import loud_spans
+from bridges.phone import FRAME_S, Phone
+
+_RATE_HZ = 8000
+_MARGIN_S = 0.1
+
+
+async def words_in(pcm: bytes) -> str:
+    """Return the words in PCM16, 8 kHz, lower case, without punctuation; speech by speech."""
+    stt = MoonshineSTT()
+    heard: list[str] = []
+    samples = np.frombuffer(pcm, dtype="<i2")
+    for span in loud_spans(pcm):
+        start = max(0, int((span.start_s - _MARGIN_S) * _RATE_HZ))
+        piece = samples[start : int((span.end_s + _MARGIN_S) * _RATE_HZ)]
+        frame = rtc.AudioFrame(piece.tobytes(), _RATE_HZ, 1, len(piece))
+        event = await stt.recognize([frame])
+        heard.append(event.alternatives[0].text)
+    kept = "".join(c for c in " ".join(heard).lower().replace("-", "") if c.isalnum() or c == " ")
+    return " ".join(kept.split())
+
+
+async def bot_starts(phone: Phone, after_s: float, timeout_s: float = 10.0) -> float:
+    """Wait until the bot starts to speak after `after_s` and return when it did."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            for span in phone.bot_audio_segments():
+                if span.start_s > after_s:
+                    return span.start_s
+            await asyncio.sleep(FRAME_S)

@@ -1,0 +1,116 @@
+"""A whole platform for tests: the fleet as `voicefleet up` runs it, with a receiver of results."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.integration.livekit_server import find_binary
+from voicefleet.caller_voice import speak
+from voicefleet.fleet import Fleet, prepare
+from voicefleet.receiver import Receiver, receiving
+from voicefleet.runner import Runner
+from voicefleet.settings import FleetSettings
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(slots=True)
+class Platform:
+    """A running fleet.
+
+    Attributes:
+        api: the sidecar's API, with the admin's key and the parts' secret.
+        log: every line the parts printed.
+    """
+
+    fleet: Fleet
+    api: httpx.AsyncClient
+    webhook_url: str
+    receiver: Receiver
+    log: list[str]
+    _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def stream_url(self, bot_id: str) -> str:
+        return f"{self.fleet.bridge_url}/ws/{bot_id}"
+
+    def bridge(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.fleet.bridge_port}{path}"
+
+    def voice(self, text: str) -> bytes:
+        """Return caller speech; made before a call, since making it holds up the phone's clock."""
+        return speak(text, cache_path=ROOT / ".voicefleet" / "caller")
+
+    async def save_bot(self, bot_id: str, config: dict[str, Any]) -> None:
+        """Store a bot that takes calls from anybody and sends its results to the receiver."""
+        body = {"webhook_url": self.webhook_url, "stream_anonymous": True, **config}
+        answer = await self.api.put(f"/api/v1/bots/{bot_id}", json={**body, "bot_id": bot_id})
+        assert answer.is_success, answer.text
+
+    async def call(self, stream_id: str) -> dict[str, Any]:
+        """Return the ledger's row of the call a dialler named."""
+        answer = await self.api.get("/api/v1/calls", params={"limit": "200"})
+        assert answer.is_success, answer.text
+        return next(call for call in answer.json()["calls"] if call["stream_id"] == stream_id)
+
+    async def result(self, stream_id: str, timeout_s: float = 20.0) -> dict[str, Any]:
+        """Wait for the result of the call a dialler named, as delivered and signed."""
+        session_id = (await self.call(stream_id))["session_id"]
+        async with asyncio.timeout(timeout_s):
+            while session_id not in self._results:
+                result = await self.receiver.result()
+                self._results.setdefault(result["session_id"], []).append(result)
+        return self._results[session_id][-1]
+
+    def processes(self, module: str) -> list[psutil.Process]:
+        """Return the running `python -m module` of this fleet and everything below it."""
+        for child in psutil.Process().children(recursive=True):
+            if child.cmdline()[-2:] == ["-m", module]:
+                return [child, *child.children(recursive=True)]
+        return []
+
+
+@asynccontextmanager
+async def running_platform(folder: Path, **settings: str) -> AsyncIterator[Platform]:
+    """Run a fleet in `folder` on free ports, with `settings` as its environment."""
+    lines: list[str] = []
+    fleet = prepare(
+        FleetSettings(
+            voicefleet_home=folder,
+            livekit_server=find_binary(),
+            livekit_config=ROOT / "livekit.yaml",
+            livekit_port=0,
+            livekit_udp_port=0,
+            sidecar_port=0,
+            bridge_port=0,
+        ),
+        {
+            "MAX_CONCURRENT_CALLS": "4",
+            "AGENT_MAX_CALLS": "4",
+            "AGENT_IDLE_PROCESSES": "3",
+            "AGENT_DRAIN_S": "2",
+            "BRIDGE_DRAIN_S": "2",
+            **settings,
+        },
+    )
+    runner = Runner(lambda part, line: lines.append(f"{part} {line}"), restart=False)
+    headers = {
+        "X-API-Key": fleet.environ["ADMIN_API_KEY"],
+        "X-VoxCore-Secret": fleet.environ["VOXCORE_SECRET"],
+    }
+    async with (
+        receiving(fleet.environ["RESULT_SIGNING_SECRET"]) as (receiver, webhook_url),
+        httpx.AsyncClient(base_url=fleet.sidecar_url, headers=headers, trust_env=False) as api,
+    ):
+        try:
+            await fleet.start(runner)
+            yield Platform(fleet, api, webhook_url, receiver, lines)
+        finally:
+            await runner.stop()

@@ -1,0 +1,201 @@
+"""Real calls through the whole platform: what is heard both ways, and the result delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import wave
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from bridges.phone import Phone
+from contracts.result import CallResult
+from tests.integration.bots import TALKER
+from tests.integration.listening import bot_starts, words_in
+from tests.integration.platform import Platform, running_platform
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+    """A running fleet with one talkative bot."""
+    async with running_platform(tmp_path_factory.mktemp("fleet")) as running:
+        await running.save_bot("talker", TALKER)
+        yield running
+
+
+def lines(result: dict[str, object], speaker: str) -> str:
+    transcript = result["transcript"]
+    assert isinstance(transcript, list)
+    return " ".join(line["text"] for line in transcript if line["speaker"] == speaker).lower()
+
+
+async def test_conversation_is_heard_both_ways_and_its_result_delivered(platform: Platform) -> None:
+    question, farewell = platform.voice("When are you open?"), platform.voice("Goodbye.")
+    fields = {"customer_name": "Rahul", "loan": {"number": 7}}
+    async with Phone.call(
+        platform.stream_url("talker"), stream_id="both-ways", ring_s=1.0, fields=fields
+    ) as phone:
+        greeting = await phone.hear()
+        assert greeting is not None
+        await phone.say(question)
+        answer = await phone.hear()
+        assert answer is not None
+        await phone.say(farewell)
+        assert await phone.wait_closed() == 1000
+        heard, hung_up = phone.heard(), phone.hung_up
+    result = await platform.result("both-ways")
+
+    # On the wire: the greeting, the answer and the goodbye, in the bot's voice.
+    assert hung_up == "Call ended by bot"
+    words = await words_in(heard)
+    for expected in ("information line", "monday to friday", "thank you for calling"):
+        assert expected in words
+
+    # In the result: what each side said, as heard.
+    CallResult.model_validate(result)
+    assert list(result) == list(CallResult.model_fields)
+    assert result["disconnected_by"] == "bot"
+    assert "when are you open" in lines(result, "customer")
+    assert "we are open from nine" in lines(result, "bot")
+    assert result["connected_event"]["customer_name"] == "Rahul"
+    assert [intent["name"] for intent in result["intents"]] == ["hours"]
+    assert result["latency"]["turns"] == 2
+    assert len(result["latency_samples"]) == 2
+    assert 5 < result["call_duration_seconds"] < 30
+    timestamps = [line["timestamp"] for line in result["transcript"]]
+    assert timestamps == sorted(timestamps)
+    assert platform.receiver.refused == 0
+
+
+async def test_recording_has_the_caller_on_the_left_and_the_bot_on_the_right(
+    platform: Platform,
+) -> None:
+    question = platform.voice("When are you open?")
+    async with Phone.call(platform.stream_url("talker"), stream_id="recorded") as phone:
+        await phone.hear()
+        await phone.say(question)
+        await phone.hear()
+        await phone.hang_up()
+    result = await platform.result("recorded")
+    assert result["disconnected_by"] == "customer"
+    by_token = await platform.api.get(
+        f"/api/v1/public/recordings/{result['recording_access_token']}",
+        headers={"X-API-Key": "", "X-VoxCore-Secret": ""},
+    )
+    assert by_token.status_code == 200
+    by_key = await platform.api.get(f"/recordings/{result['recording_key']}")
+    assert by_key.content == by_token.content
+    part = await platform.api.get(
+        f"/recordings/{result['recording_key']}", headers={"Range": "bytes=0-3"}
+    )
+    assert (part.status_code, part.content) == (206, b"RIFF")
+    stranger = await platform.api.get(
+        f"/recordings/{result['recording_key']}", headers={"X-VoxCore-Secret": "wrong"}
+    )
+    assert stranger.status_code == 403
+    with wave.open(io.BytesIO(by_token.content)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, 8000)
+        both = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").reshape(-1, 2)
+    assert abs(len(both) / 8000 - result["call_duration_seconds"]) < 1.0
+    assert "when are you open" in await words_in(both[:, 0].tobytes())
+    assert "information line" in await words_in(both[:, 1].tobytes())
+
+
+async def test_words_over_the_bot_cut_it_off_and_noises_do_not(platform: Platform) -> None:
+    question = platform.voice("When are you open?")
+    noise, protest = platform.voice("Okay."), platform.voice("I would like to ask something else.")
+    async with Phone.call(platform.stream_url("talker"), stream_id="barge-in") as phone:
+        await phone.hear()
+        await phone.say(question)
+        began = await bot_starts(phone, after_s=phone.now_s)
+        await phone.say(noise)
+        noise_at = phone.caller_audio_segments()[-1]
+        resumed = await bot_starts(phone, after_s=noise_at.end_s)
+        await asyncio.sleep(0.5)
+        await phone.say(protest)
+        protest_at = phone.caller_audio_segments()[-1]
+        await phone.hear()
+        spans = phone.bot_audio_segments()
+    result = await platform.result("barge-in")
+    assert began < noise_at.start_s < resumed < protest_at.start_s
+    # Both voices silenced the bot at once; after the noise it went on.
+    for voice in (noise_at, protest_at):
+        stopped = max(span.end_s for span in spans if span.start_s < voice.start_s)
+        assert stopped - voice.start_s < 0.5
+    names = [event["event"] for event in result["events"]]
+    assert "backchannel" in names
+    assert "resumed" in names
+    cut = [line["text"] for line in result["transcript"] if line["speaker"] == "bot"][1]
+    assert cut.startswith("We are open")
+    assert "ten until two" not in cut
+    assert "something else" in lines(result, "customer")
+
+
+async def test_last_words_before_a_hang_up_reach_the_transcript(platform: Platform) -> None:
+    words = platform.voice("Please call me back tomorrow.")
+    async with Phone.call(platform.stream_url("talker"), stream_id="last-words") as phone:
+        await phone.hear()
+        await phone.say(words)
+        await phone.hang_up()
+    result = await platform.result("last-words")
+    assert result["disconnected_by"] == "customer"
+    assert "call me back tomorrow" in lines(result, "customer")
+
+
+async def test_caller_that_answers_at_once_is_greeted(platform: Platform) -> None:
+    async with Phone.call(platform.stream_url("talker"), stream_id="at-once", ring_s=0.0) as phone:
+        assert await phone.hear() is not None
+    result = await platform.result("at-once")
+    assert "information line" in lines(result, "bot")
+
+
+async def test_three_calls_at_once_give_three_results(platform: Platform) -> None:
+    names = ("first", "second", "third")
+    lines_said = {name: platform.voice(f"This is the {name} caller speaking.") for name in names}
+
+    async def one(name: str) -> None:
+        async with Phone.call(
+            platform.stream_url("talker"), stream_id=f"three-{name}", caller_id=name, ring_s=0.5
+        ) as phone:
+            await phone.hear()
+            await phone.say(lines_said[name])
+            await phone.hear()
+
+    await asyncio.gather(*(one(name) for name in names))
+    for name in names:
+        result = await platform.result(f"three-{name}")
+        assert (result["caller_id"], result["disconnected_by"]) == (name, "customer")
+        assert f"{name} caller" in lines(result, "customer")
+        others = set(names) - {name}
+        assert not any(f"{other} caller" in lines(result, "customer") for other in others)
+
+
+async def test_killed_agent_keeps_what_was_recorded(platform: Platform, tmp_path: Path) -> None:
+    async with Phone.call(platform.stream_url("talker"), stream_id="killed") as phone:
+        await phone.hear()
+        call = await platform.call("killed")
+        job = next(
+            process
+            for process in platform.processes("agent")
+            if any(call["call_id"] in file.path for file in process.open_files())
+        )
+        await asyncio.sleep(1.5)
+        job.kill()
+        await phone.wait_closed(30.0)
+    result = await platform.result("killed", 30.0)
+    assert result["disconnected_by"] == "error"
+    async with asyncio.timeout(15):
+        while True:
+            answer = await platform.api.get(f"/recordings/{call['session_id']}.wav")
+            if answer.is_success:
+                break
+            await asyncio.sleep(0.1)
+    (tmp_path / "kept.wav").write_bytes(answer.content)
+    with wave.open(str(tmp_path / "kept.wav")) as file:
+        assert file.getnframes() >= 2 * 8000
