@@ -18,6 +18,13 @@ MEDIA_TOPIC = "vf.media"
 COMMAND_TOPIC = "vf.command"
 """Data topic of `contracts.command` messages, agent to bridge."""
 
+PRESENCE_TRACK = "vf.presence"
+"""An empty data track that every participant of ours publishes as soon as it is in the room.
+
+LiveKit tells others of a participant that publishes nothing only every 3 s, both that it came and
+that it left; of one that publishes, at once.
+"""
+
 _ROOM_PREFIX = {"websocket": "ws-", "exotel": "exotel-", "dialout": "dialout-", "web": "web-"}
 _AGENT_IDENTITY = re.compile(r"agent-(?P<call_id>[0-9a-f-]{36})-(?P<incarnation>[1-9][0-9]{0,5})")
 _JOB_METADATA = re.compile(r"(?P<call_id>[0-9a-f-]{36}) (?P<incarnation>[1-9][0-9]{0,5})")
