@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Any, assert_never
-from zoneinfo import ZoneInfo
+from typing import assert_never
 
 from agent.speech.moment import WEEKDAYS, time_words
 from agent.speech.phrase import normal
-from contracts.rules import CalendarTool, RulesConfig, StaticTool, TableTool, Tool
+from contracts.rules import CalendarTool, StaticTool, TableTool, Tool
 from contracts.template import render
 
 _OFFERED = 2
@@ -96,36 +94,3 @@ def _distance(slot: time, wanted: time | None) -> int:
     if wanted is None:
         return 0
     return abs((slot.hour * 60 + slot.minute) - (wanted.hour * 60 + wanted.minute))
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """A simulated back end as a tool: what a language model must know of it, and how to run it."""
-
-    name: str
-    description: str
-    properties: dict[str, Any]
-    """Its arguments as JSON schema properties."""
-    run: Callable[[dict[str, Any], object], Awaitable[dict[str, str]]]
-    """Takes the arguments, and a run context that it does not need."""
-
-
-def backends(rules: RulesConfig, timezone: str, now: Callable[[], datetime]) -> list[Backend]:
-    """Return a tool for every back end that `rules` declares."""
-    zone = ZoneInfo(timezone)
-
-    def runner(tool: Tool) -> Callable[[dict[str, Any], object], Awaitable[dict[str, str]]]:
-        async def run(arguments: dict[str, Any], _: object) -> dict[str, str]:
-            return answer(tool, arguments, now().astimezone(zone))
-
-        return run
-
-    return [
-        Backend(
-            name,
-            tool.description or name.replace("_", " "),
-            {argument: {"type": "string"} for argument in tool.arguments},
-            runner(tool),
-        )
-        for name, tool in rules.tools.items()
-    ]

@@ -16,6 +16,8 @@ from agent.speech.state import Ask, Open, Reply, State
 from contracts.rules import Intent, RulesConfig
 
 ALWAYS_TOOLS = frozenset({"end_call", "transfer_call"})
+_LAST_TOOLS = frozenset({"transfer_call", "detected_voicemail"})
+"""Where these succeed the call is over for the bot."""
 
 
 class Dialogue:
@@ -115,12 +117,12 @@ class _Turn:
         state.waiting = None
         if waiting is None or state.ended:
             return
+        if waiting.tool in _LAST_TOOLS and not failed:
+            state.ended = True
+            return
         if waiting.tool == "transfer_call":
-            if failed:
-                self._flow.say(self._rules.talk.unavailable)
-                self._flow.ask_again()
-            else:
-                state.ended = True
+            self._flow.say(self._rules.talk.unavailable)
+            self._flow.ask_again()
             return
         fields = {"error": "failed", **result} if failed else result
         state.variables |= {f"{waiting.into}.{name}": value for name, value in fields.items()}

@@ -119,12 +119,12 @@ def _relative(plain: str, today: date) -> date | None:
         return today
     if re.search(r"\byesterday\b", plain):
         return today - timedelta(days=1)
-    if match := _IN_UNITS.search(plain):
-        return _ahead(match, today)
     if re.search(r"\bnext week\b", plain):
         return today + timedelta(days=7 - today.weekday())
     if re.search(r"\bnext month\b", plain):
         return (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+    if match := _IN_UNITS.search(plain):
+        return _ahead(match, today)
     number = ordinal_in(plain)
     return _next_day_of_month(number, today) if number is not None else None
 

@@ -40,6 +40,7 @@ _NOT_NAMES = frozenset(
         "can", "dentist", "doctor", "repeat", "again", "know", "think", "busy", "interested",
     )
 )  # fmt: skip
+_ALIKE = 0.65
 _SPELT = re.compile(r"\b(?:[A-Za-z][.\-, ]+){2,}[A-Za-z]\b")
 
 
@@ -118,7 +119,7 @@ def _choice(slot: Slot, text: str) -> Value | None:
         if heard
     ]
     score, value = max(scored, default=(0.0, ""))
-    return Value(value, value) if score >= 0.7 else None
+    return Value(value, value) if score >= _ALIKE else None
 
 
 def _digits(slot: Slot, text: str, asked: bool, partial: str) -> Value | Partial | None:
