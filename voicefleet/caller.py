@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import wave
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -59,12 +59,19 @@ class CallerStuck(Exception):
 
 
 class Caller:
-    """Plays one scenario on one line."""
+    """Plays one scenario on one line. `voice` turns words into PCM; `sleep` lets time pass."""
 
-    def __init__(self, line: Line, bot: BotLines, voice: Callable[[str], bytes]) -> None:
+    def __init__(
+        self,
+        line: Line,
+        bot: BotLines,
+        voice: Callable[[str], bytes],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._line = line
         self._bot = bot
         self._voice = voice
+        self._sleep = sleep
         self._spoke_until_s = 0.0
         self._step = 0
 
@@ -86,13 +93,13 @@ class Caller:
                     await self._speak(read_wav(step.play))
                 case Interrupt():
                     await self._bot_speaks()
-                    await asyncio.sleep(_INTERRUPT_AFTER_S)
+                    await self._sleep(_INTERRUPT_AFTER_S)
                     await self._speak(self._voice(step.interrupt))
                 case WaitFor():
                     await self._wait_for(step)
                     heard_out = True
                 case Pause():
-                    await asyncio.sleep(step.pause_s)
+                    await self._sleep(step.pause_s)
                 case HangUp():
                     # A line is known once it has been heard to its end.
                     if not heard_out:
@@ -123,7 +130,7 @@ class Caller:
         """Wait until the bot has said something since we spoke, and has stopped."""
         last_s = await self._bot_speaks()
         while self._line.is_open and self._line.now_s - last_s < SILENCE_S:
-            await asyncio.sleep(_POLL_S)
+            await self._sleep(_POLL_S)
             last_s = self._last_heard_s(last_s) or last_s
 
     async def _bot_speaks(self) -> float:
@@ -137,7 +144,7 @@ class Caller:
                 raise self._stuck("the bot has hung up")
             if self._line.now_s > deadline_s:
                 raise self._stuck(f"the bot said nothing for {PATIENCE_S:g} s")
-            await asyncio.sleep(_POLL_S)
+            await self._sleep(_POLL_S)
 
     def _last_heard_s(self, since_s: float) -> float | None:
         # Looking at the last seconds only keeps a long call cheap.

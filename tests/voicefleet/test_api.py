@@ -67,6 +67,7 @@ async def test_silence_is_unavailable() -> None:
     async with api(answer) as sidecar:
         with pytest.raises(ApiUnavailable, match=r"no sidecar answers at http://sidecar.test"):
             await sidecar.fleet()
+
         stream = sidecar.events()
         with pytest.raises(ApiUnavailable):
             await stream.__aenter__()
@@ -74,9 +75,9 @@ async def test_silence_is_unavailable() -> None:
 
 async def test_stream_yields_events_and_passes_over_the_rest() -> None:
     lines = f": ping\r\n\r\nid: 7\r\nevent: x\r\ndata: {json.dumps(EVENT)}\r\n\r\ndata: cut off"
-    async with api(lambda _: httpx.Response(200, text=lines)) as sidecar:
-        async with sidecar.events() as stream:
-            events = [event async for event in stream]
+    sidecar = api(lambda _: httpx.Response(200, text=lines))
+    async with sidecar, sidecar.events() as stream:
+        events = [event async for event in stream]
     assert [(event.type, event.sequence) for event in events] == [(EventType.CALL_STATE, 7)]
 
 
