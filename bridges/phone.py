@@ -39,6 +39,7 @@ class Phone:
 
     Attributes:
         chunks: how many chunks of bot audio arrived.
+        received: bot audio as it arrived, without the time between.
         hung_up: what the bot said when it hung up, or None.
         transfer: where the bot wanted the caller connected to, or None.
         close_code: what the far end closed the socket with; None while it is open.
@@ -50,6 +51,7 @@ class Phone:
         self, connection: ClientConnection, clock: Clock, *, jitter_buffer_s: float = 0.0
     ) -> None:
         self.chunks = 0
+        self.received = bytearray()
         self.hung_up: str | None = None
         self.transfer: TransferAsked | None = None
         self.close_code: int | None = None
@@ -256,6 +258,7 @@ class Phone:
         match event:
             case BotAudio():
                 self.chunks += 1
+                self.received += event.pcm
                 if self.first_audio_s is None:
                     self.first_audio_s = now - self._answered_at
                 self._ear.play(event.pcm, now)

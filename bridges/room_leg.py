@@ -9,14 +9,21 @@ from typing import Any
 
 import structlog
 from livekit import rtc
-from livekit.rtc.participant import PublishDataError
+from livekit.rtc.participant import PublishDataError, PublishDataTrackError
 
 from bridges.clock import Clock
+from bridges.data_room import DataRoom
 from bridges.ending import Ending, refused_plan
 from bridges.leg import AgentReplaced, Emit, LegEvent, Offered
 from bridges.race import race
 from contracts.command import parse_command
-from contracts.ids import ANSWERED_ATTRIBUTE, COMMAND_TOPIC, MEDIA_TOPIC, agent_incarnation
+from contracts.ids import (
+    ANSWERED_ATTRIBUTE,
+    COMMAND_TOPIC,
+    MEDIA_TOPIC,
+    PRESENCE_TRACK,
+    agent_incarnation,
+)
 from contracts.media import Finished, Heard, UpPacket, parse_down, serialize
 from contracts.outcome import Reason
 from contracts.plan import Plan
@@ -74,13 +81,14 @@ class RoomLeg:
         except SidecarError as error:
             return refused_plan(error, self._clock.at())
         self._call_id = plan.call_id
-        room = self._room = self._listen(rtc.Room())
+        room = self._room = self._listen(DataRoom(self._receive))
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await room.connect(
                     plan.livekit_url, plan.token, rtc.RoomOptions(auto_subscribe=False)
                 )
-        except (rtc.ConnectError, TimeoutError) as error:
+                await room.local_participant.publish_data_track(name=PRESENCE_TRACK)
+        except (rtc.ConnectError, PublishDataTrackError, TimeoutError) as error:
             return self._ending(Reason.ROOM_LOST, f"cannot join: {type(error).__name__}")
         for participant in list(room.remote_participants.values()):
             self._meet(participant)
@@ -165,47 +173,47 @@ class RoomLeg:
         room.on("participant_connected", self._meet)
         room.on("participant_active", self._meet)
         room.on("participant_disconnected", self._part)
-        room.on("data_received", self._receive)
         room.on("disconnected", self._leave)
         room.on("reconnecting", self._reconnect)
         room.on("reconnected", self._reconnected)
         return room
 
     def _meet(self, participant: rtc.RemoteParticipant) -> None:
-        """Follow the newest incarnation of the call's agent, once it can be heard and hear."""
-        incarnation = agent_incarnation(participant.identity, self._call_id)
-        if incarnation is None or incarnation < self._incarnation:
-            return
-        if incarnation > self._incarnation:
-            replaced = self._incarnation
-            self._incarnation, self._agent = incarnation, participant.identity
-            self._agent_there.clear()
-            if replaced:
-                log.info("agent_replaced", call_id=self._call_id, incarnation=incarnation)
-                self._queue.clear()  # positions in what the former agent said
-                self._tell(AgentReplaced())
         if participant.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
+            self._follow(participant.identity)
+
+    def _follow(self, identity: str) -> bool:
+        """Follow the newest incarnation of the call's agent; return whether this is it."""
+        incarnation = agent_incarnation(identity, self._call_id)
+        if incarnation is None or incarnation < self._incarnation:
+            return False
+        if incarnation > self._incarnation > 0:
+            log.info("agent_replaced", call_id=self._call_id, incarnation=incarnation)
+            self._queue.clear()  # positions in what the former agent said
+            self._tell(AgentReplaced())
+        self._incarnation, self._agent = incarnation, identity
+        if not self._agent_there.is_set():
             self._agent_gone.clear()
             self._agent_there.set()
             self._wake.set()
+        return True
 
     def _part(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self._agent:
             self._agent_there.clear()
             self._agent_gone.set()
 
-    def _receive(self, packet: rtc.DataPacket) -> None:
-        if packet.participant is None or packet.participant.identity != self._agent:
+    def _receive(self, identity: str, topic: str, payload: bytes) -> None:
+        if topic not in {MEDIA_TOPIC, COMMAND_TOPIC}:
+            return
+        if identity != self._agent and not self._follow(identity):
             self.foreign_packets += 1
             return
         try:
-            if packet.topic == MEDIA_TOPIC:
-                self._tell(parse_down(packet.data))
-            elif packet.topic == COMMAND_TOPIC:
-                self._tell(parse_command(packet.data))
+            self._tell(parse_down(payload) if topic == MEDIA_TOPIC else parse_command(payload))
         except ValueError:
             self.bad_packets += 1
-            log.warning("bad_packet", call_id=self._call_id, topic=packet.topic)
+            log.warning("bad_packet", call_id=self._call_id, topic=topic)
 
     def _leave(self, reason: rtc.DisconnectReason.ValueType) -> None:
         if self._lost.done():
