@@ -39,6 +39,7 @@ from contracts.plan import AgentPlan
 from contracts.report import (
     ConversationStarted,
     Fact,
+    IntentFound,
     Noticed,
     TranscriptLine,
     TransferFailed,
@@ -93,6 +94,7 @@ class Conversation:
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._stirred = asyncio.Event()
         self._uncommitted: list[str] = []
+        self._intents: list[IntentFound] = []
         self._voice_began: float | None = None
         self._interim_pending = False
         self._transferring = False
@@ -159,8 +161,15 @@ class Conversation:
         if ending.by_bot and not self._transferring:
             await self._command(HangUp())
         self._link.output.abandon()
+        self._report_intents()
         self._report(UsageCounted(at=datetime.now(UTC), usage=self._usage()))
         await self._session.aclose()
+
+    def intend(self, name: str, confidence: float, slots: dict[str, Any]) -> None:
+        """Take note of what the caller wants; told once the words it lies in have been told."""
+        self._intents.append(
+            IntentFound(at=datetime.now(UTC), name=name, confidence=confidence, slots=slots)
+        )
 
     # -- tools (agent.tools.CallControl) -----------------------------------------------------
 
@@ -300,6 +309,12 @@ class Conversation:
         # The session's own start of a turn still counts words that were held back before it.
         began, self._voice_began = self._voice_began or time(), None
         self._report(TranscriptLine(at=_utc(began), speaker="customer", text=text))
+        self._report_intents()
+
+    def _report_intents(self) -> None:
+        for intent in self._intents:
+            self._report(intent)
+        self._intents.clear()
 
     def _on_error(self, event: ErrorEvent) -> None:
         source = type(event.source).__name__

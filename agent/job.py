@@ -26,7 +26,7 @@ from agent.speech import load
 from contracts.ids import ANSWERED_ATTRIBUTE, parse_job_metadata
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan, Claim
-from contracts.report import AgentEnded, AgentJoined, IntentFound, Source
+from contracts.report import AgentEnded, AgentJoined, Source
 from sidecar.client import Refused, Reporter, SidecarClient, SidecarError
 
 log = structlog.get_logger(__name__)
@@ -191,9 +191,8 @@ class _Call:
             self._path.unlink()
 
     def _on_intent(self, name: str, confidence: float, slots: dict[str, Any]) -> None:
-        self._reporter.add(
-            IntentFound(at=datetime.now(UTC), name=name, confidence=confidence, slots=slots)
-        )
+        if self._conversation is not None:
+            self._conversation.intend(name, confidence, slots)
 
     def _on_sender_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:

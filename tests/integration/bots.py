@@ -21,11 +21,9 @@ TALKER: dict[str, Any] = {
         "rules": {
             "intents": [
                 {"name": "hours", "phrases": ["when are you open"], "say": _HOURS},
-                {"name": "person", "phrases": ["let me talk to a manager"], "go": "person"},
                 {"name": "machine", "patterns": ["leave a message"], "go": "machine"},
             ],
             "flows": {
-                "person": [{"transfer": "asked for a manager"}],
                 "machine": [{"call": "detected_voicemail"}],
             },
         },
