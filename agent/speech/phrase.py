@@ -42,6 +42,7 @@ _QUESTION = re.compile(
 )
 
 
+@lru_cache(maxsize=2048)
 def normal(text: str) -> str:
     """Return `text` in lower case, without punctuation, contractions or fillers."""
     text = text.lower().replace("\u2019", "'")
@@ -67,11 +68,12 @@ def stem(word: str) -> str:
     return word[:-1] if word.endswith("e") and len(word) > 4 else word
 
 
-def content(text: str) -> list[str]:
+@lru_cache(maxsize=2048)
+def content(text: str) -> tuple[str, ...]:
     """Return the stems of the words that carry meaning; every word's stem if none does."""
     words = normal(text).split()
-    kept = [stem(word) for word in words if word not in _STOPWORDS]
-    return kept or [stem(word) for word in words]
+    kept = tuple(stem(word) for word in words if word not in _STOPWORDS)
+    return kept or tuple(stem(word) for word in words)
 
 
 @lru_cache(maxsize=4096)
@@ -84,9 +86,13 @@ def trigrams(word: str) -> Counter[str]:
 def likeness(one: str, other: str) -> float:
     """Return the cosine of two texts' character trigrams, 0 to 1."""
     left, right = trigrams(one), trigrams(other)
-    dot = sum(count * right[gram] for gram, count in left.items())
-    norm = math.sqrt(sum(n * n for n in left.values()) * sum(n * n for n in right.values()))
-    return dot / norm if norm else 0.0
+    shared = left.keys() & right.keys()
+    return sum(left[gram] * right[gram] for gram in shared) / (_length(one) * _length(other))
+
+
+@lru_cache(maxsize=4096)
+def _length(text: str) -> float:
+    return math.sqrt(sum(count * count for count in trigrams(text).values()))
 
 
 def contains(text: str, phrase: str) -> bool:
