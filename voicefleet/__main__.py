@@ -35,7 +35,9 @@ calls_app = typer.Typer(no_args_is_help=True, help="Calls: list, show, result.")
 app.add_typer(bots_app, name="bots")
 app.add_typer(calls_app, name="calls")
 
-console = Console()
+# A pipe has no width to fit tables into.
+_PIPE_WIDTH = 200
+console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 errors = Console(stderr=True)
 
 
@@ -139,16 +141,14 @@ def list_calls(
     async def run() -> None:
         async with _api(FleetSettings()) as api:
             calls = await api.calls(limit=limit)
-        table = _table("call", "bot", "state", "planned", "seconds", "disconnected by", "reason")
+        table = _table("call", "planned", "bot", "seconds", "how it ended")
         for each in calls:
             table.add_row(
                 each["call_id"],
-                each["bot_id"],
-                each["state"],
                 _moment(each["planned_at"]),
+                each["bot_id"],
                 f"{each['call_duration_seconds']:.1f}",
-                each["disconnected_by"] or "",
-                each["reason"] or "",
+                each["reason"] or f"({each['state']})",
             )
         console.print(table)
 
@@ -184,9 +184,10 @@ def _api(settings: FleetSettings) -> SidecarApi:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for number, column in enumerate(columns):
+        # The first one is what other commands want to be given: it stays whole.
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
     return table
 
 

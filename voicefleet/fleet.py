@@ -106,7 +106,7 @@ class Fleet:
             Part(
                 "livekit",
                 [self.server, "--config", config],
-                self.environ,
+                _without_livekit(self.environ),
                 lambda: answers(livekit_health),
                 stop_timeout_s=5.0,
             ),
@@ -184,6 +184,11 @@ def find_server(settings: FleetSettings, environ: Mapping[str, str]) -> Path:
     if settings.livekit_server is None and on_path is not None:
         return Path(on_path)
     raise ServerMissing(f"no livekit-server at {own}; `make run` and `make demo` fetch it")
+
+
+def _without_livekit(environ: Mapping[str, str]) -> dict[str, str]:
+    """The server takes `LIVEKIT_…` variables for options of its own, above its file."""
+    return {name: value for name, value in environ.items() if not name.startswith("LIVEKIT_")}
 
 
 def _ports(wanted: tuple[int, ...], kind: socket.SocketKind) -> list[int]:

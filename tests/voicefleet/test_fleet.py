@@ -59,6 +59,14 @@ def test_livekit_gets_the_keys_the_parts_have(tmp_path: Path) -> None:
     assert config["port"] == fleet.livekit_port
 
 
+async def test_livekit_is_not_misled_by_our_settings(tmp_path: Path) -> None:
+    fleet = prepare(settings(tmp_path), {"LIVEKIT_PORT": "0", "PATH": "/bin"})
+    async with httpx.AsyncClient() as http:
+        livekit, *_ = fleet.parts(http)
+    assert not any(name.startswith("LIVEKIT_") for name in livekit.environ)
+    assert livekit.environ["PATH"] == "/bin"
+
+
 def test_recordings_folder_can_be_set(tmp_path: Path) -> None:
     fleet = prepare(settings(tmp_path), {"RECORDINGS_DIR": "/somewhere"})
     assert fleet.recordings == Path("/somewhere")
