@@ -101,7 +101,8 @@ def _ways(
         yield "pip", partial(download, [sys.executable, "-m", "pip"])
     for bundled in bundled_pips():
         yield f"{bundled}", partial(download, [sys.executable, str(bundled / "pip")])
-    if shutil.which("apt-get") and shutil.which("dpkg-deb"):
+    path = environ.get("PATH", os.defpath)
+    if shutil.which("apt-get", path=path) and shutil.which("dpkg-deb", path=path):
         yield "Debian's python3-pip-whl", lambda: download(_debian_pip(folder))
 
 

@@ -1,0 +1,56 @@
+"""`scripts.server`: the right LiveKit server is recognised; Go is given what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts.server import VERSION, compile_environ, find_or_compile, parse_go_version
+
+
+def program(path: Path, version: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho 'livekit-server version {version}'\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_own_server_is_used(tmp_path: Path) -> None:
+    own = program(tmp_path / ".voicefleet" / "bin" / "livekit-server", VERSION)
+    assert find_or_compile(tmp_path, Path("uv"), {"PATH": ""}) == own
+
+
+def test_server_on_path_is_linked_when_its_version_is_right(tmp_path: Path) -> None:
+    theirs = program(tmp_path / "bin" / "livekit-server", VERSION)
+    program(tmp_path / ".voicefleet" / "bin" / "livekit-server", "1.0.0")
+    own = find_or_compile(tmp_path, Path("uv"), {"PATH": str(tmp_path / "bin")})
+    assert own.resolve() == theirs
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("go version go1.26.8 linux/amd64", (1, 26)),
+        ("go version go1.19.8 linux/amd64", (1, 19)),
+        ("go version devel go1.27-abc linux/amd64", (1, 27)),
+        ("gccgo", (0, 0)),
+        ("", (0, 0)),
+    ],
+)
+def test_version_of_go_is_read(text: str, version: tuple[int, int]) -> None:
+    assert parse_go_version(text) == version
+
+
+def test_go_may_fetch_its_newer_self_and_needs_no_c_compiler(tmp_path: Path) -> None:
+    child = compile_environ({"GOTOOLCHAIN": "local", "HOME": str(tmp_path)}, tmp_path, tmp_path)
+    assert (child["GOTOOLCHAIN"], child["CGO_ENABLED"]) == ("auto", "0")
+    assert child["HOME"] == str(tmp_path)
+
+
+@pytest.mark.parametrize("environ", [{}, {"HOME": ""}, {"HOME": "/nonexistent"}])
+def test_go_caches_in_the_project_where_there_is_no_home(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    child = compile_environ(environ, tmp_path, tmp_path)
+    assert child["HOME"] == str(tmp_path / ".voicefleet" / "go")
