@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -37,7 +36,7 @@ from sidecar.rooms import Rooms
 from sidecar.settings import Settings
 from sidecar.signing import SigningSecrets
 from sidecar.store.database import Database
-from sidecar.supervise import supervised
+from sidecar.supervise import Turn, running
 from sidecar.wake import Bells
 from sidecar.watch import Watch
 
@@ -86,7 +85,7 @@ def create_app(
         bells=bells,
     )
     calls = Calls(database, folder, settings, clock=clock, bells=bells)
-    fleet = Fleet(database, settings.max_concurrent_calls, clock=clock)
+    fleet = Fleet(database, settings.max_concurrent_calls, clock=clock, closing=bells.closing)
     watch = Watch(database, calls, rooms, clock=clock, changed=bells.timers)
     outbox = Outbox(
         database,
@@ -102,12 +101,11 @@ def create_app(
         clock=clock,
         changed=bells.deliveries,
     )
-    tasks = {
-        "fleet": fleet.run,
-        "listen": lambda: database.listen(bells.events.ring),
-        "forget": watch.forget_workers,
-        "watch": watch.run,
-        **{f"outbox-{number}": outbox.run for number in range(OUTBOX_WORKERS)},
+    turns: dict[str, Turn] = {
+        "fleet": fleet.turn,
+        "listen": lambda: database.listen(bells.events.ring, bells.closing),
+        "watch": watch.turn,
+        **{f"outbox-{number}": outbox.turn for number in range(OUTBOX_WORKERS)},
     }
 
     @asynccontextmanager
@@ -115,7 +113,7 @@ def create_app(
         await database.migrate()
         await watch.start()
         await fleet.refresh()
-        async with _running(tasks):
+        async with running(turns, bells):
             yield
 
     routes: list[BaseRoute] = [
@@ -136,16 +134,3 @@ def _config_source(settings: Settings, own_bots: OwnBots, http: httpx.AsyncClien
     if not settings.config_url:
         return own_bots
     return ConfigApi(http, settings.config_url, settings.voxcore_secret, settings.config_timeout_s)
-
-
-@asynccontextmanager
-async def _running(tasks: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncIterator[None]:
-    running = [
-        asyncio.create_task(supervised(name, work), name=name) for name, work in tasks.items()
-    ]
-    try:
-        yield
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)

@@ -12,6 +12,7 @@ from sidecar.capacity import Capacity
 from sidecar.clock import Clock
 from sidecar.store.database import Database
 from sidecar.store.tables import DEFAULT_TENANT
+from sidecar.wake import Wake
 
 REFRESH_S = 0.5
 STALE = timedelta(seconds=5)
@@ -20,17 +21,19 @@ STALE = timedelta(seconds=5)
 class Fleet:
     """Answers from memory alone; a picture that could not be refreshed says so."""
 
-    def __init__(self, database: Database, limit: int, *, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, limit: int, *, clock: Clock, closing: asyncio.Event
+    ) -> None:
         self._database = database
         self._limit = limit
         self._clock = clock
+        self._closing = closing
         self._picture: tuple[datetime, Capacity] | None = None
 
-    async def run(self) -> None:
-        """Refresh for ever."""
-        while True:
-            await self.refresh()
-            await asyncio.sleep(REFRESH_S)
+    async def turn(self) -> None:
+        """Refresh, and wait for the next time."""
+        await self.refresh()
+        await Wake.wait(self._closing, REFRESH_S)
 
     async def refresh(self) -> None:
         """Take a new picture."""

@@ -79,12 +79,11 @@ class Outbox:
         self._changed = changed
         self._monotonic = monotonic
 
-    async def run(self) -> None:
-        """Deliver what is due, for ever; new rows are taken at once."""
-        while True:
-            armed = self._changed.armed()
-            if not await self.deliver_one():
-                await Wake.wait(armed, await self._idle_s())
+    async def turn(self) -> None:
+        """Attempt one delivery; without any, wait until one is due or new."""
+        armed = self._changed.armed()
+        if not await self.deliver_one():
+            await Wake.wait(armed, await self._idle_s())
 
     async def deliver_one(self) -> bool:
         """Attempt the delivery that is due longest. False if none was."""

@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 MASK = "********"
-_SECRET_KEY = re.compile(r"(^|_|-)(secret|token|password|api_?key|authorization)$", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"(^|_|-)(secret|token|password|api[_-]?key|authorization)$", re.IGNORECASE
+)
 
 
 def masked(value: Any) -> Any:

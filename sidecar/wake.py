@@ -42,8 +42,14 @@ class Bells:
     events: Wake = field(default_factory=Wake)
     timers: Wake = field(default_factory=Wake)
     deliveries: Wake = field(default_factory=Wake)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def ring_all(self) -> None:
         """A call has ended: there are events, a room to delete and a result to deliver."""
         for bell in (self.events, self.timers, self.deliveries):
             bell.ring()
+
+    def close(self) -> None:
+        """Tell everybody that the process is about to end."""
+        self.closing.set()
+        self.ring_all()

@@ -5,7 +5,6 @@ All timers are columns of call rows, so a restart or another replica simply goes
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 import structlog
@@ -27,7 +26,6 @@ MAX_UNCLAIMED_INCARNATIONS = 2
 ROOM_RETRY = timedelta(seconds=5)
 START_GRACE = timedelta(seconds=30)
 LONGEST_WAIT_S = 1.0
-FORGET_EVERY_S = 60.0
 
 
 class Watch:
@@ -43,16 +41,17 @@ class Watch:
         self._changed = changed
 
     async def start(self) -> None:
-        """After a start: nothing may be ended for having been silent while we were away."""
+        """After a start: end nothing for having been silent meanwhile; forget workers long gone."""
+        now = self._clock()
         async with self._database.transaction() as connection:
-            await call_rows.grant_grace(connection, self._clock(), START_GRACE)
+            await call_rows.grant_grace(connection, now, START_GRACE)
+            await workers.forget(connection, now - REMEMBERED)
 
-    async def run(self) -> None:
-        """Do what is due, for ever."""
-        while True:
-            armed = self._changed.armed()
-            await self.tick()
-            await Wake.wait(armed, await self._idle_s())
+    async def turn(self) -> None:
+        """Do what is due, then wait until something will be."""
+        armed = self._changed.armed()
+        await self.tick()
+        await Wake.wait(armed, await self._idle_s())
 
     async def tick(self) -> None:
         """Do what is due now."""
@@ -68,13 +67,6 @@ class Watch:
                 await self._replace(row)
             else:
                 await self._expire(row)
-
-    async def forget_workers(self) -> None:
-        """Drop workers that have long been gone, for ever."""
-        while True:
-            async with self._database.transaction() as connection:
-                await workers.forget(connection, self._clock() - REMEMBERED)
-            await asyncio.sleep(FORGET_EVERY_S)
 
     async def _replace(self, row: CallRow) -> None:
         if row.incarnation >= MAX_UNCLAIMED_INCARNATIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -62,21 +63,26 @@ async def follow(
     """Yield the wanted events after `position`, in order, for ever."""
     while True:
         armed = changed.armed()
-        async with database.read() as connection:
-            batch = await events.after(
-                connection,
-                wanted.tenant_id,
-                position,
-                call_id=wanted.call_id,
-                bot_ids=wanted.bot_ids,
-                types=wanted.types,
-                limit=BATCH,
-            )
+        # A listener that leaves must not tear a connection down in the middle of a query.
+        batch = await asyncio.shield(_batch(database, wanted, position))
         for event in batch:
             yield event
             position = event.sequence
         if not batch:
             await Wake.wait(armed, LONGEST_WAIT_S)
+
+
+async def _batch(database: Database, wanted: Filter, position: int) -> list[Event]:
+    async with database.read() as connection:
+        return await events.after(
+            connection,
+            wanted.tenant_id,
+            position,
+            call_id=wanted.call_id,
+            bot_ids=wanted.bot_ids,
+            types=wanted.types,
+            limit=BATCH,
+        )
 
 
 def _resumed(request: Request) -> int | None:

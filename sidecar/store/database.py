@@ -81,21 +81,25 @@ class Database:
         if not self.is_sqlite:
             await connection.execute(text(f"notify {NOTIFY_CHANNEL}"))
 
-    async def listen(self, ring: Callable[[], None]) -> None:
-        """Call `ring` whenever any replica commits events, for as long as the connection lasts.
+    async def listen(self, ring: Callable[[], None], closing: asyncio.Event) -> None:
+        """Call `ring` whenever any replica commits events, until `closing` or a lost connection.
 
         On SQLite there is one process, which rings for itself.
         """
-        ended = asyncio.Event()
         if self.is_sqlite:
-            await ended.wait()
+            await closing.wait()
+            return
+        lost = asyncio.Event()
         async with self.engine.connect() as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
-            driver.add_termination_listener(lambda *_: ended.set())
+            driver.add_termination_listener(lambda *_: lost.set())
             await driver.add_listener(NOTIFY_CHANNEL, lambda *_: ring())
             # What was committed before the listener stood has rung nowhere.
             ring()
-            await ended.wait()
+            waits = [asyncio.create_task(event.wait()) for event in (lost, closing)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -16,6 +16,8 @@ from sqlalchemy import text
 from sidecar.store.database import Database
 from sidecar.store.tables import metadata
 from tests.fakes.control_plane import ControlPlane
+from tests.fakes.failing_database import FailingDatabase
+from tests.fakes.sidecar_app import SidecarApp, running_app
 
 _SEEDED = ("tenants", "event_counter")
 _DEBIAN = Path("/usr/lib/postgresql")
@@ -85,6 +87,16 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+async def sqlite(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[FailingDatabase]:
+    """A migrated SQLite database that can be told to fail."""
+    path = tmp_path / "voicefleet.db"
+    shutil.copy(migrated_sqlite, path)
+    database = FailingDatabase(f"sqlite:///{path}")
+    yield database
+    await database.aclose()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 async def database(
     request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path
@@ -113,3 +125,10 @@ async def _empty(database: Database) -> None:
 def plane(database: Database, tmp_path: Path) -> ControlPlane:
     """The use cases over that database, with a clock that stands still."""
     return ControlPlane(database, tmp_path / "recordings")
+
+
+@pytest.fixture
+async def sidecar(sqlite: Database, tmp_path: Path) -> AsyncIterator[SidecarApp]:
+    """The whole application, running on SQLite."""
+    async with running_app(sqlite, tmp_path) as app:
+        yield app

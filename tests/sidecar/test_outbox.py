@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -114,15 +113,6 @@ class Bench:
             self.clock.at = max(self.clock.at, row.due_at)
             await self.outbox.deliver_one()
         return row
-
-
-@pytest.fixture
-async def sqlite(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[FailingDatabase]:
-    path = tmp_path / "voicefleet.db"
-    path.write_bytes(migrated_sqlite.read_bytes())
-    database = FailingDatabase(f"sqlite:///{path}")
-    yield database
-    await database.aclose()
 
 
 async def test_delivery_is_signed_by_standard_webhooks(sqlite: Database) -> None:
@@ -340,26 +330,25 @@ async def test_success_that_could_not_be_recorded_is_no_dead_letter(
 async def test_new_row_is_delivered_at_once(sqlite: Database) -> None:
     receiver = Receiver()
     bench = Bench(sqlite, receiver)
-    running = asyncio.create_task(bench.outbox.run())
+    waiting = asyncio.create_task(bench.outbox.turn())
     await asyncio.sleep(0.05)
     await bench.add()
     bench.changed.ring()
     async with asyncio.timeout(2):
-        await receiver.got_one.wait()
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+        await waiting
+        await bench.outbox.turn()
+    assert receiver.got_one.is_set()
 
 
-async def test_row_due_later_is_delivered_when_it_is_due(sqlite: Database) -> None:
+async def test_row_due_later_is_waited_for(sqlite: Database) -> None:
     receiver = Receiver()
     bench = Bench(sqlite, receiver)
-    bench.outbox._clock = utc_now
-    await bench.add(due_at=utc_now() + timedelta(seconds=0.05))
-    running = asyncio.create_task(bench.outbox.run())
+    await bench.add(due_at=START + timedelta(seconds=0.05))
     async with asyncio.timeout(2):
-        await receiver.got_one.wait()
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+        await bench.outbox.turn()
+        bench.clock.advance(0.05)
+        await bench.outbox.turn()
+    assert receiver.got_one.is_set()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from sidecar.calls import Calls
 from sidecar.clock import utc_now
 from sidecar.rooms import RoomUnavailable
 from sidecar.store import workers
+from sidecar.supervise import running
 from sidecar.wake import Bells
 from sidecar.watch import Watch
 from tests.fakes.control_plane import ControlPlane
@@ -164,21 +165,18 @@ async def test_two_watchers_over_one_database_do_everything_once(plane: ControlP
     assert len(plane.rooms.dispatches) == 2
 
 
-async def test_running_watch_acts_on_time_and_on_change(plane: ControlPlane) -> None:
+async def test_turns_act_on_time_and_on_change(plane: ControlPlane) -> None:
     bells = Bells()
     calls = Calls(plane.database, plane.folder, plane.settings, clock=utc_now, bells=bells)
     watch = Watch(plane.database, calls, plane.rooms, clock=utc_now, changed=bells.timers)
     plane.clock.at = utc_now()
     await plane.ready()
     call_id = (await plane.plan()).call_id
-    running = asyncio.create_task(watch.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10), running({"watch": watch.turn}, bells):
         await plane.rooms.reached(dispatches=2)
         await plane.report(call_id, B, 1, LegEnded(at=utc_now(), reason=Reason.CALLER_HUNG_UP))
         bells.timers.ring()
         await plane.rooms.reached(deleted=1)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_answer_moves_the_expiry_beyond_the_calls_cap(plane: ControlPlane) -> None:
@@ -190,13 +188,10 @@ async def test_answer_moves_the_expiry_beyond_the_calls_cap(plane: ControlPlane)
     assert (await plane.row(call_id)).state is CallState.ANSWERED
 
 
-async def test_forget_workers_drops_the_long_gone(plane: ControlPlane) -> None:
+async def test_start_forgets_workers_long_gone(plane: ControlPlane) -> None:
     await plane.beat()
     started = plane.clock()
     plane.clock.advance(61)
-    forgetting = asyncio.create_task(plane.watch.forget_workers())
-    await asyncio.sleep(0.2)
-    forgetting.cancel()
-    await asyncio.gather(forgetting, return_exceptions=True)
+    await plane.watch.start()
     async with plane.database.read() as connection:
         assert await workers.listed(connection, "default", started) == []

@@ -1,0 +1,48 @@
+"""`GET /api/v1/config/{bot_id}` as another runtime of the family calls it."""
+
+from __future__ import annotations
+
+import json
+
+from tests.fakes.control_plane import BOT
+from tests.fakes.sidecar_app import SidecarApp
+
+
+async def add(sidecar: SidecarApp, **changes: object) -> None:
+    async with sidecar.operator() as operator:
+        await operator.put("/api/v1/bots/desk", json={**BOT, **changes})
+
+
+async def test_config_is_rendered_under_a_session_of_its_own(sidecar: SidecarApp) -> None:
+    await add(sidecar)
+    event = json.dumps({"customer_name": "Sam"})
+    async with sidecar.http(X_VoxCore_Secret="s3cret") as http:
+        first, second = [
+            (await http.get("/api/v1/config/desk", params={"connected_event": event})).json()
+            for _ in range(2)
+        ]
+    assert first["opening_message"] == "Hello Sam."
+    assert first["session_id"] != second["session_id"]
+
+
+async def test_malformed_event_counts_as_empty(sidecar: SidecarApp) -> None:
+    await add(sidecar)
+    async with sidecar.http(X_VoxCore_Secret="s3cret") as http:
+        for malformed in ("{", "[1]", ""):
+            response = await http.get("/api/v1/config/desk", params={"connected_event": malformed})
+            assert response.json()["opening_message"] == "Hello {{call.customer_name}}."
+
+
+async def test_closed_bot_is_a_503_in_the_familys_words(sidecar: SidecarApp) -> None:
+    await add(sidecar, active_hours={"enabled": True, "days": []})
+    async with sidecar.http(X_VoxCore_Secret="s3cret") as http:
+        response = await http.get("/api/v1/config/desk")
+    assert response.status_code == 503
+    assert response.json()["detail"].startswith("outside_active_hours:")
+
+
+async def test_unknown_and_inactive_bots_are_not_found(sidecar: SidecarApp) -> None:
+    await add(sidecar, is_active=False)
+    async with sidecar.http(X_VoxCore_Secret="s3cret") as http:
+        for bot_id in ("nobody", "desk"):
+            assert (await http.get(f"/api/v1/config/{bot_id}")).status_code == 404

@@ -1,0 +1,128 @@
+"""Where a config comes from and what is made of it for one call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from contracts.bot import BotConfig, ReEngagement
+from sidecar.configure import (
+    ConfigApi,
+    ConfigQuery,
+    OwnBots,
+    prepare,
+    require_open,
+    session_id_of,
+)
+from sidecar.denial import Code, Denied
+from tests.fakes.control_plane import START, ControlPlane
+
+QUERY = ConfigQuery("default", "desk/1", "+1 555", "s9", {"name": "Sam"})
+
+
+def api_of(answer: Callable[[httpx.Request], httpx.Response]) -> ConfigApi:
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return ConfigApi(http, "https://crm.example/config/", "s3cret", 3.0)
+
+
+async def code_of(source: ConfigApi | OwnBots, query: ConfigQuery = QUERY) -> Code:
+    with pytest.raises(Denied) as caught:
+        await source.fetch(query)
+    return caught.value.code
+
+
+async def test_api_is_asked_in_the_familys_words() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.raw_path.startswith(b"/config/desk%2F1?")
+        assert dict(request.url.params) == {
+            "caller_id": "+1 555",
+            "stream_id": "s9",
+            "connected_event": json.dumps({"name": "Sam"}),
+        }
+        assert request.headers["X-VoxCore-Secret"] == "s3cret"
+        return httpx.Response(200, json={"session_id": "s1", "opening_message": "Hi", "new": 1})
+
+    config = await api_of(answer).fetch(QUERY)
+    assert (config.bot_id, config.session_id, config.opening_message) == ("desk/1", "s1", "Hi")
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (httpx.Response(404), Code.BOT_UNKNOWN),
+        (httpx.Response(503), Code.OUTSIDE_HOURS),
+        (httpx.Response(500), Code.CONFIG_UNAVAILABLE),
+        (httpx.Response(302, headers={"Location": "/x"}), Code.CONFIG_UNAVAILABLE),
+        (httpx.Response(403), Code.CONFIG_UNAVAILABLE),
+        (httpx.Response(200, text="<html>"), Code.CONFIG_INVALID),
+        (httpx.Response(200, json=[1]), Code.CONFIG_INVALID),
+        (httpx.Response(200, json={"timezone": 5}), Code.CONFIG_INVALID),
+    ],
+)
+async def test_every_other_answer_is_a_refusal(response: httpx.Response, code: Code) -> None:
+    assert await code_of(api_of(lambda _: response)) is code
+
+
+async def test_silent_api_is_unavailable() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.extensions["timeout"]["read"] == 3.0
+        raise httpx.ReadTimeout("slow", request=request)
+
+    assert await code_of(api_of(answer)) is Code.CONFIG_UNAVAILABLE
+
+
+async def test_own_bot_is_found_unless_switched_off(plane: ControlPlane) -> None:
+    await plane.add_bot()
+    await plane.add_bot(bot_id="off", is_active=False)
+    own = OwnBots(plane.database)
+    assert (await own.fetch(ConfigQuery("default", "desk"))).bot_id == "desk"
+    assert await code_of(own, ConfigQuery("default", "off")) is Code.BOT_UNKNOWN
+    assert await code_of(own, ConfigQuery("other", "desk")) is Code.BOT_UNKNOWN
+
+
+def test_prepare_resolves_everything_that_is_spoken() -> None:
+    spoken = "Hi {{call.name}}, {{crm.plan}}, {{nothing}}."
+    config = BotConfig(
+        timezone="Asia/Kolkata",
+        variables={"plan": "gold"},
+        system_prompt=spoken,
+        opening_message=spoken,
+        voicemail_message=spoken,
+        pre_transfer_message=spoken,
+        closing_message=spoken,
+        knowledge_fallback_message=spoken,
+        re_engagement=ReEngagement(messages=[spoken]),
+    )
+    ready = prepare(config, {"name": "Sam", "_campaign_id": "7"}, START)
+    rendered = ready.config.model_dump()
+    heard = "Hi Sam, gold, {{nothing}}."
+    for name in ("system_prompt", "opening_message", "voicemail_message", "closing_message"):
+        assert rendered[name] == heard
+    assert rendered["pre_transfer_message"] == rendered["knowledge_fallback_message"] == heard
+    assert rendered["re_engagement"]["messages"] == [heard]
+    assert ready.variables["system.current_time"] == "03:30 PM IST"
+    assert "call._campaign_id" not in ready.variables
+
+
+def test_closed_bot_is_denied_in_the_familys_words() -> None:
+    config = BotConfig.model_validate({"active_hours": {"enabled": True, "days": []}})
+    with pytest.raises(Denied) as caught:
+        require_open(config, START)
+    assert caught.value.code is Code.OUTSIDE_HOURS
+    assert caught.value.message.startswith("outside_active_hours:")
+
+
+@pytest.mark.parametrize(
+    ("event", "session_id"),
+    [
+        ({}, "from-config"),
+        ({"_campaign_session_id": "campaign"}, "campaign"),
+        ({"_campaign_session_id": ""}, "from-config"),
+        ({"_campaign_session_id": 7}, "from-config"),
+    ],
+)
+def test_campaign_overrides_the_session_id(event: dict[str, object], session_id: str) -> None:
+    assert session_id_of(BotConfig(session_id="from-config"), event) == session_id

@@ -1,0 +1,145 @@
+"""LiveKit behind our own words: requests, tokens, and every exception of the vendor's."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import jwt
+import livekit.api
+import pytest
+from aiohttp import web
+from livekit import api
+
+from contracts.ids import AGENT_NAME
+from sidecar.rooms import (
+    VENDOR_ERRORS,
+    LiveKitRooms,
+    RoomRefused,
+    RoomUnavailable,
+    mapped_errors,
+)
+
+SECRET = "secret-of-at-least-32-characters!"
+CALL_ID = "5f0b1c9e-8a52-4b7e-9f53-0c5a3c1d2e4f"
+
+
+def vendor_exceptions() -> set[type[Exception]]:
+    modules = [
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(livekit.api.__path__, "livekit.api.")
+    ]
+    return {
+        member
+        for module in modules
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, Exception) and member.__module__.startswith("livekit.api")
+    }
+
+
+def test_every_exception_of_the_vendor_is_mapped() -> None:
+    found = vendor_exceptions()
+    assert api.TwirpError in found
+    assert {error for error in found if not issubclass(error, tuple(VENDOR_ERRORS))} == set()
+
+
+@pytest.mark.parametrize(
+    ("vendor", "ours"),
+    [
+        (api.TwirpError("unavailable", "m", status=503), RoomUnavailable),
+        (api.TwirpError("unauthenticated", "m", status=401), RoomRefused),
+        (api.SipCallError("busy", "m", status=400), RoomRefused),
+        (aiohttp.ClientConnectionError(), RoomUnavailable),
+        (TimeoutError(), RoomUnavailable),
+        (KeyError("a bug"), KeyError),
+    ],
+)
+def test_vendor_exceptions_become_ours_and_bugs_stay(
+    vendor: Exception, ours: type[Exception]
+) -> None:
+    with pytest.raises(ours), mapped_errors():
+        raise vendor
+
+
+async def serve(
+    answer: Callable[[web.Request], Awaitable[web.Response]],
+    use: Callable[[LiveKitRooms], Awaitable[None]],
+) -> None:
+    app = web.Application()
+    app.router.add_post("/twirp/{service}/{method}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0]
+    rooms = LiveKitRooms(f"ws://{host}:{port}", "devkey", SECRET)
+    try:
+        await use(rooms)
+    finally:
+        await rooms.aclose()
+        await runner.cleanup()
+
+
+async def test_room_is_made_with_its_agent_in_one_request() -> None:
+    seen: list[tuple[str, bytes]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.match_info["method"], await request.read()))
+        return web.Response(body=b"", content_type="application/protobuf")
+
+    async def use(rooms: LiveKitRooms) -> None:
+        await rooms.create(f"ws-{CALL_ID}", CALL_ID, 1)
+        await rooms.dispatch(f"ws-{CALL_ID}", CALL_ID, 2)
+
+    await serve(answer, use)
+    (create, create_body), (dispatch, dispatch_body) = seen
+    assert (create, dispatch) == ("CreateRoom", "CreateDispatch")
+    room = api.CreateRoomRequest.FromString(create_body)
+    assert (room.name, room.empty_timeout, room.departure_timeout) == (f"ws-{CALL_ID}", 20, 3)
+    (agent,) = room.agents
+    assert (agent.agent_name, agent.metadata) == (AGENT_NAME, f"{CALL_ID} 1")
+    again = api.CreateAgentDispatchRequest.FromString(dispatch_body)
+    assert (again.room, again.metadata) == (f"ws-{CALL_ID}", f"{CALL_ID} 2")
+
+
+@pytest.mark.parametrize(("code", "is_fine"), [("not_found", True), ("unauthenticated", False)])
+async def test_room_that_is_gone_already_is_fine(code: str, is_fine: bool) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"code": code, "msg": "m"}, status=404 if is_fine else 401)
+
+    async def use(rooms: LiveKitRooms) -> None:
+        if is_fine:
+            await rooms.delete("ws-1")
+        else:
+            with pytest.raises(RoomRefused):
+                await rooms.delete("ws-1")
+
+    await serve(answer, use)
+
+
+async def test_server_that_is_away_is_unavailable() -> None:
+    rooms = LiveKitRooms("ws://127.0.0.1:1", "devkey", SECRET)
+    with pytest.raises(RoomUnavailable):
+        await rooms.delete("ws-1")
+    await rooms.aclose()
+
+
+async def test_closing_unused_rooms_is_fine() -> None:
+    await LiveKitRooms("ws://127.0.0.1:1", "devkey", SECRET).aclose()
+
+
+def test_token_opens_one_room_to_data_alone() -> None:
+    rooms = LiveKitRooms("ws://127.0.0.1:1", "devkey", SECRET)
+    claims = jwt.decode(rooms.caller_token("ws-1", CALL_ID), SECRET, algorithms=["HS256"])
+    assert claims["sub"] == f"caller-{CALL_ID}"
+    assert claims["video"] == {
+        "roomJoin": True,
+        "room": "ws-1",
+        "canPublish": False,
+        "canPublishData": True,
+        "canSubscribe": True,
+        "canUpdateOwnMetadata": True,
+    }
