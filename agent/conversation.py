@@ -6,10 +6,10 @@ Wires the session to the call's policies and facts, and runs it to its ending.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import monotonic, time
+from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,14 +20,13 @@ from livekit.agents.voice import SpeechHandle, room_io
 from livekit.agents.voice.events import (
     AgentStateChangedEvent,
     CloseEvent,
-    ConversationItemAddedEvent,
     ErrorEvent,
     UserInputTranscribedEvent,
     UserStateChangedEvent,
 )
 
+from agent.account import Account
 from agent.bot import Bot
-from agent.latency import TurnClock
 from agent.manners import GiveUp, Prompt, SilencePolicy
 from agent.providers import Engines
 from agent.room_audio import MediaLink
@@ -38,10 +37,6 @@ from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import (
     ConversationStarted,
-    Fact,
-    IntentFound,
-    Noticed,
-    TranscriptLine,
     TransferFailed,
     TransferStarted,
     UsageCounted,
@@ -82,28 +77,22 @@ class Conversation:
         room: rtc.Room,
         link: MediaLink,
         engines: Engines,
-        report: Callable[[Fact], None],
+        account: Account,
     ) -> None:
         self._plan = plan
         self._config = plan.config
         self._room = room
         self._link = link
-        self._report = report
+        self._account = account
+        self._tell = account.tell
         self._silence = SilencePolicy(plan.config)
-        self._turns = TurnClock()
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._stirred = asyncio.Event()
-        self._uncommitted: list[str] = []
-        self._intents: list[IntentFound] = []
-        self._voice_began: float | None = None
-        self._interim_pending = False
         self._transferring = False
         self._engines = engines
         self._session: AgentSession[None] = engines.session(plan.config)
         self._bot = self._make_bot()
         self._listen()
-
-    # -- life ------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Get ready to speak: session running, greeting synthesised."""
@@ -145,7 +134,7 @@ class Conversation:
             self._ending.set_result(Ending(reason, datetime.now(UTC), detail, by_bot))
 
     async def _talk(self) -> None:
-        self._report(ConversationStarted(at=datetime.now(UTC)))
+        self._tell(ConversationStarted(at=datetime.now(UTC)))
         if self._greeting:
             self._session.say(self._greeting, audio=_replayed(self._greeting_audio))
         else:
@@ -161,17 +150,8 @@ class Conversation:
         if ending.by_bot and not self._transferring:
             await self._command(HangUp())
         self._link.output.abandon()
-        self._report_intents()
-        self._report(UsageCounted(at=datetime.now(UTC), usage=self._usage()))
+        self._tell(UsageCounted(at=datetime.now(UTC), usage=self._usage()))
         await self._session.aclose()
-
-    def intend(self, name: str, confidence: float, slots: dict[str, Any]) -> None:
-        """Take note of what the caller wants; told once the words it lies in have been told."""
-        self._intents.append(
-            IntentFound(at=datetime.now(UTC), name=name, confidence=confidence, slots=slots)
-        )
-
-    # -- tools (agent.tools.CallControl) -----------------------------------------------------
 
     async def end_after_goodbye(self, context: RunContext[Any]) -> str | None:
         """End the call once the line that led here was heard.
@@ -194,11 +174,11 @@ class Conversation:
         try:
             found = resolve_target(self._config, self._plan.channel, target)
         except TransferTargetError as error:
-            self._report(TransferFailed(at=datetime.now(UTC), failed_reason=str(error)))
+            self._tell(TransferFailed(at=datetime.now(UTC), failed_reason=str(error)))
             return str(error)
         await self._say_and_wait(self._config.pre_transfer_message)
         self._transferring = True
-        self._report(
+        self._tell(
             TransferStarted(
                 at=datetime.now(UTC),
                 destination=found.value,
@@ -211,8 +191,6 @@ class Conversation:
         loop = asyncio.get_running_loop()
         loop.call_later(_TRANSFER_S, self.end, Reason.TRANSFERRED)
         return None
-
-    # -- clocks ------------------------------------------------------------------------------
 
     async def _watch_silence(self) -> None:
         while True:
@@ -227,7 +205,7 @@ class Conversation:
                 pass
             match self._silence.expire(monotonic()):
                 case Prompt(text, number):
-                    self._notice("re_engaged", number=number)
+                    self._account.notice("re_engaged", number=number)
                     self._session.say(text)
                 case GiveUp(reason):
                     if reason is Reason.DEAD_AIR:
@@ -239,25 +217,22 @@ class Conversation:
 
     async def _watch_duration(self) -> None:
         await asyncio.sleep(self._config.max_call_duration_seconds)
-        self._notice("max_duration_reached")
+        self._account.notice("max_duration_reached")
         await self._say_and_wait(self._config.closing_message)
         self.end(Reason.MAX_DURATION)
-
-    # -- session events ----------------------------------------------------------------------
 
     def _listen(self) -> None:
         on = self._session.on
         on("user_state_changed", self._on_user_state)
         on("agent_state_changed", self._on_agent_state)
         on("user_input_transcribed", self._on_transcribed)
-        on("conversation_item_added", self._on_item)
-        on("agent_false_interruption", lambda _: self._notice("resumed"))
+        on("conversation_item_added", self._account.on_item)
+        on("agent_false_interruption", lambda _: self._account.notice("resumed"))
         on("error", self._on_error)
         on("close", self._on_close)
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
-        if event.new_state == "speaking" and self._voice_began is None:
-            self._voice_began = event.created_at
+        self._account.on_user_state(event)
         self._weigh_silence()
 
     def _on_agent_state(self, _: AgentStateChangedEvent) -> None:
@@ -272,69 +247,30 @@ class Conversation:
         self._stirred.set()
 
     def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
-        text = event.transcript.strip()
-        self._interim_pending = bool(text) and not event.is_final
-        if event.is_final and text:
+        if self._account.on_transcribed(event):
             self._silence.heard_caller()
-            self._uncommitted.append(text)
-
-    def _on_item(self, event: ConversationItemAddedEvent) -> None:
-        message = event.item
-        if not isinstance(message, llm.ChatMessage) or not message.text_content:
-            return
-        if message.role == "user":
-            self._uncommitted.clear()
-            self._turns.asked(message.metrics)
-            self._report_caller(message.text_content)
-        elif message.role == "assistant":
-            at = _utc(message.metrics.get("started_speaking_at", message.created_at))
-            self._report(
-                TranscriptLine(
-                    at=at,
-                    speaker="bot",
-                    text=message.text_content,
-                    interrupted=message.interrupted,
-                )
-            )
-            measured = self._turns.answered(message.metrics, at)
-            if measured is not None:
-                self._report(measured)
 
     def _on_backchannel(self, text: str) -> None:
         self._silence.heard_caller()
-        self._report_caller(text)
-        self._notice("backchannel")
-
-    def _report_caller(self, text: str) -> None:
-        # The session's own start of a turn still counts words that were held back before it.
-        began, self._voice_began = self._voice_began or time(), None
-        self._report(TranscriptLine(at=_utc(began), speaker="customer", text=text))
-        self._report_intents()
-
-    def _report_intents(self) -> None:
-        for intent in self._intents:
-            self._report(intent)
-        self._intents.clear()
+        self._account.said_over_bot(text)
 
     def _on_error(self, event: ErrorEvent) -> None:
         source = type(event.source).__name__
         recoverable = bool(getattr(event.error, "recoverable", False))
         log.warning("service error", source=source, recoverable=recoverable)
-        self._notice("service_error", source=source, recoverable=recoverable)
+        self._account.notice("service_error", source=source, recoverable=recoverable)
 
     def _on_close(self, event: CloseEvent) -> None:
         if event.error is not None:
             self.end(Reason.PIPELINE_FAILED, type(event.error).__name__)
-
-    # -- small things ------------------------------------------------------------------------
 
     def _make_bot(self) -> Bot:
         can_transfer = self._plan.channel in METHODS and bool(
             self._config.transfer_targets or self._config.transfer_numbers
         )
         tools: list[llm.Tool | llm.Toolset] = [
-            *built_in_tools(self._config, self, self._report, can_transfer=can_transfer),
-            *declared_tools(self._engines.rules, self._local_now, self._report),
+            *built_in_tools(self._config, self, self._tell, can_transfer=can_transfer),
+            *declared_tools(self._engines.rules, self._local_now, self._tell),
         ]
         history = llm.ChatContext.empty()
         for line in self._plan.history:
@@ -372,7 +308,7 @@ class Conversation:
 
     async def _last_words(self, ending: Ending) -> None:
         """Let a sentence that the hang-up cut short still reach the transcript."""
-        unfinished = self._interim_pending or self._session.user_state == "speaking"
+        unfinished = self._account.half_heard or self._session.user_state == "speaking"
         if not ending.by_bot and unfinished:
             self._link.input.push_silence(_SPEECH_TAIL_S)
             try:
@@ -381,9 +317,8 @@ class Conversation:
                         transcript_timeout=_LAST_WORDS_S, skip_reply=True
                     )
             except TimeoutError:
-                self._notice("last_words_unclear")
-        if self._uncommitted:
-            self._report_caller(" ".join(self._uncommitted))
+                self._account.notice("last_words_unclear")
+        self._account.close()
 
     async def _command(self, command: HangUp | Transfer) -> None:
         await self._room.local_participant.publish_data(
@@ -393,9 +328,6 @@ class Conversation:
             topic=COMMAND_TOPIC,
         )
 
-    def _notice(self, name: str, **detail: Any) -> None:
-        self._report(Noticed(at=datetime.now(UTC), name=name, detail=detail))
-
     def _usage(self) -> dict[str, Any]:
         models = self._session.usage.model_usage
         return {"models": [model.model_dump(mode="json") for model in models]}
@@ -404,7 +336,3 @@ class Conversation:
 async def _replayed(frames: list[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFrame]:
     for frame in frames:
         yield frame
-
-
-def _utc(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

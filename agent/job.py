@@ -16,6 +16,7 @@ from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext, JobProcess
 from pydantic import ValidationError
 
+from agent.account import Account
 from agent.conversation import Conversation, Ending
 from agent.log import configure_logging
 from agent.providers import ProviderUnknown, build_engines
@@ -107,9 +108,10 @@ class _Call:
         sending = asyncio.create_task(link.run())
         sending.add_done_callback(self._on_sender_done)
         try:
-            engines = build_engines(plan, self._on_intent)
+            account = Account(self._reporter.add)
+            engines = build_engines(plan, account.intend)
             conversation = Conversation(
-                plan=plan, room=self._room, link=link, engines=engines, report=self._reporter.add
+                plan=plan, room=self._room, link=link, engines=engines, account=account
             )
             self._conversation = conversation
             await conversation.start()
@@ -125,8 +127,6 @@ class _Call:
         finally:
             sending.cancel()
             link.close()
-
-    # -- the caller ----------------------------------------------------------------------------
 
     def _follow_caller(self) -> None:
         on = self._room.on
@@ -165,8 +165,6 @@ class _Call:
         if self._conversation is not None:
             self._conversation.end(reason, by_bot=False)
 
-    # -- audio and facts -------------------------------------------------------------------------
-
     def _record(self, at_ms: int, caller: bytes, bot: bytes) -> None:
         if self._recorder is None:
             self._recorder = Recorder(self._path, self._plan.media_rate_hz)
@@ -189,10 +187,6 @@ class _Call:
             log.warning("recording not handed over yet", error=type(error).__name__)
         else:
             self._path.unlink()
-
-    def _on_intent(self, name: str, confidence: float, slots: dict[str, Any]) -> None:
-        if self._conversation is not None:
-            self._conversation.intend(name, confidence, slots)
 
     def _on_sender_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
