@@ -1,0 +1,153 @@
+"""`python -m bench`: measure one call on a fleet of its own.
+
+A table on screen, JSON in `bench/out`.
+
+A benchmark is no test: it fails only where a call does not come about. Compare figures of one run
+with each other, and take absolute ones with the machine they come from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from bench.bridge import measure_bridge
+from bench.call import BOT, CONFIG, CallBench
+from bench.figure import Figure
+from voicefleet.fleet import Fleet, find_server, prepare
+from voicefleet.runner import Runner
+from voicefleet.settings import FleetSettings
+
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "bench" / "out"
+
+
+async def bench(calls: int, console: Console) -> dict[str, Any]:
+    """Run every measurement and return what `bench/out/call.json` holds."""
+    with tempfile.TemporaryDirectory(prefix="voicefleet-bench-") as folder:
+        fleet = _fleet(Path(folder))
+        runner = Runner(lambda _part, _line: None, restart=False)
+        try:
+            with console.status("Starting a fleet …"):
+                await fleet.start(runner)
+            await _save_bot(fleet)
+            calls_bench = CallBench(
+                fleet.bridge_url, fleet.sidecar_url, ROOT / ".voicefleet" / "caller"
+            )
+            with console.status("Calling …") as status:
+                for number in range(calls):
+                    status.update(f"Conversation {number + 1} of {calls} …")
+                    await calls_bench.conversation(number)
+                for number in range(calls):
+                    status.update(f"Answered at once, {number + 1} of {calls} …")
+                    await calls_bench.at_once(number)
+                status.update("Health endpoints …")
+                await calls_bench.health()
+                status.update("The bridge alone …")
+                bridge = await measure_bridge(fleet)
+        finally:
+            with console.status("Ending …"):
+                await runner.stop()
+    samples = calls_bench.samples
+    figures = [*samples.figures(), *bridge]
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "machine": _machine(),
+        "calls": calls,
+        "figures": [each.to_json() for each in figures],
+        "underruns": samples.underruns,
+        "cpu_percent_of_a_core": samples.cpu_percent,
+        "memory_mb": samples.memory_mb,
+    }
+
+
+def _fleet(folder: Path) -> Fleet:
+    own = FleetSettings(
+        voicefleet_home=folder,
+        livekit_server=find_server(FleetSettings(), os.environ),
+        livekit_config=ROOT / "livekit.yaml",
+        livekit_port=0,
+        livekit_udp_port=0,
+        sidecar_port=0,
+        bridge_port=0,
+    )
+    return prepare(own, {**os.environ, "LOG_LEVEL": "WARNING"})
+
+
+async def _save_bot(fleet: Fleet) -> None:
+    headers = {"X-API-Key": fleet.environ["ADMIN_API_KEY"]}
+    async with httpx.AsyncClient(base_url=fleet.sidecar_url, trust_env=False) as http:
+        body = {**CONFIG, "bot_id": BOT}
+        (await http.put(f"/api/v1/bots/{BOT}", json=body, headers=headers)).raise_for_status()
+
+
+def _commit() -> str:
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return asked.stdout.strip()
+
+
+def _machine() -> str:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return f"{os.cpu_count()} x {model}, Python {platform.python_version()}"
+
+
+def show(console: Console, measured: dict[str, Any]) -> None:
+    """Print the tables."""
+    table = Table(title=f"One call · {measured['machine']} · {measured['commit']}")
+    for heading in ("", "n", "p50", "p95", "p99", "max", "unit"):
+        table.add_column(heading, justify="left" if heading == "" else "right")
+    for each in measured["figures"]:
+        table.add_row(*Figure(each["name"], each["unit"], tuple(each["samples"])).row())
+    console.print(table)
+    costs = Table(title="Cost of one call")
+    for heading in ("process", "% of a core", "USS MB", "PSS MB", "RSS MB"):
+        costs.add_column(heading, justify="left" if heading == "process" else "right")
+    shares = measured["cpu_percent_of_a_core"]
+    for role, held in measured["memory_mb"][-1].items():
+        share = sorted(each.get(role, 0.0) for each in shares)[len(shares) // 2]
+        first = held[0]
+        costs.add_row(role, f"{share:.1f}", *(str(first[kind]) for kind in ("uss", "pss", "rss")))
+    console.print(costs)
+    console.print(f"Underruns heard: {measured['underruns']}")
+
+
+def main() -> int:
+    """Read the command line, measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=8, help="conversations to hold")
+    arguments = parser.parse_args()
+    console = Console()
+    measured = asyncio.run(bench(arguments.calls, console))
+    OUT.mkdir(exist_ok=True)
+    (OUT / "call.json").write_text(json.dumps(measured, indent=1) + "\n")
+    show(console, measured)
+    console.print(f"Raw samples: {OUT / 'call.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

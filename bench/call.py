@@ -1,0 +1,152 @@
+"""One call at a time on a fleet of its own, measured from the waveform as the phone plays it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from bench.figure import Figure, figure
+from bench.usage import Meter, memory
+from bridges.phone import Phone
+from voicefleet.caller_voice import speak
+
+BOT = "bench"
+CONFIG: dict[str, Any] = {
+    "opening_message": "Hello, this is the information line. How can I help you?",
+    "stream_anonymous": True,
+    "webhook_url": "",
+    "llm": {
+        "provider": "rules",
+        "rules": {
+            "intents": [
+                {"name": "hours", "phrases": ["when are you open"], "say":
+                    "We are open from nine in the morning until five in the afternoon, from Monday"
+                    " to Friday, and on Saturdays from ten until two."},
+                {"name": "parking", "phrases": ["where can I park my car"], "say":
+                    "There is a car park right behind the building."},
+                {"name": "price", "phrases": ["how much is a ticket"], "say":
+                    "A ticket is twelve dollars."},
+            ],
+        },
+    },
+}  # fmt: skip
+QUESTIONS = ("How much is a ticket?", "Where can I park my car?", "When are you open?")
+PROTEST = "Sorry, I have another question."
+RING_S = 1.5
+TALK_BEFORE_BARGE_IN_S = 0.6
+HEALTH_REQUESTS = 500
+
+
+@dataclass(slots=True)
+class Samples:
+    """What all calls gave, in ms unless the name says otherwise."""
+
+    greeting_early_ms: list[float] = field(default_factory=list)
+    greeting_at_once_ms: list[float] = field(default_factory=list)
+    mouth_to_ear_ms: list[float] = field(default_factory=list)
+    barge_in_ms: list[float] = field(default_factory=list)
+    health_bridge_ms: list[float] = field(default_factory=list)
+    health_sidecar_ms: list[float] = field(default_factory=list)
+    underruns: int = 0
+    cpu_percent: list[dict[str, float]] = field(default_factory=list)
+    memory_mb: list[dict[str, Any]] = field(default_factory=list)
+
+    def figures(self) -> list[Figure]:
+        """Return the table's rows."""
+        return [
+            figure("answer to greeting, joined while ringing", "ms", self.greeting_early_ms),
+            figure("answer to greeting, answered at once", "ms", self.greeting_at_once_ms),
+            figure("mouth to ear", "ms", self.mouth_to_ear_ms),
+            figure("barge-in: voice to silence", "ms", self.barge_in_ms),
+            figure("/health/fleet of the bridge", "ms", self.health_bridge_ms),
+            figure("/health/fleet of the sidecar", "ms", self.health_sidecar_ms),
+        ]
+
+
+class CallBench:
+    """Places calls on a running fleet and collects samples."""
+
+    def __init__(self, bridge_url: str, sidecar_url: str, voices: Path) -> None:
+        self._url = f"{bridge_url}/ws/{BOT}"
+        self._health = {
+            "bridge": f"{bridge_url.replace('ws', 'http', 1)}/health/fleet",
+            "sidecar": f"{sidecar_url}/health/fleet",
+        }
+        self._said = {text: speak(text, cache_path=voices) for text in (*QUESTIONS, PROTEST)}
+        self._root = psutil.Process()
+        self.samples = Samples()
+
+    async def conversation(self, number: int) -> None:
+        """One call that rings first, asks every question, and talks over the last answer."""
+        samples = self.samples
+        async with Phone.call(self._url, stream_id=f"bench-{number}", ring_s=RING_S) as phone:
+            meter = Meter(self._root)
+            samples.greeting_early_ms.append(1000 * await phone.wait_for_audio())
+            await phone.hear()
+            for question in QUESTIONS:
+                await phone.say(self._said[question])
+                ended_s = self._ended(phone)
+                started_s = await _starts(phone, ended_s)
+                samples.mouth_to_ear_ms.append(1000 * (started_s - ended_s))
+                if question != QUESTIONS[-1]:
+                    await phone.hear()
+            await asyncio.sleep(TALK_BEFORE_BARGE_IN_S)
+            await phone.say(self._said[PROTEST])
+            voice = phone.caller_audio_segments()[-1]
+            talked = [s for s in phone.bot_audio_segments() if s.start_s < voice.start_s < s.end_s]
+            samples.barge_in_ms.extend(1000 * (span.end_s - voice.start_s) for span in talked)
+            await phone.hear()
+            samples.cpu_percent.append(meter.stop())
+            samples.memory_mb.append(_memory(self._root))
+            samples.underruns += phone.underruns
+
+    async def at_once(self, number: int) -> None:
+        """One call whose first message is already the answer."""
+        async with Phone.call(self._url, stream_id=f"at-once-{number}") as phone:
+            self.samples.greeting_at_once_ms.append(1000 * await phone.wait_for_audio())
+
+    async def health(self) -> None:
+        """Ask both health endpoints again and again while a call is up."""
+        async with (
+            Phone.call(self._url, stream_id="bench-health") as phone,
+            httpx.AsyncClient(trust_env=False) as http,
+        ):
+            await phone.wait_for_audio()
+            for name, took in (
+                ("bridge", self.samples.health_bridge_ms),
+                ("sidecar", self.samples.health_sidecar_ms),
+            ):
+                for _ in range(HEALTH_REQUESTS):
+                    began = time.perf_counter()
+                    (await http.get(self._health[name])).raise_for_status()
+                    took.append(1000 * (time.perf_counter() - began))
+
+    @staticmethod
+    def _ended(phone: Phone) -> float:
+        ended_s = phone.speech_ends_at()
+        assert ended_s is not None
+        return ended_s
+
+
+async def _starts(phone: Phone, after_s: float, timeout_s: float = 10.0) -> float:
+    async with asyncio.timeout(timeout_s):
+        while True:
+            for span in phone.bot_audio_segments():
+                if span.start_s > after_s:
+                    return span.start_s
+            await asyncio.sleep(0.1)
+
+
+def _memory(root: psutil.Process) -> dict[str, Any]:
+    return {
+        role: [
+            {"rss": round(r.rss_mb), "pss": round(r.pss_mb), "uss": round(r.uss_mb)} for r in held
+        ]
+        for role, held in memory(root).items()
+    }
