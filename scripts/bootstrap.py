@@ -7,9 +7,11 @@ makes the ordinary case instant.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +21,8 @@ from scripts.server import VERSION, ServerMissing, find_or_compile
 from scripts.uv import UvMissing, child_environ, find_or_fetch
 
 OLDEST_PYTHON = (3, 11)
-_INPUTS = ("uv.lock", "pyproject.toml", "scripts/bootstrap.py")
+_INPUTS = ("uv.lock", "scripts/bootstrap.py")
+_TABLES = ("project", "dependency-groups", "build-system")
 
 
 class SetUpFailed(Exception):
@@ -31,6 +34,9 @@ def stamp_of(root: Path, environ: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     for name in _INPUTS:
         digest.update((root / name).read_bytes())
+    # A linter's option in the same file is no reason to install anything.
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    digest.update(json.dumps([project.get(table) for table in _TABLES]).encode())
     digest.update(environ.get(CHOICE, "").encode())
     digest.update(VERSION.encode())
     return digest.hexdigest()

@@ -17,7 +17,7 @@ def root(tmp_path: Path) -> Path:
     """A project that is set up."""
     for name in ("uv.lock", "pyproject.toml", "scripts/bootstrap.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
+        (tmp_path / name).write_text("")
     for name in (".venv/bin/python", ".venv/bin/voicefleet", ".voicefleet/bin/livekit-server"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -29,12 +29,25 @@ def test_nothing_is_done_where_the_stamp_fits(root: Path) -> None:
     assert main([], root, {"PATH": ""}) == 0
 
 
-@pytest.mark.parametrize("name", ["uv.lock", "pyproject.toml", "scripts/bootstrap.py"])
-def test_stamp_follows_what_decides_the_environment(root: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("uv.lock", "changed"),
+        ("pyproject.toml", "[dependency-groups]\ndev = ['six']"),
+        ("scripts/bootstrap.py", "changed"),
+    ],
+)
+def test_stamp_follows_what_decides_the_environment(root: Path, name: str, text: str) -> None:
     before = stamp_of(root, {})
-    (root / name).write_text("changed")
+    (root / name).write_text(text)
     assert stamp_of(root, {}) != before
     assert not is_ready(root, stamp_of(root, {}), server=False)
+
+
+def test_stamp_does_not_follow_a_tool_option(root: Path) -> None:
+    before = stamp_of(root, {})
+    (root / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100")
+    assert stamp_of(root, {}) == before
 
 
 def test_stamp_follows_the_chosen_interpreter(root: Path) -> None:
