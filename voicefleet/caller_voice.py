@@ -4,14 +4,21 @@ than the bot's.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import time
 from functools import cache
 from pathlib import Path
 
 from livekit import rtc
 
 from agent.speech.voice import RATE_HZ, Voice
+
+# The SDK's threads may still be inside a callback when its own exit handler returns, and abort when
+# the interpreter goes away under them. Handlers run last in, first out: this one, registered before
+# the SDK's, lets them finish.
+atexit.register(time.sleep, 0.1)
 
 _PITCH = 0.93
 """Below 0.9 or so the recogniser begins to mishear."""

@@ -36,7 +36,10 @@ def lines(result: dict[str, object], speaker: str) -> str:
 
 
 async def test_conversation_is_heard_both_ways_and_its_result_delivered(platform: Platform) -> None:
-    question, farewell = platform.voice("When are you open?"), platform.voice("Goodbye.")
+    question, farewell = (
+        platform.voice("When are you open?"),
+        platform.voice("That is all, thank you. Goodbye."),
+    )
     fields = {"customer_name": "Rahul", "loan": {"number": 7}}
     async with Phone.call(
         platform.stream_url("talker"), stream_id="both-ways", ring_s=1.0, fields=fields

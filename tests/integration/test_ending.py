@@ -79,7 +79,7 @@ def said(result: dict[str, Any], speaker: str) -> str:
 
 
 async def test_bot_that_says_goodbye_is_heard_before_the_line_drops(platform: Platform) -> None:
-    goodbye = platform.voice("Goodbye.")
+    goodbye = platform.voice("That is all, thank you. Goodbye.")
     async with Phone.call(platform.stream_url("talker"), stream_id="ends-bot") as phone:
         await phone.hear()
         await phone.say(goodbye)
