@@ -235,14 +235,13 @@ class Calls:
         applied_seq = first_seq + len(facts) - 1
         row = _with_applied(row, report.source, applied_seq)
         is_over = not row.is_ended and progress.is_complete(row)
-        if not row.is_ended and not is_over:
-            row = progress.settling(row, now, self._settings.settle_s)
-        if not is_over:
-            await calls.save(connection, before, row)
-        await events.append(connection, row.tenant_id, drafts)
         if is_over:
-            row = await ending.close(connection, before, row, self._folder, now)
+            row = await ending.close(connection, before, row, self._folder, now, drafts)
             log.info("call_ended", call_id=row.call_id, reason=row.end_reason)
+        else:
+            row = progress.settling(row, now, self._settings.settle_s)
+            row = await calls.save(connection, before, row)
+            await events.append(connection, row.tenant_id, drafts)
         await self._database.notify(connection)
         return ReportReceipt(applied_seq=applied_seq), row
 

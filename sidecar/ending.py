@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.event import EventType
-from contracts.report import AgentJoined
+from contracts.report import AgentJoined, Fact
 from sidecar import progress, result
 from sidecar.recording import RecordingFolder
+from sidecar.result import RecordingLink
 from sidecar.secrecy import masked
 from sidecar.store import calls, deliveries, events, recordings
 from sidecar.store.calls import CallRow
@@ -26,64 +28,83 @@ async def close(
     row: CallRow,
     folder: RecordingFolder,
     now: datetime,
+    reported: Sequence[Draft] = (),
 ) -> CallRow:
     """Store the call ended, with its result and, where the bot wants it, the delivery of it.
 
     Args:
-        connection: the transaction; the facts of the call are in it already.
+        connection: the transaction.
         before: the row as it was read.
         row: the row with everything applied that was reported.
         folder: where its recording is linked.
         now: the time.
+        reported: facts that are not stored yet.
     """
     ended = progress.close(row, now)
+    # The row comes first: whoever else ends the call waits here, and finds it ended.
+    saved = await calls.save(connection, before, replace(ended, config=masked(row.config)))
+    await events.append(connection, row.tenant_id, reported)
     facts = await events.facts(connection, row.tenant_id, row.call_id)
-    link = None
-    # The agent uploads after it has left, so the link is given out before the file is there.
-    if row.answered_at is not None and any(isinstance(fact, AgentJoined) for fact in facts):
-        key = folder.key_of(row.session_id, row.call_id)
-        expected = await recordings.expect(
-            connection, row.tenant_id, row.call_id, key, folder.token(), now
-        )
-        link = folder.link(expected)
-    outcome = result.build(ended, facts, link)
-    webhook_url = (row.config or {}).get("webhook_url", "")
-    ended = await calls.save(connection, before, replace(ended, config=masked(row.config)))
-    await calls.add_result(connection, ended, REVISION, outcome.model_dump(mode="json"), now)
+    outcome = result.build(ended, facts, await _recording(connection, row, facts, folder, now))
+    body = outcome.model_dump(mode="json")
+    await calls.add_result(connection, saved, REVISION, body, now)
     *_, result_id = await events.append(
         connection,
         row.tenant_id,
         [
-            _draft(ended, EventType.CALL_STATE, now, state=ended.state, previous=before.state),
+            _draft(saved, EventType.CALL_STATE, now, state=saved.state, previous=before.state),
             _draft(
-                ended,
+                saved,
                 EventType.CALL_ENDED,
                 now,
-                reason=ended.end_reason,
-                detail=ended.end_detail,
+                reason=saved.end_reason,
+                detail=saved.end_detail,
                 disconnected_by=outcome.disconnected_by,
                 call_duration_seconds=outcome.call_duration_seconds,
             ),
-            _draft(ended, EventType.CALL_RESULT, now, **outcome.model_dump(mode="json")),
+            _draft(saved, EventType.CALL_RESULT, now, **body),
         ],
     )
+    webhook_url = (row.config or {}).get("webhook_url", "")
     if webhook_url:
-        delivery = Delivery(
-            delivery_id=f"{result_id}-webhook",
-            tenant_id=row.tenant_id,
-            call_id=row.call_id,
-            bot_id=row.bot_id,
-            url=webhook_url,
-            body=outcome.model_dump_json(),
-            state=DeliveryState.PENDING,
-            attempt=0,
-            created_at=now,
-            due_at=now,
-            settled_at=None,
-            last_error=None,
-        )
-        await deliveries.add(connection, delivery)
-    return ended
+        delivery_id = f"{result_id}-webhook"
+        announced = _delivery(saved, delivery_id, webhook_url, outcome.model_dump_json(), now)
+        await deliveries.add(connection, announced)
+    return saved
+
+
+async def _recording(
+    connection: AsyncConnection,
+    row: CallRow,
+    facts: Sequence[Fact],
+    folder: RecordingFolder,
+    now: datetime,
+) -> RecordingLink | None:
+    # The agent uploads after it has left, so the link is given out before the file is there.
+    if row.answered_at is None or not any(isinstance(fact, AgentJoined) for fact in facts):
+        return None
+    key = folder.key_of(row.session_id, row.call_id)
+    expected = await recordings.expect(
+        connection, row.tenant_id, row.call_id, key, folder.token(), now
+    )
+    return folder.link(expected)
+
+
+def _delivery(row: CallRow, delivery_id: str, url: str, body: str, now: datetime) -> Delivery:
+    return Delivery(
+        delivery_id=delivery_id,
+        tenant_id=row.tenant_id,
+        call_id=row.call_id,
+        bot_id=row.bot_id,
+        url=url,
+        body=body,
+        state=DeliveryState.PENDING,
+        attempt=0,
+        created_at=now,
+        due_at=now,
+        settled_at=None,
+        last_error=None,
+    )
 
 
 def _draft(row: CallRow, type_: EventType, at: datetime, **data: object) -> Draft:

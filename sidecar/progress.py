@@ -70,7 +70,7 @@ def is_complete(row: CallRow) -> bool:
 
 def settling(row: CallRow, now: datetime, settle_s: float) -> CallRow:
     """Return the call with its settle timer set, if one side has ended and the other has not."""
-    if row.settle_due_at is not None or not (row.leg_ended or row.agent_ended):
+    if row.is_ended or row.settle_due_at is not None or not (row.leg_ended or row.agent_ended):
         return row
     if row.agent_ended:
         in_transfer = row.state is CallState.TRANSFERRING

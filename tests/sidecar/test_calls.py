@@ -233,6 +233,20 @@ async def test_ending_announces_one_result_in_the_same_breath(plane: ControlPlan
     assert delivery.body.startswith('{"session_id":')
 
 
+async def test_both_sides_ending_at_once_end_the_call_once(plane: ControlPlane) -> None:
+    await plane.ready()
+    call_id = await plane.talking()
+    now = plane.clock()
+    await asyncio.gather(
+        plane.report(call_id, B, 2, LegEnded(at=now, reason=Reason.CALLER_HUNG_UP)),
+        plane.report(call_id, A, 3, AgentEnded(at=now, reason=Reason.CALLER_HUNG_UP)),
+    )
+    assert (await plane.row(call_id)).state is CallState.ENDED
+    async with plane.database.read() as connection:
+        assert len(await deliveries.page(connection, "default")) == 1
+        assert len(await events.facts(connection, "default", call_id)) == 5
+
+
 async def test_bot_without_a_webhook_has_a_result_and_no_delivery(plane: ControlPlane) -> None:
     await plane.ready(webhook_url="")
     call_id = await plane.talking()
