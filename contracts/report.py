@@ -1,8 +1,9 @@
 """What agents and bridges tell the sidecar about a call: facts, in order, each once per source.
 
 A report is `(call, source, incarnation, seq)`; the sidecar applies reports of one source in order
-of `seq`, answers a repeated one without effect and refuses one whose incarnation is not the
-call's. Reporters never set a state.
+of `seq`, answers a repeated one without effect and refuses an agent's whose incarnation is not the
+call's. A bridge outlives the agents of its call, so its incarnation is always 1 and not compared.
+Reporters never set a state.
 """
 
 from __future__ import annotations
