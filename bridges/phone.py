@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from bridges.audio.ear import Ear
 from bridges.audio.waveform import Span, loud_spans
 from bridges.clock import Clock
-from bridges.race import cancel
+from bridges.race import cancel, within
 from bridges.wire.dialler_event import BotAudio, BotHungUp, BotStopped, PhoneEvent, TransferAsked
 from bridges.wire.dialler_message import CHUNK_BYTES, RATE_HZ
 from bridges.wire.dialler_phone import DiallerPhone, PhoneState
@@ -69,6 +69,7 @@ class Phone:
         self._mouth_empty.set()
         self._said = bytearray()
         self._changed = asyncio.Condition()
+        self._closed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -213,8 +214,7 @@ class Phone:
     async def _answer(self, stream_id: str, ring_s: float) -> None:
         self._protocol.start(stream_id)
         await self._send_safely()
-        await asyncio.sleep(ring_s)
-        if not self.is_open:
+        if await within(ring_s, self._closed.wait()):
             return
         self._protocol.answer()
         self._answered_at = self._clock.now()
@@ -249,6 +249,7 @@ class Phone:
             pass
         self.close_code = self._connection.close_code
         self.close_reason = self._connection.close_reason or ""
+        self._closed.set()
         self._mouth_empty.set()
         async with self._changed:
             self._changed.notify_all()

@@ -87,8 +87,7 @@ class RoomLeg:
                 await room.connect(
                     plan.livekit_url, plan.token, rtc.RoomOptions(auto_subscribe=False)
                 )
-                await room.local_participant.publish_data_track(name=PRESENCE_TRACK)
-        except (rtc.ConnectError, PublishDataTrackError, TimeoutError) as error:
+        except (rtc.ConnectError, TimeoutError) as error:
             return self._ending(Reason.ROOM_LOST, f"cannot join: {type(error).__name__}")
         for participant in list(room.remote_participants.values()):
             self._meet(participant)
@@ -134,6 +133,10 @@ class RoomLeg:
 
     async def _send(self, local: rtc.LocalParticipant) -> Ending:
         told = False
+        try:
+            await local.publish_data_track(name=PRESENCE_TRACK)
+        except PublishDataTrackError:
+            log.warning("presence_unpublished", call_id=self._call_id)
         while True:
             if self._answered and not told:
                 # Before any audio, so that an agent never hears a caller who is not there yet.

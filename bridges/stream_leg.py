@@ -20,8 +20,8 @@ from bridges.audio.uplink import Uplink
 from bridges.clock import Clock
 from bridges.ending import Ending, broken_protocol
 from bridges.leg import AgentReplaced, Emit, LegEvent, Offered
-from bridges.race import race
-from bridges.wire.close import ProtocolError, close_reason
+from bridges.race import race, within
+from bridges.wire.close import CloseCode, ProtocolError, close_reason
 from bridges.wire.dialler import DiallerServer, State
 from bridges.wire.dialler_event import (
     Answered,
@@ -45,8 +45,12 @@ STALL_TIMEOUT_S = 5.0
 TRANSFER_TIMEOUT_S = 10.0
 """How long a dialler may take to hang up on us once it was told to transfer."""
 
-_REFUSED_BY_LIBRARY = frozenset({1002, 1007, 1009})
-"""What the WebSocket library closes with by itself: framing, text that is not UTF-8, size."""
+_REFUSED_BY_LIBRARY = {
+    1002: CloseCode.MALFORMED,
+    1007: CloseCode.MALFORMED,
+    1009: CloseCode.TOO_BIG,
+}
+"""What the WebSocket library closes with by itself (framing, text not UTF-8, size) to our codes."""
 
 
 class StreamLeg:
@@ -76,6 +80,7 @@ class StreamLeg:
         self._emit: Emit = _into_the_void
         self._wake = asyncio.Event()
         self._waits_for_speech = True
+        self._answered = asyncio.Event()
         self._told: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._transfer_timer: asyncio.TimerHandle | None = None
         self._stalled_since: float | None = None
@@ -172,6 +177,7 @@ class StreamLeg:
                 self._uplink = Uplink(now)
                 self._playout.start(now)
                 self._emit(LegAnswered(at=at))
+                self._answered.set()
                 self._wake.set()
             case HungUp():
                 self._flush_heard()
@@ -210,16 +216,20 @@ class StreamLeg:
 
     async def _watch(self) -> Ending:
         """Let the protocol's deadlines pass."""
-        while True:
-            deadline = self._server.deadline()
-            if deadline is None:
-                # Only a transfer or the end leaves a stream without one, and neither goes back.
-                return await self._told
-            await asyncio.sleep(max(0.0, deadline - self._clock.now()))
+        # An answer moves the deadline, perhaps forward; later it only ever moves back.
+        await within(self._left_s(), self._answered.wait())
+        while self._server.deadline() is not None:
             try:
                 self._server.expire(self._clock.now())
             except ProtocolError as error:
                 return broken_protocol(error, self._clock.at())
+            await asyncio.sleep(self._left_s())
+        # Only a transfer or the end leaves a stream without a deadline, and neither goes back.
+        return await self._told
+
+    def _left_s(self) -> float:
+        deadline = self._server.deadline()
+        return 0.0 if deadline is None else max(0.0, deadline - self._clock.now())
 
     def _perform(self, events: list[PlayoutEvent]) -> None:
         for event in events:
@@ -276,10 +286,11 @@ class StreamLeg:
     def _disconnected(self, closed: ConnectionClosed) -> Ending:
         sent = closed.sent
         if sent is not None and not closed.rcvd_then_sent and sent.code in _REFUSED_BY_LIBRARY:
-            return Ending(Reason.PROTOCOL_BROKEN, self._clock.at(), sent.reason)
+            code = _REFUSED_BY_LIBRARY[sent.code]
+            return Ending(Reason.PROTOCOL_BROKEN, self._clock.at(), sent.reason, code)
         reason = Reason.TRANSFERRED if self._transfer_timer else Reason.CALLER_DISCONNECTED
-        code = closed.rcvd.code if closed.rcvd else 1006
-        return Ending(reason, self._clock.at(), f"closed by the peer with {code}")
+        received = closed.rcvd.code if closed.rcvd else 1006
+        return Ending(reason, self._clock.at(), f"closed by the peer with {received}")
 
 
 def _into_the_void(_event: LegEvent) -> None:
