@@ -25,7 +25,7 @@ from voicefleet.settings_page import all_names
 from voicefleet.show import print_recording, print_result
 from voicefleet.signals import ending_on_signal
 
-_SCENARIO = Path(__file__).with_name("demo.yaml")
+SCENARIO = Path(__file__).with_name("demo.yaml")
 _DELIVERY_TIMEOUT_S = 15.0
 _LOG_LINES_SHOWN = 15
 _KEPT_S = 24 * 3600
@@ -61,7 +61,7 @@ async def demo(settings: FleetSettings, console: Console) -> None:
         except asyncio.CancelledError:
             raise DemoFailed("The demo was ended by a signal.") from None
         except (ApiError, ApiUnavailable, CallFailed, PartFailed) as error:
-            raise DemoFailed(_explained(error, log_path)) from error
+            raise DemoFailed(explained(error, log_path)) from error
         finally:
             performing.cancel()
             with console.status("Ending …"):
@@ -76,7 +76,7 @@ async def demo(settings: FleetSettings, console: Console) -> None:
 
 
 def _fleet(settings: FleetSettings) -> Fleet:
-    home = _fresh_folder(settings.voicefleet_home / "demo")
+    home = fresh_folder(settings.voicefleet_home / "demo")
     (home / "run").mkdir()
     own = settings.model_copy(
         update={
@@ -94,7 +94,7 @@ def _fleet(settings: FleetSettings) -> Fleet:
     return prepare(own, {**environ, "AGENT_IDLE_PROCESSES": "1", "AGENT_DRAIN_S": "2"})
 
 
-def _fresh_folder(demos: Path) -> Path:
+def fresh_folder(demos: Path) -> Path:
     """Return a folder for this run alone; those of other days are removed."""
     demos.mkdir(parents=True, exist_ok=True)
     for old in demos.iterdir():
@@ -106,7 +106,7 @@ def _fresh_folder(demos: Path) -> Path:
 async def _perform(fleet: Fleet, runner: Runner, settings: FleetSettings, console: Console) -> None:
     with console.status("Starting LiveKit server, sidecar, agent worker and bridge …"):
         await fleet.start(runner)
-    scenario = parse_scenario(_SCENARIO.read_text(), _SCENARIO.parent)
+    scenario = parse_scenario(SCENARIO.read_text(), SCENARIO.parent)
     secret = fleet.environ["RESULT_SIGNING_SECRET"]
     async with (
         receiving(secret) as (receiver, webhook_url),
@@ -134,7 +134,7 @@ async def _delivered(receiver: Receiver) -> dict[str, Any]:
         raise CallFailed(f"no result was delivered in {_DELIVERY_TIMEOUT_S:g} s{cause}") from None
 
 
-def _explained(error: Exception, log_path: Path) -> str:
+def explained(error: Exception, log_path: Path) -> str:
     lines = log_path.read_text().splitlines()[-_LOG_LINES_SHOWN:]
     last = "\n".join(f"  {line}" for line in lines)
     return (

@@ -63,7 +63,7 @@ class HangUp(_Step):
 
 Step = Say | Interrupt | Play | WaitFor | Pause | HangUp
 
-_KINDS: dict[str, type[Step]] = {
+KINDS: dict[str, type[Step]] = {
     "say": Say,
     "interrupt": Interrupt,
     "play": Play,
@@ -119,9 +119,9 @@ def scenario_of(say: Sequence[str], wav: Path | None) -> Scenario:
 def _step(raw: Any, number: int, folder: Path) -> Step:
     if raw == "hang_up":
         return HangUp()
-    kinds = [kind for name, kind in _KINDS.items() if isinstance(raw, dict) and name in raw]
+    kinds = [kind for name, kind in KINDS.items() if isinstance(raw, dict) and name in raw]
     if len(kinds) != 1:
-        raise ScenarioInvalid(f"step {number}: {raw!r} is not one of {', '.join(_KINDS)}")
+        raise ScenarioInvalid(f"step {number}: {raw!r} is not one of {', '.join(KINDS)}")
     try:
         step = kinds[0].model_validate(raw)
     except ValidationError as error:
