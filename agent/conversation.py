@@ -6,7 +6,6 @@ Wires the session to the call's policies and facts, and runs it to its ending.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -28,6 +27,7 @@ from livekit.agents.voice.events import (
 from agent.account import Account
 from agent.bot import Bot
 from agent.manners import GiveUp, Prompt, SilencePolicy
+from agent.prefetch import Prefetch
 from agent.providers import Engines
 from agent.room_audio import MediaLink
 from agent.tools import built_in_tools, declared_tools
@@ -90,12 +90,17 @@ class Conversation:
         self._stirred = asyncio.Event()
         self._transferring = False
         self._engines = engines
+        self._greeting = _RESUMED_LINE if plan.history else plan.config.opening_message
+        self._greeting_audio: Prefetch | None = None
         self._session: AgentSession[None] = engines.session(plan.config)
         self._bot = self._make_bot()
         self._listen()
 
     async def start(self) -> None:
         """Get ready to speak: session running, greeting synthesised."""
+        if self._greeting:
+            # Made while the session starts: whoever answered at once is waiting for it.
+            self._greeting_audio = Prefetch(self._engines.synthesize(self._greeting))
         self._session.input.audio = self._link.input
         self._session.output.audio = self._link.output
         await self._session.start(
@@ -112,8 +117,6 @@ class Conversation:
             session_host=False,
             record=False,
         )
-        self._greeting = self._opening()
-        self._greeting_audio = await self._engines.synthesize(self._greeting)
 
     async def run(self, answered: asyncio.Event) -> Ending:
         """Talk from the answer to the end, and return it."""
@@ -135,8 +138,8 @@ class Conversation:
 
     async def _talk(self) -> None:
         self._tell(ConversationStarted(at=datetime.now(UTC)))
-        if self._greeting:
-            self._session.say(self._greeting, audio=_replayed(self._greeting_audio))
+        if self._greeting_audio is not None:
+            self._session.say(self._greeting, audio=self._greeting_audio.frames())
         else:
             self._silence.quiet(monotonic())
         async with asyncio.TaskGroup() as tasks:
@@ -151,6 +154,8 @@ class Conversation:
             await self._command(HangUp())
         self._link.output.abandon()
         self._tell(UsageCounted(at=datetime.now(UTC), usage=self._usage()))
+        if self._greeting_audio is not None:
+            await self._greeting_audio.aclose()
         await self._session.aclose()
 
     async def end_after_goodbye(self, context: RunContext[Any]) -> str | None:
@@ -288,9 +293,6 @@ class Conversation:
     def _local_now(self) -> datetime:
         return datetime.now(ZoneInfo(self._config.timezone))
 
-    def _opening(self) -> str:
-        return _RESUMED_LINE if self._plan.history else self._config.opening_message
-
     async def _say_and_wait(self, text: str) -> None:
         """Say a line that cannot be interrupted, and return once it was heard."""
         if not text or self._ending.done():
@@ -331,8 +333,3 @@ class Conversation:
     def _usage(self) -> dict[str, Any]:
         models = self._session.usage.model_usage
         return {"models": [model.model_dump(mode="json") for model in models]}
-
-
-async def _replayed(frames: list[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFrame]:
-    for frame in frames:
-        yield frame

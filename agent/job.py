@@ -6,6 +6,7 @@ Wiring only.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from agent.providers import ProviderUnknown, build_engines
 from agent.recording import Recorder
 from agent.room_audio import MediaLink
 from agent.settings import AgentSettings
-from agent.speech import load
+from agent.speech import load, rehearse
 from contracts.ids import ANSWERED_ATTRIBUTE, parse_job_metadata
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan, Claim
@@ -33,14 +34,18 @@ from sidecar.client import Refused, Reporter, SidecarClient, SidecarError
 log = structlog.get_logger(__name__)
 
 _FLUSH_S = 10.0
+_TLS = "tls"
 _REJOIN_GRACE_S = 3.0
 _UPLOAD_S = 8.0
 
 
 def warm_up(process: JobProcess) -> None:
-    """Load the engines' weights before a call needs them (runs in every child process)."""
+    """Get a child process ready, so that its call finds everything loaded and run once."""
     configure_logging(AgentSettings().log_level)
     load()
+    rehearse()
+    rtc.AudioResampler(8000, 16000)  # starts the SDK's native runtime
+    process.userdata[_TLS] = ssl.create_default_context()
 
 
 async def serve_call(ctx: JobContext) -> None:
@@ -51,7 +56,9 @@ async def serve_call(ctx: JobContext) -> None:
     settings = AgentSettings()
     call_id, incarnation = parse_job_metadata(ctx.job.metadata)
     structlog.contextvars.bind_contextvars(call_id=call_id, incarnation=incarnation)
-    async with SidecarClient(settings.sidecar_url, settings.voxcore_secret) as client:
+    async with SidecarClient(
+        settings.sidecar_url, settings.voxcore_secret, tls=ctx.proc.userdata[_TLS]
+    ) as client:
         claim = Claim(incarnation=incarnation, worker_id=ctx.worker_id)
         try:
             plan, _ = await asyncio.gather(

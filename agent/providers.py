@@ -5,7 +5,7 @@ One function per kind, one branch per vendor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -70,12 +70,11 @@ class Engines:
             session_close_transcript_timeout=0.2,
         )
 
-    async def synthesize(self, text: str) -> list[rtc.AudioFrame]:
-        """Return a line's audio, made ahead of the moment it is needed."""
-        if not text:
-            return []
+    async def synthesize(self, text: str) -> AsyncIterator[rtc.AudioFrame]:
+        """Yield a line's audio as it is made."""
         async with self.tts.synthesize(text) as stream:
-            return [audio.frame async for audio in stream]
+            async for audio in stream:
+                yield audio.frame
 
 
 def turn_handling(config: TurnConfig, detection: Any) -> TurnHandlingOptions:

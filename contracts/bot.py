@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from contracts.rules import RulesConfig
+
 
 class _Open(BaseModel):
     """Keeps unknown keys; never mutated after parsing."""
@@ -38,6 +40,14 @@ class LlmConfig(_Open):
     max_tokens: int = 256
     extra: dict[str, Any] = Field(default_factory=dict)
     rules: dict[str, Any] | None = None
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_hold(cls, rules: dict[str, Any] | None) -> dict[str, Any] | None:
+        # Kept as written: an operator gets back what they saved, not every default beside it.
+        if rules is not None:
+            RulesConfig.model_validate(rules)
+        return rules
 
 
 class TtsConfig(_Open):

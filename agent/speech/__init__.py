@@ -8,6 +8,12 @@ from agent.speech.moonshine import RATE_HZ, load_moonshine
 from agent.speech.voice import load_voice
 
 
+def rehearse() -> None:
+    """Run each engine once in this process: a forked child's first run takes 0.2 s longer."""
+    load_moonshine().decode(np.zeros(RATE_HZ, np.float32))
+    load_voice().say("Good morning, how can I help you?")
+
+
 def load() -> None:
     """Load the engines into this process and run each once; a repeated call does nothing.
 

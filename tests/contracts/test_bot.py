@@ -179,3 +179,15 @@ def test_target_is_refused(method: str, type_: str, value: str, why: str) -> Non
 def test_value_out_of_range_is_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         BotConfig.model_validate(bad)
+
+
+def test_rules_that_refer_to_nothing_are_refused_when_the_bot_is_read() -> None:
+    rules = {"intents": [{"name": "book", "phrases": ["book"], "go": "nowhere"}]}
+    with pytest.raises(ValidationError, match="no flow 'nowhere'"):
+        BotConfig.model_validate({"llm": {"provider": "rules", "rules": rules}})
+
+
+def test_rules_are_kept_as_written() -> None:
+    rules = {"faq": [{"questions": ["Where are you?"], "answer": "Here."}]}
+    config = BotConfig.model_validate({"llm": {"provider": "rules", "rules": rules}})
+    assert config.llm.rules == rules
