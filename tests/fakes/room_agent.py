@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import count
 from typing import Self
 
 from livekit import rtc
@@ -39,7 +40,7 @@ class RoomAgent:
         finished: what the bridge told about segments.
         answered: set once the caller's participant says so.
         caller_left: set once the caller has left the room.
-        echoing: whether caller audio is sent back as segment 1.
+        echoing: whether caller audio is kept for `echo`.
     """
 
     def __init__(self, plan: Plan, incarnation: int = 1) -> None:
@@ -99,10 +100,10 @@ class RoomAgent:
                 await self._changed.wait()
 
     async def echo(self) -> None:
-        """Send back what is heard, until cancelled."""
+        """Send back every packet that is not silence, as a segment of its own, until cancelled."""
         self.echoing = True
-        while True:
-            await self.send(Speech(1, await self._echoes.get()))
+        for segment in count(1):
+            await self.say(segment, await self._echoes.get())
 
     def heard_pcm(self) -> bytes:
         """Return all caller audio so far."""
@@ -118,7 +119,7 @@ class RoomAgent:
         match parse_up(packet.data):
             case Heard() as heard:
                 self.heard.append(heard)
-                if self.echoing and heard.pcm:
+                if self.echoing and any(heard.pcm):
                     self._echoes.put_nowait(heard.pcm)
             case Finished() as finished:
                 self.finished.append(finished)
