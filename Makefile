@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env demo run test check fmt bench fuzz lock
+.PHONY: help setup env demo run test check coverage fmt bench fuzz lock
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: # the locked environment and the LiveKit server
 	@$(PYTHON) -m scripts.bootstrap
@@ -29,6 +29,9 @@ check: env ## format, lint, types, import arrows, structure, docs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q tests/test_structure.py tests/test_docs.py
+
+coverage: env ## hold modules to full branch coverage by their own tests
+	@$(BIN)/python -m scripts.own_coverage
 
 fmt: env ## format the code and sort its imports
 	@$(BIN)/ruff check --select I --fix-only .

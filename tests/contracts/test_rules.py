@@ -60,6 +60,11 @@ def test_what_yaml_takes_for_something_else_is_text() -> None:
     assert tool.result == {"done": "yes", "share": "0.5"}
 
 
+def test_intent_may_be_a_pattern_that_is_only_reported() -> None:
+    rules = flow(intents=[{"name": "thanks", "patterns": [r"\bthank(s| you)\b"]}])
+    assert (rules.intents[0].patterns, rules.intents[0].go) == ([r"\bthank(s| you)\b"], "")
+
+
 def test_targets_name_every_flow_a_step_leads_to() -> None:
     answers = [{"phrases": ["maybe"], "go": "other"}]
     rules = flow({"question": "Well?", "if_yes": "main", "if_no": "other", "answers": answers})
