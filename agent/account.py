@@ -69,10 +69,12 @@ class Account:
         self.notice("backchannel")
 
     def intend(self, name: str, confidence: float, slots: dict[str, Any]) -> None:
-        """Take note of what the caller wants."""
+        """Take note of what the caller wants; told after the words it lies in."""
         self._intents.append(
             IntentFound(at=datetime.now(UTC), name=name, confidence=confidence, slots=slots)
         )
+        if not self._untold:
+            self._tell_intents()
 
     @property
     def half_heard(self) -> bool:

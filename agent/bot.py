@@ -14,7 +14,7 @@ from livekit.agents import Agent, ModelSettings, llm, stt
 from livekit.agents.voice.io import TimedString
 
 from agent.heard import BotLine
-from agent.manners import INTENDED_PHRASES, interrupts
+from agent.manners import CLOSING_PHRASES, INTENDED_PHRASES, interrupts
 from agent.room_audio import RoomAudioOutput
 
 _TRANSCRIPTS = (
@@ -49,6 +49,8 @@ class Bot(Agent):
         self._output = output
         self._min_words = min_words_interruption
         self._on_backchannel = on_backchannel
+        self.is_closing = False
+        """Whether the bot is saying goodbye: then only more than courtesies cut it off."""
 
     async def stt_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
@@ -80,10 +82,10 @@ class Bot(Agent):
             return False
         return not interrupts(
             event.alternatives[0].text,
-            min_words=self._min_words,
+            min_words=max(self._min_words, 3) if self.is_closing else self._min_words,
             line=line.text,
             remaining_s=remaining_s,
-            intended_phrases=INTENDED_PHRASES,
+            intended_phrases=CLOSING_PHRASES if self.is_closing else INTENDED_PHRASES,
         )
 
 

@@ -163,7 +163,9 @@ class Conversation:
 
         Return why not, if the caller cut in.
         """
+        self._bot.is_closing = True
         await context.wait_for_playout()
+        self._bot.is_closing = False
         if context.speech_handle.interrupted:
             return "The caller cut in before the goodbye was over. Listen to them first."
         self.end(Reason.BOT_ENDED)
@@ -182,7 +184,10 @@ class Conversation:
             self._tell(TransferFailed(at=datetime.now(UTC), failed_reason=str(error)))
             return str(error)
         await self._say_and_wait(self._config.pre_transfer_message)
+        # From here on the caller is the carrier's: nothing is answered or asked any more.
         self._transferring = True
+        self._silence.busy()
+        self._session.input.set_audio_enabled(False)
         self._tell(
             TransferStarted(
                 at=datetime.now(UTC),
@@ -245,6 +250,8 @@ class Conversation:
 
     def _weigh_silence(self) -> None:
         session = self._session
+        if self._transferring:
+            return
         if session.user_state == "speaking" or session.agent_state in ("thinking", "speaking"):
             self._silence.busy()
         else:

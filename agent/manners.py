@@ -107,9 +107,13 @@ def interrupts(
 
 
 LISTENING_NOISES = frozenset(
-    ("ah", "hm", "hmm", "huh", "mhm", "mm", "oh", "ok", "okay", "right", "sure", "uh", "um", "yeah")
+    (
+        *("ah", "alright", "cool", "fine", "good", "got", "great", "hm", "hmm", "huh", "it", "mhm"),
+        *("mm", "nice", "oh", "ok", "okay", "perfect", "right", "sure", "thank", "thanks", "uh"),
+        *("um", "wonderful", "yeah", "yep", "you"),
+    )
 )
-"""However many of these in a row, they say no more than "I am listening"."""
+"""However many of these in a row, they say no more than "I am listening" or "thank you"."""
 
 INTENDED_PHRASES = (
     "stop",
@@ -129,6 +133,9 @@ INTENDED_PHRASES = (
     "no",
 )
 """Too short for most `min_words_interruption`, and never a mere listener's noise."""
+
+CLOSING_PHRASES = ("wait", "hold on", "hang on", "one more", "stop", "no", "sorry", "actually")
+"""The same while the bot says goodbye: a "bye" said into it does not hold it up."""
 
 
 def words(text: str) -> list[str]:

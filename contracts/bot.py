@@ -75,7 +75,7 @@ class TurnConfig(_Open):
 
     detector: Literal["v1-mini", "vad"] = "v1-mini"
     min_delay_s: float = Field(default=0.25, ge=0, le=5)
-    max_delay_s: float = Field(default=1.8, ge=0, le=10)
+    max_delay_s: float = Field(default=1.2, ge=0, le=10)
 
 
 class ReEngagement(_Open):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from agent.manners import INTENDED_PHRASES, GiveUp, Prompt, SilencePolicy, interrupts
+from agent.manners import (
+    CLOSING_PHRASES,
+    INTENDED_PHRASES,
+    GiveUp,
+    Prompt,
+    SilencePolicy,
+    interrupts,
+)
 from contracts.bot import BotConfig, ReEngagement
 from contracts.outcome import Reason
 
@@ -74,6 +81,8 @@ def test_silence_does_not_count_while_somebody_speaks() -> None:
         ("Wait!", "We are open daily.", 4.0, True),
         ("wrong number", "We are open daily.", 4.0, True),
         ("now", "We are open daily.", 4.0, False),
+        ("Great, thank you so much", "We are open daily.", 4.0, True),
+        ("Okay, thank you", "We are open daily.", 4.0, False),
         ("", "Shall I book it?", 0.2, False),
     ],
 )
@@ -90,3 +99,18 @@ def test_words_decide_whether_the_bot_was_interrupted(
         )
         is expected
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Bye!", False), ("Thank you", False), ("Wait", True), ("One more question please", True)],
+)
+def test_courtesies_do_not_hold_up_a_goodbye(text: str, expected: bool) -> None:
+    cut = interrupts(
+        text,
+        min_words=3,
+        line="Thank you for calling. Goodbye.",
+        remaining_s=2.0,
+        intended_phrases=CLOSING_PHRASES,
+    )
+    assert cut is expected
