@@ -22,7 +22,7 @@ from voicefleet.runner import PartFailed, Runner
 from voicefleet.script import parse_scenario
 from voicefleet.settings import FleetSettings
 from voicefleet.settings_page import all_names
-from voicefleet.show import print_recording, print_result
+from voicefleet.show import Progress, print_recording, print_result
 from voicefleet.signals import ending_on_signal
 
 SCENARIO = Path(__file__).with_name("demo.yaml")
@@ -45,10 +45,13 @@ async def demo(settings: FleetSettings, console: Console) -> None:
     fleet = _fleet(settings)
     log_path = fleet.home / "run" / "log.txt"
     with log_path.open("w", buffering=1) as log:
+        starting = Progress(console, "Starting LiveKit server, sidecar, bridge and agent worker …")
         runner = Runner(
-            lambda part, line: log.write(f"{render(part, line).plain}\n"), restart=False
+            lambda part, line: log.write(f"{render(part, line).plain}\n"),
+            restart=False,
+            on_ready=starting.tell,
         )
-        performing = asyncio.create_task(_perform(fleet, runner, settings, console))
+        performing = asyncio.create_task(_perform(fleet, runner, starting, settings, console))
         try:
             with ending_on_signal(performing.cancel, runner.hurry):
                 ends: list[asyncio.Future[Any]] = [performing, runner.failure]
@@ -103,8 +106,10 @@ def fresh_folder(demos: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=time.strftime("%H%M%S-"), dir=demos))
 
 
-async def _perform(fleet: Fleet, runner: Runner, settings: FleetSettings, console: Console) -> None:
-    with console.status("Starting LiveKit server, sidecar, agent worker and bridge …"):
+async def _perform(
+    fleet: Fleet, runner: Runner, starting: Progress, settings: FleetSettings, console: Console
+) -> None:
+    with starting:
         await fleet.start(runner)
     scenario = parse_scenario(SCENARIO.read_text(), SCENARIO.parent)
     secret = fleet.environ["RESULT_SIGNING_SECRET"]

@@ -79,8 +79,11 @@ class Runner:
     `failure`'s result; ending the others is the caller's part.
     """
 
-    def __init__(self, sink: Sink, *, restart: bool) -> None:
+    def __init__(
+        self, sink: Sink, *, restart: bool, on_ready: Callable[[str], object] = lambda _: None
+    ) -> None:
         self._sink = sink
+        self._on_ready = on_ready
         self._restart = restart
         self._children: list[_Child] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -179,6 +182,7 @@ class Runner:
                     await asyncio.sleep(_POLL_S)
             if not child.ready.done():
                 child.ready.set_result(None)
+                self._on_ready(child.part.name)
             return
         if child.process is not None and not child.ready.done():
             _signal_group(child.process.pid, signal.SIGKILL)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from rich.console import Console
 from rich.syntax import Syntax
@@ -21,6 +22,39 @@ _STAGES = {
     "tts_ttfb_ms": "speaking",
     "playback_ms": "playing",
 }
+
+
+class Progress:
+    """A step that takes a while: a spinner on a terminal, a line elsewhere.
+
+    `tell` adds what has been reached so far.
+    """
+
+    def __init__(self, console: Console, text: str) -> None:
+        self._console = console
+        self._text = text
+        self._reached: list[str] = []
+        self._status = console.status(text)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status.start()
+        else:
+            self._console.print(self._text, highlight=False, soft_wrap=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._status.stop()
+
+    def tell(self, what: str) -> None:
+        """Add to what has been reached."""
+        self._reached.append(what)
+        self._status.update(f"{self._text} [dim]{', '.join(self._reached)} ready[/]")
 
 
 class ConversationView:

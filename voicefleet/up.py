@@ -16,6 +16,7 @@ from voicefleet.fleet import Fleet, prepare
 from voicefleet.logline import render
 from voicefleet.runner import Runner
 from voicefleet.settings import FleetSettings
+from voicefleet.show import Progress
 from voicefleet.signals import ending_on_signal
 
 
@@ -31,10 +32,11 @@ async def up(settings: FleetSettings, console: Console) -> None:
     def show(part: str, line: str) -> None:
         console.print(render(part, line), soft_wrap=True)
 
-    runner = Runner(show, restart=True)
+    starting = Progress(console, "Starting …")
+    runner = Runner(show, restart=True, on_ready=starting.tell)
     with ending_on_signal(stopped.set, runner.hurry):
         try:
-            with console.status("Starting …"):
+            with starting:
                 if not await _unless(stopped, _bring_up(fleet, runner, settings)):
                     return
             console.print(addresses(fleet), "Ctrl-C ends everything.", "")

@@ -84,6 +84,15 @@ async def test_start_returns_when_all_parts_are_ready(runner: Runner, log: Log) 
     assert sorted(log.lines) == [("one", "up"), ("two", "up")]
 
 
+async def test_each_part_is_announced_when_it_is_ready(log: Log) -> None:
+    ready: list[str] = []
+    runner = Runner(log, restart=False, on_ready=ready.append)
+    await runner.start(part("one", FOREVER, printed(log, "one")))
+    assert ready == ["one"]
+    runner.hurry()
+    await runner.stop()
+
+
 async def test_part_that_ends_before_it_is_ready_fails_the_start(runner: Runner) -> None:
     dying = part("one", "print('no luck'); raise SystemExit(3)", lambda: False)
     with pytest.raises(PartFailed) as caught:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from contracts.event import Event, EventType
-from voicefleet.show import ConversationView, print_recording, print_result, render_event
+from voicefleet.show import ConversationView, Progress, print_recording, print_result, render_event
 
 
 def event(type_: EventType, **data: object) -> Event:
@@ -75,6 +76,21 @@ def test_view_prints_one_line_an_event_however_long() -> None:
     view(event(EventType.TRANSCRIPT, speaker="bot", text="word " * 40), 0.1)
     view(event(EventType.CALL_RESULT), 0.2)
     assert len(printed(console).splitlines()) == 1
+
+
+def test_progress_in_a_pipe_is_one_line() -> None:
+    console = Console(file=io.StringIO())
+    with Progress(console, "Starting …") as progress:
+        progress.tell("sidecar")
+    assert printed(console) == "Starting …\n"
+
+
+def test_progress_on_a_terminal_says_what_is_ready() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=60)
+    with Progress(console, "Starting …") as progress:
+        progress.tell("livekit")
+        progress.tell("sidecar")
+    assert "livekit, sidecar ready" in Text.from_ansi(printed(console)).plain
 
 
 def test_result_is_printed_as_json_that_can_be_read_back() -> None:
