@@ -1,9 +1,14 @@
-"""A LiveKit room for data alone: who sent a packet is known from the packet itself.
+"""A LiveKit room for data alone: cheap, and sure of every packet's sender.
 
-The SDK looks a sender up among the participants it has been told of and drops the name of one it
-does not know yet. Data may overtake that news, so the agent's first words would come from nobody.
-This is the only file that touches the SDK's internals; `livekit` is pinned for it, and an
-integration test fails should they change.
+What the stock SDK does otherwise, and why it matters with many rooms in one process:
+
+- It looks a packet's sender up among the participants it has been told of and drops the name of
+  one it does not know yet. Data may overtake that news: an agent's first words came from nobody.
+- It wakes every room for every event of any room, and each packet sent subscribes to all of them
+  until it is acknowledged: the cost grows with the square of the rooms.
+
+This is the only file that touches the SDK's internals; `livekit` is pinned for it, and the
+integration tests fail should they change.
 """
 
 from __future__ import annotations
@@ -12,19 +17,65 @@ import ctypes
 from collections.abc import Callable
 
 from livekit import rtc
-from livekit.rtc._ffi_client import FfiHandle
-from livekit.rtc._proto import room_pb2
+from livekit.rtc._ffi_client import FfiClient, FfiHandle
+from livekit.rtc._proto import ffi_pb2, room_pb2
 
 OnData = Callable[[str, str, bytes], None]
 """Called with `(identity, topic, payload)`."""
 
 
 class DataRoom(rtc.Room):
-    """`rtc.Room`, with `on_data` in place of its `data_received` event."""
+    """`rtc.Room` with `on_data` in place of its `data_received` event, and `send`."""
 
     def __init__(self, on_data: OnData) -> None:
         super().__init__()
         self._on_data = on_data
+
+    async def join(self, url: str, token: str) -> None:
+        """Connect, and from then on hear of this room alone.
+
+        Raises:
+            rtc.ConnectError: the server cannot be reached, or refuses.
+        """
+        await self.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
+        events = FfiClient.instance.queue
+        with events._lock:
+            events._subscribers = [
+                (queue, loop, self._is_ours if queue is self._ffi_queue else wanted)
+                for queue, loop, wanted in events._subscribers
+            ]
+
+    def send(self, payload: bytes, identity: str, topic: str) -> None:
+        """Send a packet, in order with those before it, without waiting for it to leave."""
+        request = ffi_pb2.FfiRequest()
+        packet = request.publish_data
+        packet.local_participant_handle = self.local_participant._ffi_handle.handle
+        # The native side copies the payload before `request` returns.
+        packet.data_ptr = ctypes.cast(ctypes.c_char_p(payload), ctypes.c_void_p).value or 0
+        packet.data_len = len(payload)
+        packet.reliable = True
+        packet.topic = topic
+        packet.destination_identities.append(identity)
+        FfiClient.instance.request(request)
+
+    async def send_last(self, payload: bytes, identity: str, topic: str) -> None:
+        """Send a packet and wait until it, and with it all before it, has left.
+
+        Raises:
+            livekit.rtc.participant.PublishDataError: it cannot leave any more.
+        """
+        await self.local_participant.publish_data(
+            payload, destination_identities=[identity], topic=topic
+        )
+
+    def _is_ours(self, event: ffi_pb2.FfiEvent) -> bool:
+        """Tell, on the SDK's own thread, whether an event is worth waking this room's loop for."""
+        handle = self._ffi_handle
+        return (
+            handle is not None
+            and event.WhichOneof("message") == "room_event"
+            and event.room_event.room_handle == handle.handle
+        )
 
     def _on_room_event(self, event: room_pb2.RoomEvent) -> None:
         packet = event.data_packet_received

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -54,15 +55,15 @@ class RoomLeg:
     def __init__(self, plan: Callable[[Offered], Awaitable[Plan]], clock: Clock) -> None:
         self._plan = plan
         self._clock = clock
-        self._room: rtc.Room | None = None
+        self._room: DataRoom | None = None
         self._call_id = ""
         self._emit: Emit | None = None
         self._offered: asyncio.Future[Offered] = asyncio.get_running_loop().create_future()
         self._lost: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._queue: deque[UpPacket] = deque(maxlen=MAX_HELD_PACKETS)
-        self._wake = asyncio.Event()
-        self._drained = asyncio.Event()
-        self._answered = False
+        self._answered = asyncio.Event()
+        self._open = False
+        self._last_heard = Heard(0, 0, 0, b"")
         self._incarnation = 0
         self._agent = ""
         self._agent_there = asyncio.Event()
@@ -84,15 +85,13 @@ class RoomLeg:
         room = self._room = self._listen(DataRoom(self._receive))
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await room.connect(
-                    plan.livekit_url, plan.token, rtc.RoomOptions(auto_subscribe=False)
-                )
+                await room.join(plan.livekit_url, plan.token)
         except (rtc.ConnectError, TimeoutError) as error:
             return self._ending(Reason.ROOM_LOST, f"cannot join: {type(error).__name__}")
         for participant in list(room.remote_participants.values()):
             self._meet(participant)
         return await race(
-            self._send(room.local_participant),
+            self._seat(room.local_participant),
             self._miss_agent(),
             self._overrun(plan.max_call_duration_s),
             self._lost,
@@ -102,20 +101,26 @@ class RoomLeg:
         """Take the caller's audio and the carrier's facts."""
         match event:
             case Heard() | Finished():
+                if isinstance(event, Heard):
+                    self._last_heard = event
                 self.lost_packets += len(self._queue) == MAX_HELD_PACKETS
                 self._queue.append(event)
-                self._drained.clear()
-                self._wake.set()
+                self._drain()
             case LegAnswered():
-                self._answered = True
-                self._wake.set()
+                self._answered.set()
             case Offered():
                 self._offered.set_result(event)
 
     async def hang_up(self, ending: Ending) -> None:
         """Deliver the caller's last words, if there is an agent to hear them."""
-        if self._agent_there.is_set() and self._queue:
-            await self._drained.wait()
+        if self._room is None or not self._open or not self._agent_there.is_set():
+            return
+        # Nothing new, but it leaves after everything that was said.
+        last = replace(self._last_heard, pcm=b"")
+        try:
+            await self._room.send_last(serialize(last), self._agent, MEDIA_TOPIC)
+        except PublishDataError:
+            log.warning("last_words_lost", call_id=self._call_id)
 
     async def close(self) -> None:
         """Leave the room."""
@@ -131,29 +136,23 @@ class RoomLeg:
             "lost_packets": self.lost_packets,
         }
 
-    async def _send(self, local: rtc.LocalParticipant) -> Ending:
-        told = False
+    async def _seat(self, local: rtc.LocalParticipant) -> Ending:
+        """Be seen at once, and be seen to be answered once the phone is."""
         try:
             await local.publish_data_track(name=PRESENCE_TRACK)
         except PublishDataTrackError:
             log.warning("presence_unpublished", call_id=self._call_id)
-        while True:
-            if self._answered and not told:
-                # Before any audio, so that an agent never hears a caller who is not there yet.
-                await local.set_attributes({ANSWERED_ATTRIBUTE: "1"})
-                told = True
-            while told and self._queue and self._agent_there.is_set():
-                packet = serialize(self._queue.popleft())
-                try:
-                    await local.publish_data(
-                        packet, destination_identities=[self._agent], topic=MEDIA_TOPIC
-                    )
-                except PublishDataError:
-                    self.lost_packets += 1
-            if not self._queue:
-                self._drained.set()
-            await self._wake.wait()
-            self._wake.clear()
+        await self._answered.wait()
+        # Before any audio, so that an agent never hears a caller who is not there yet.
+        await local.set_attributes({ANSWERED_ATTRIBUTE: "1"})
+        self._open = True
+        self._drain()
+        return await self._lost
+
+    def _drain(self) -> None:
+        room = self._room
+        while room is not None and self._open and self._queue and self._agent_there.is_set():
+            room.send(serialize(self._queue.popleft()), self._agent, MEDIA_TOPIC)
 
     async def _miss_agent(self) -> Ending:
         timeout_s = AGENT_JOIN_TIMEOUT_S
@@ -172,7 +171,7 @@ class RoomLeg:
         await asyncio.sleep(max_call_duration_s + OVERTIME_S)
         return self._ending(Reason.MAX_DURATION, "the agent did not end the call in time")
 
-    def _listen(self, room: rtc.Room) -> rtc.Room:
+    def _listen(self, room: DataRoom) -> DataRoom:
         room.on("participant_connected", self._meet)
         room.on("participant_active", self._meet)
         room.on("participant_disconnected", self._part)
@@ -198,7 +197,7 @@ class RoomLeg:
         if not self._agent_there.is_set():
             self._agent_gone.clear()
             self._agent_there.set()
-            self._wake.set()
+            self._drain()
         return True
 
     def _part(self, participant: rtc.RemoteParticipant) -> None:

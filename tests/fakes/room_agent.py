@@ -132,3 +132,4 @@ class RoomAgent:
     def _participant_left(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self._caller:
             self.caller_left.set()
+            self._changed.set()

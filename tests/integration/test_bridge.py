@@ -94,6 +94,18 @@ async def test_caller_is_heard_with_a_clock(livekit_server: LiveKitServer) -> No
     assert live.sidecar.requests[0].stream_id == "stream-9"
 
 
+async def test_last_words_before_the_hangup_reach_the_agent(
+    livekit_server: LiveKitServer,
+) -> None:
+    async with call(livekit_server) as live:
+        said = tone(0.61)
+        await live.phone.say(said)
+        await live.phone.hang_up()
+        await live.agent.until(live.agent.caller_left.is_set)
+
+        assert said in live.agent.heard_pcm()
+
+
 async def test_bot_is_heard_in_real_time_and_positions_are_exact(
     livekit_server: LiveKitServer,
 ) -> None:
