@@ -19,7 +19,7 @@ from voicefleet.bots import BotInvalid, bot_files, import_bots
 from voicefleet.call import CallFailed, Dialler
 from voicefleet.credential import environ_with, load_or_create
 from voicefleet.demo import DemoFailed, demo
-from voicefleet.fleet import ServerMissing
+from voicefleet.fleet import CannotStart
 from voicefleet.runner import PartFailed
 from voicefleet.script import ScenarioInvalid, parse_scenario, scenario_of
 from voicefleet.settings import FleetSettings
@@ -205,7 +205,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         _fail(f"{error}. Start the platform with `make run`, or set SIDECAR_URL.")
     except PartFailed as error:
         _fail(f"{error}.", *error.tail)
-    except (ApiError, BotInvalid, CallFailed, DemoFailed, ServerMissing) as error:
+    except (ApiError, BotInvalid, CallFailed, CannotStart, DemoFailed) as error:
         _fail(str(error))
 
 

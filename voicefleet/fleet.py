@@ -30,8 +30,8 @@ _LOCAL_DEFAULTS = {
 }
 
 
-class ServerMissing(Exception):
-    """There is no livekit-server program to start."""
+class CannotStart(Exception):
+    """The fleet lacks something to start with; the message says what and how to get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +139,17 @@ def prepare(settings: FleetSettings, environ: Mapping[str, str]) -> Fleet:
     """Make secrets, ports and LiveKit's configuration, and return the fleet they describe.
 
     Raises:
-        ServerMissing: there is no livekit-server.
+        CannotStart: there is no livekit-server, no configuration for it, or a port is taken.
     """
     home = settings.voicefleet_home.resolve()
     server = find_server(settings, environ)
-    wanted = (settings.livekit_port, settings.sidecar_port, settings.bridge_port)
-    livekit_port, sidecar_port, bridge_port = _ports(wanted, socket.SOCK_STREAM)
-    (udp_port,) = _ports((settings.livekit_udp_port,), socket.SOCK_DGRAM)
+    try:
+        sample = settings.livekit_config.read_text()
+    except OSError as error:
+        raise CannotStart(
+            f"{error}; run it in the project's folder or set LIVEKIT_CONFIG"
+        ) from error
+    livekit_port, sidecar_port, bridge_port, udp_port = _ports(settings)
     chosen = {
         "AGENT_RECORDINGS_DIR": str(home / "agent" / "recordings"),
         "DATA_DIR": str(home / "data"),
@@ -160,7 +164,7 @@ def prepare(settings: FleetSettings, environ: Mapping[str, str]) -> Fleet:
         "SIDECAR_URL": f"http://{_HOST}:{sidecar_port}",
     }
     config = effective_config(
-        settings.livekit_config.read_text(),
+        sample,
         port=livekit_port,
         udp_port=udp_port,
         key=chosen["LIVEKIT_API_KEY"],
@@ -175,7 +179,7 @@ def find_server(settings: FleetSettings, environ: Mapping[str, str]) -> Path:
     """Return the livekit-server program.
 
     Raises:
-        ServerMissing: it is nowhere.
+        CannotStart: it is nowhere.
     """
     own = settings.livekit_server or settings.voicefleet_home / "bin" / "livekit-server"
     if own.exists():
@@ -183,7 +187,7 @@ def find_server(settings: FleetSettings, environ: Mapping[str, str]) -> Path:
     on_path = shutil.which("livekit-server", path=environ.get("PATH", os.defpath))
     if settings.livekit_server is None and on_path is not None:
         return Path(on_path)
-    raise ServerMissing(f"no livekit-server at {own}; `make run` and `make demo` fetch it")
+    raise CannotStart(f"no livekit-server at {own}; `make run` and `make demo` fetch it")
 
 
 def _without_livekit(environ: Mapping[str, str]) -> dict[str, str]:
@@ -191,14 +195,29 @@ def _without_livekit(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith("LIVEKIT_")}
 
 
-def _ports(wanted: tuple[int, ...], kind: socket.SocketKind) -> list[int]:
-    """Return `wanted` with every 0 replaced by a free port, all different."""
+def _ports(settings: FleetSettings) -> list[int]:
+    """Return the ports of LiveKit, sidecar, bridge and media, every 0 replaced by a free one.
+
+    A taken port is noticed here: whoever has it might answer in the place of our part.
+    """
+    wanted = {
+        "LIVEKIT_PORT": (settings.livekit_port, socket.SOCK_STREAM),
+        "SIDECAR_PORT": (settings.sidecar_port, socket.SOCK_STREAM),
+        "BRIDGE_PORT": (settings.bridge_port, socket.SOCK_STREAM),
+        "LIVEKIT_UDP_PORT": (settings.livekit_udp_port, socket.SOCK_DGRAM),
+    }
+    ports: list[int] = []
     with ExitStack() as stack:
-        ports = []
-        for port in wanted:
-            if port == 0:
-                probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
-                probe.bind((_HOST, 0))
-                port = probe.getsockname()[1]
-            ports.append(port)
-        return ports
+        for name, (port, kind) in wanted.items():
+            probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
+            if kind is socket.SOCK_STREAM:
+                # As servers do: connections that are closing take no port.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_HOST, port))
+            except OSError as error:
+                raise CannotStart(
+                    f"port {port} is taken: end what has it, or set {name} to another (0: any)"
+                ) from error
+            ports.append(probe.getsockname()[1])
+    return ports

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from voicefleet.fleet import Fleet, ServerMissing, find_server, prepare
+from voicefleet.fleet import CannotStart, Fleet, find_server, prepare
 from voicefleet.settings import FleetSettings
 
 ROOT = Path(__file__).parents[2]
@@ -85,8 +85,35 @@ def test_server_is_found_at_home_then_on_path(tmp_path: Path) -> None:
 
 
 def test_missing_server_says_what_fetches_it(tmp_path: Path) -> None:
-    with pytest.raises(ServerMissing, match="`make run` and `make demo` fetch it"):
+    with pytest.raises(CannotStart, match="`make run` and `make demo` fetch it"):
         find_server(settings(tmp_path, livekit_server=None), {"PATH": str(tmp_path / "nowhere")})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("livekit_port", socket.SOCK_STREAM),
+        ("sidecar_port", socket.SOCK_STREAM),
+        ("bridge_port", socket.SOCK_STREAM),
+        ("livekit_udp_port", socket.SOCK_DGRAM),
+    ],
+)
+def test_taken_port_is_named_with_its_setting(
+    tmp_path: Path, name: str, kind: socket.SocketKind
+) -> None:
+    with socket.socket(socket.AF_INET, kind) as other:
+        other.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            other.listen()
+        taken = {name: other.getsockname()[1]}
+        with pytest.raises(CannotStart, match=f"is taken: .* set {name.upper()} to another"):
+            prepare(settings(tmp_path, **taken), {})
+
+
+def test_missing_livekit_configuration_is_explained(tmp_path: Path) -> None:
+    missing = settings(tmp_path, livekit_config=tmp_path / "nowhere.yaml")
+    with pytest.raises(CannotStart, match="run it in the project's folder or set LIVEKIT_CONFIG"):
+        prepare(missing, {})
 
 
 def fleet_of(tmp_path: Path) -> Fleet:
