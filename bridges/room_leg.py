@@ -56,6 +56,7 @@ class RoomLeg:
         self._plan = plan
         self._clock = clock
         self._room: DataRoom | None = None
+        self._joining: asyncio.Task[None] | None = None
         self._call_id = ""
         self._emit: Emit | None = None
         self._offered: asyncio.Future[Offered] = asyncio.get_running_loop().create_future()
@@ -83,9 +84,11 @@ class RoomLeg:
             return refused_plan(error, self._clock.at())
         self._call_id = plan.call_id
         room = self._room = self._listen(DataRoom(self._receive))
+        # Never cut short: a join that nobody waits for would leave a caller without a phone behind.
+        self._joining = asyncio.create_task(room.join(plan.livekit_url, plan.token))
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await room.join(plan.livekit_url, plan.token)
+                await asyncio.shield(self._joining)
         except (rtc.ConnectError, TimeoutError) as error:
             return self._ending(Reason.ROOM_LOST, f"cannot join: {type(error).__name__}")
         for participant in list(room.remote_participants.values()):
@@ -124,7 +127,8 @@ class RoomLeg:
 
     async def close(self) -> None:
         """Leave the room."""
-        if self._room is not None:
+        if self._room is not None and self._joining is not None:
+            await asyncio.wait([self._joining])
             await self._room.disconnect()
 
     def stats(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from livekit import api
+from websockets.asyncio.client import connect
 
 from bridges.app import Bridge
 from bridges.clock import Clock
@@ -283,6 +284,27 @@ async def delete_once_joined(livekit: api.LiveKitAPI, room: str) -> None:
                 break
             await asyncio.sleep(0.05)
     await livekit.room.delete_room(api.DeleteRoomRequest(room=room))
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.06])
+async def test_caller_who_leaves_during_the_join_leaves_nobody_behind(
+    livekit_server: LiveKitServer, after_s: float
+) -> None:
+    async with running_bridge(livekit_server) as (bridge, sidecar):
+        url = f"ws://127.0.0.1:{bridge.port}/ws/desk"
+        async with connect(url) as peer:
+            await peer.send('{"event":"connected","callerId":"1"}')
+            (plan,) = await sidecar.planned()
+            await asyncio.sleep(after_s)
+        assert (await sidecar.ended()).reason is Reason.CALLER_DISCONNECTED
+
+        http_url = livekit_server.url.replace("ws", "http", 1)
+        async with api.LiveKitAPI(http_url, livekit_server.key, livekit_server.secret) as livekit:
+            await asyncio.sleep(0.5)  # long enough for a join that was let go to complete
+            seats = await livekit.room.list_participants(
+                api.ListParticipantsRequest(room=plan.room_name)
+            )
+            assert not seats.participants
 
 
 async def test_junk_of_the_agent_and_strangers_changes_nothing(
