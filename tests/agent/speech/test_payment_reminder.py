@@ -18,7 +18,7 @@ def test_opening_asks_for_the_customer_by_name() -> None:
 
 def test_payer_who_agrees_is_thanked(reminder: Conversation) -> None:
     reply = reminder.say("Yes, speaking.")
-    assert "$149.95 is due on May 5" in reply
+    assert "$149.95 is due on the end of this month" in reply
     assert "Great, thank you" in reminder.say("Yes, I will.")
     assert "Goodbye" in reminder.say("No, that's it.")
     assert reminder.called("note_outcome") == [{"outcome": "will_pay_by_due_date"}]
@@ -50,7 +50,7 @@ def test_nothing_is_said_about_the_debt_before_the_right_person_is_there(
 ) -> None:
     reply = reminder.say(line)
     assert "149" not in reply
-    assert "May 5" not in reply
+    assert "the end of this month" not in reply
     assert "balance" not in reply
 
 
@@ -134,7 +134,7 @@ def test_questions_are_answered_and_the_reminder_goes_on(reminder: Conversation)
     reminder.say("Yes.")
     reply = reminder.say("How can I pay?")
     assert "by phone, or at any branch" in reply
-    assert reply.endswith("Will you be able to pay $149.95 by May 5?")
+    assert reply.endswith("Will you be able to pay $149.95 by the end of this month?")
 
 
 def test_gibberish_does_not_strand_the_caller(reminder: Conversation) -> None:
