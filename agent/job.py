@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext, JobProcess
+from livekit.rtc.participant import PublishDataTrackError
 from pydantic import ValidationError
 
 from agent.account import Account
@@ -25,7 +26,7 @@ from agent.recording import Recorder
 from agent.room_audio import MediaLink
 from agent.settings import AgentSettings
 from agent.speech import load, rehearse
-from contracts.ids import ANSWERED_ATTRIBUTE, parse_job_metadata
+from contracts.ids import ANSWERED_ATTRIBUTE, PRESENCE_TRACK, parse_job_metadata
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan, Claim
 from contracts.report import AgentEnded, AgentJoined, Source
@@ -121,7 +122,7 @@ class _Call:
                 plan=plan, room=self._room, link=link, engines=engines, account=account
             )
             self._conversation = conversation
-            await conversation.start()
+            await asyncio.gather(conversation.start(), self._be_seen())
             self._reporter.add(AgentJoined(at=datetime.now(UTC), pipeline=engines.pipeline))
             self._follow_caller()
             return await conversation.run(self._answered)
@@ -134,6 +135,13 @@ class _Call:
         finally:
             sending.cancel()
             link.close()
+
+    async def _be_seen(self) -> None:
+        # Without a track the server tells others of a participant only every three seconds.
+        try:
+            await self._room.local_participant.publish_data_track(name=PRESENCE_TRACK)
+        except PublishDataTrackError:
+            log.warning("presence not published")
 
     def _follow_caller(self) -> None:
         on = self._room.on
