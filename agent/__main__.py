@@ -9,9 +9,9 @@ import signal
 # Its 50 Hz heartbeat costs every idle process 0.7 % of a core.
 os.environ.setdefault("LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS", "0")
 
-from agent.log import configure_logging
 from agent.settings import AgentSettings
 from agent.worker import Worker
+from contracts.log import configure_logging
 from sidecar.client import SidecarClient
 
 

@@ -20,13 +20,13 @@ from pydantic import ValidationError
 
 from agent.account import Account
 from agent.conversation import Conversation, Ending
-from agent.log import configure_logging
 from agent.providers import ProviderUnknown, build_engines
 from agent.recording import Recorder
 from agent.room_audio import MediaLink
 from agent.settings import AgentSettings
 from agent.speech import load, rehearse
 from contracts.ids import ANSWERED_ATTRIBUTE, PRESENCE_TRACK, parse_job_metadata
+from contracts.log import configure_logging
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan, Claim
 from contracts.report import AgentEnded, AgentJoined, Source

@@ -7,9 +7,9 @@ import signal
 
 from bridges.app import Bridge
 from bridges.clock import Clock
-from bridges.log import configure_logging
 from bridges.race import race
 from bridges.settings import Settings
+from contracts.log import configure_logging
 from sidecar.client import SidecarClient
 
 

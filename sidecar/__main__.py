@@ -11,7 +11,7 @@ import structlog
 import uvicorn
 from pydantic import ValidationError
 
-from sidecar import log
+from contracts.log import configure_logging
 from sidecar.app import create_app
 from sidecar.rooms import LiveKitRooms
 from sidecar.settings import Settings
@@ -54,7 +54,7 @@ def main() -> None:
             name = "_".join(map(str, problem["loc"])).upper()
             sys.stderr.write(f"setting {name}: {problem['msg']}\n")
         sys.exit(EXIT_MISCONFIGURED)
-    log.configure(settings.log_level)
+    configure_logging(settings.log_level)
     if not settings.result_signing_secret:
         structlog.get_logger(__name__).warning("results_unsigned", setting="RESULT_SIGNING_SECRET")
     # The server drains on these, then raises them anew, which must not cut our own closing short.
