@@ -143,7 +143,14 @@ class FakeRoom:
         sender: Any = Sender()
         sender.identity = identity
         for handler in self.handlers:
-            handler(rtc.DataPacket(data=data, kind=0, participant=sender, topic=topic))
+            handler(
+                rtc.DataPacket(
+                    data=data,
+                    kind=rtc.DataPacketKind.KIND_RELIABLE,
+                    participant=sender,
+                    topic=topic,
+                )
+            )
 
 
 def link_in(room: FakeRoom, heard: list[tuple[int, bytes, bytes]]) -> MediaLink:
