@@ -20,10 +20,11 @@ from voicefleet.call import CallFailed, Dialler
 from voicefleet.credential import environ_with, load_or_create
 from voicefleet.demo import DemoFailed, demo
 from voicefleet.fleet import CannotStart
+from voicefleet.mouth import audio_of
 from voicefleet.runner import PartFailed
 from voicefleet.script import ScenarioInvalid, parse_scenario, scenario_of
 from voicefleet.settings import FleetSettings
-from voicefleet.show import print_recording, print_result
+from voicefleet.show import Progress, print_recording, print_result
 from voicefleet.up import up
 
 DEFAULT_BOT = "appointment_desk"
@@ -78,8 +79,10 @@ def call(
         async with _api(settings) as api:
             bridge_url = settings.bridge_url or f"ws://127.0.0.1:{settings.bridge_port}"
             cache = settings.voicefleet_home / "caller"
-            dialler = Dialler(api, bridge_url.rstrip("/"), console, cache, token)
-            result = await dialler.place(bot or script.bot or DEFAULT_BOT, script)
+            with Progress(console, "Making the caller's voice …"):
+                audio = await audio_of(script, cache)
+            dialler = Dialler(api, bridge_url.rstrip("/"), console, token)
+            result = await dialler.place(bot or script.bot or DEFAULT_BOT, script, audio)
         print_result(console, result)
         print_recording(console, result, settings.voicefleet_home / "data" / "recordings")
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -15,9 +14,8 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus
 from bridges.phone import Phone
 from voicefleet.api import SidecarApi
 from voicefleet.caller import Caller, CallerStuck
-from voicefleet.caller_voice import speak
 from voicefleet.follow import Follower
-from voicefleet.script import Interrupt, Say, Scenario
+from voicefleet.script import Scenario
 from voicefleet.show import ConversationView
 
 RING_S = 0.8
@@ -34,29 +32,33 @@ class Dialler:
     """Where and how calls are placed.
 
     Attributes:
-        voice_cache: folder where the caller's lines are kept as audio.
         token: what the bot wants from diallers, if it wants something.
     """
 
     api: SidecarApi
     bridge_url: str
     console: Console
-    voice_cache: Path
     token: str = ""
 
-    async def place(self, bot_id: str, scenario: Scenario) -> dict[str, Any]:
+    async def place(
+        self, bot_id: str, scenario: Scenario, audio: Mapping[str, bytes]
+    ) -> dict[str, Any]:
         """Place a call, show it, and return its result once it is there.
+
+        Args:
+            bot_id: whom to call.
+            scenario: what the caller does.
+            audio: the caller's lines, as `voicefleet.mouth.audio_of` makes them.
 
         Raises:
             CallFailed: it was refused, broke off, or did not follow the script.
         """
-        voice = await self._voice_of(scenario)
         session_id = f"call-{secrets.token_hex(8)}"
         follower = Follower(session_id, ConversationView(self.console))
         async with self.api.events() as events:
             following = asyncio.create_task(follower.follow(events))
             try:
-                await self._talk(bot_id, scenario, session_id, follower, voice)
+                await self._talk(bot_id, scenario, session_id, follower, audio)
                 return await self._result(follower)
             finally:
                 following.cancel()
@@ -68,7 +70,7 @@ class Dialler:
         scenario: Scenario,
         session_id: str,
         follower: Follower,
-        voice: Callable[[str], bytes],
+        audio: Mapping[str, bytes],
     ) -> None:
         url = f"{self.bridge_url}/ws/{bot_id}"
         self.console.print(f"Calling {url}", highlight=False)
@@ -83,7 +85,7 @@ class Dialler:
                 token=self.token,
                 ring_s=RING_S,
             ) as phone:
-                await Caller(phone, follower, voice).play(scenario)
+                await Caller(phone, follower, audio.__getitem__).play(scenario)
         except CallerStuck as error:
             raise CallFailed(_explained(error, phone)) from error
         except InvalidStatus as error:
@@ -94,16 +96,6 @@ class Dialler:
             ) from error
         except (InvalidHandshake, OSError) as error:
             raise CallFailed(f"no bridge answers at {self.bridge_url}: {error}") from error
-
-    async def _voice_of(self, scenario: Scenario) -> Callable[[str], bytes]:
-        lines = [step.say for step in scenario.steps if isinstance(step, Say)]
-        lines += [step.interrupt for step in scenario.steps if isinstance(step, Interrupt)]
-        with self.console.status("Making the caller's voice …"):
-            audio = {
-                line: await asyncio.to_thread(speak, line, cache_path=self.voice_cache)
-                for line in lines
-            }
-        return audio.__getitem__
 
     async def _result(self, follower: Follower) -> dict[str, Any]:
         with self.console.status("Waiting for the result …"):

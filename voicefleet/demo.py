@@ -17,6 +17,7 @@ from voicefleet.bots import load_bot
 from voicefleet.call import CallFailed, Dialler
 from voicefleet.fleet import Fleet, find_server, prepare
 from voicefleet.logline import render
+from voicefleet.mouth import audio_of
 from voicefleet.receiver import Receiver, receiving
 from voicefleet.runner import PartFailed, Runner
 from voicefleet.script import parse_scenario
@@ -109,9 +110,11 @@ def fresh_folder(demos: Path) -> Path:
 async def _perform(
     fleet: Fleet, runner: Runner, starting: Progress, settings: FleetSettings, console: Console
 ) -> None:
-    with starting:
-        await fleet.start(runner)
     scenario = parse_scenario(SCENARIO.read_text(), SCENARIO.parent)
+    with starting:
+        _, audio = await asyncio.gather(
+            fleet.start(runner), audio_of(scenario, settings.voicefleet_home / "caller")
+        )
     secret = fleet.environ["RESULT_SIGNING_SECRET"]
     async with (
         receiving(secret) as (receiver, webhook_url),
@@ -119,8 +122,8 @@ async def _perform(
     ):
         config = load_bot(settings.bots_dir / f"{scenario.bot}.yaml")
         await api.save_bot(scenario.bot, {**config, "webhook_url": webhook_url})
-        cache = settings.voicefleet_home / "caller"
-        stored = await Dialler(api, fleet.bridge_url, console, cache).place(scenario.bot, scenario)
+        dialler = Dialler(api, fleet.bridge_url, console)
+        stored = await dialler.place(scenario.bot, scenario, audio)
         with console.status("Waiting for the result to be delivered …"):
             delivered = await _delivered(receiver)
     if delivered != stored:

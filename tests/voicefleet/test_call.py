@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from http import HTTPStatus
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,18 +18,18 @@ from voicefleet.script import HangUp, Scenario
 SCENARIO = Scenario(steps=[HangUp()])
 
 
-def dialler(tmp_path: Path, bridge_url: str) -> Dialler:
+def dialler(bridge_url: str) -> Dialler:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, text=": no events\n\n"))
     api = SidecarApi("http://sidecar.test", "vx_key", transport)
-    return Dialler(api, bridge_url, Console(file=io.StringIO()), tmp_path)
+    return Dialler(api, bridge_url, Console(file=io.StringIO()))
 
 
-async def test_missing_bridge_is_named(tmp_path: Path) -> None:
+async def test_missing_bridge_is_named() -> None:
     with pytest.raises(CallFailed, match=r"no bridge answers at ws://127\.0\.0\.1:9: "):
-        await dialler(tmp_path, "ws://127.0.0.1:9").place("desk", SCENARIO)
+        await dialler("ws://127.0.0.1:9").place("desk", SCENARIO, {})
 
 
-async def test_refusal_before_the_upgrade_is_shown(tmp_path: Path) -> None:
+async def test_refusal_before_the_upgrade_is_shown() -> None:
     def refuse(connection: ServerConnection, request: Request) -> Response:
         return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "at capacity")
 
@@ -40,10 +39,10 @@ async def test_refusal_before_the_upgrade_is_shown(tmp_path: Path) -> None:
     async with serve(never, "127.0.0.1", 0, process_request=refuse) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(CallFailed, match="the bridge refused the call: 503 at capacity"):
-            await dialler(tmp_path, f"ws://127.0.0.1:{port}").place("desk", SCENARIO)
+            await dialler(f"ws://127.0.0.1:{port}").place("desk", SCENARIO, {})
 
 
-async def test_reason_of_a_closed_call_is_shown(tmp_path: Path) -> None:
+async def test_reason_of_a_closed_call_is_shown() -> None:
     async def close(connection: ServerConnection) -> None:
         await connection.recv()
         await connection.close(4404, "no such bot")
@@ -51,4 +50,4 @@ async def test_reason_of_a_closed_call_is_shown(tmp_path: Path) -> None:
     async with serve(close, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(CallFailed, match=r"hung up \(closed with 4404: no such bot\)"):
-            await dialler(tmp_path, f"ws://127.0.0.1:{port}").place("desk", SCENARIO)
+            await dialler(f"ws://127.0.0.1:{port}").place("desk", SCENARIO, {})
