@@ -18,7 +18,7 @@ from voicefleet.follow import Follower
 from voicefleet.script import Scenario
 from voicefleet.show import ConversationView
 
-RING_S = 0.8
+RING_S = 0.6
 RESULT_TIMEOUT_S = 20.0
 RECORDING_TIMEOUT_S = 10.0
 
