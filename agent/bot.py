@@ -78,7 +78,9 @@ class Bot(Agent):
         remaining_s = self._output.remaining_s
         if line is None or not self._output.paused or remaining_s <= 0:
             return False
-        if event.type not in _TRANSCRIPTS or not event.alternatives[0].text.strip():
+        if event.type not in _TRANSCRIPTS or not event.alternatives:
+            return False
+        if not event.alternatives[0].text.strip():
             return False
         return not interrupts(
             event.alternatives[0].text,

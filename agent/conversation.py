@@ -8,21 +8,22 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
 from livekit import rtc
-from livekit.agents import AgentSession, RunContext, llm
+from livekit.agents import AgentSession, APIError, RunContext, llm, stt
 from livekit.agents.voice import SpeechHandle, room_io
 from livekit.agents.voice.events import (
     AgentStateChangedEvent,
     CloseEvent,
     ErrorEvent,
+    SpeechCreatedEvent,
     UserInputTranscribedEvent,
     UserStateChangedEvent,
 )
+from livekit.rtc.participant import PublishDataError
 
 from agent.account import Account
 from agent.bot import Bot
@@ -47,9 +48,12 @@ log = structlog.get_logger(__name__)
 
 _GOODBYE_S = 15.0
 """No closing line is waited for longer than this."""
+_COMMAND_S = 2.0
+_CLOSE_S = 5.0
 _LAST_WORDS_S = 1.2
 _SPEECH_TAIL_S = 1.0
 _TRANSFER_S = 15.0
+_NOT_SENT = "the line did not take the request"
 _RESUMED_LINE = "Sorry, the line dropped for a moment. Please go on."
 
 
@@ -86,7 +90,9 @@ class Conversation:
         self._account = account
         self._tell = account.tell
         self._silence = SilencePolicy(plan.config)
-        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._now = loop.time
+        self._ending: asyncio.Future[Ending] = loop.create_future()
         self._stirred = asyncio.Event()
         self._transferring = False
         self._engines = engines
@@ -125,7 +131,6 @@ class Conversation:
         if not self._ending.done():
             await self._talk()
         ending = await self._ending
-        await self._last_words(ending)
         await self._close(ending)
         return ending
 
@@ -138,25 +143,48 @@ class Conversation:
 
     async def _talk(self) -> None:
         self._tell(ConversationStarted(at=datetime.now(UTC)))
-        if self._greeting_audio is not None:
-            self._session.say(self._greeting, audio=self._greeting_audio.frames())
-        else:
-            self._silence.quiet(monotonic())
-        async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(self._watch_silence())
-            cap = tasks.create_task(self._watch_duration())
-            await asyncio.wait({self._ending})
-            watch.cancel()
-            cap.cancel()
+        try:
+            self._greet()
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(self._watch_silence())
+                cap = tasks.create_task(self._watch_duration())
+                await asyncio.wait({self._ending})
+                watch.cancel()
+                cap.cancel()
+        except* Exception as errors:
+            log.exception("conversation failed")
+            self.end(Reason.PIPELINE_FAILED, type(errors.exceptions[0]).__name__)
+
+    def _greet(self) -> None:
+        # However long the phone rang, that was no silence.
+        self._silence.busy()
+        if self._greeting_audio is None:
+            self._silence.quiet(self._now())
+            return
+        handle = self._session.say(self._greeting, audio=self._greeting_audio.frames())
+        handle.add_done_callback(self._on_greeted)
+
+    def _on_greeted(self, _: SpeechHandle) -> None:
+        if self._greeting_audio is not None and self._greeting_audio.error is not None:
+            # Without a voice the caller would be left in silence, and then be blamed for it.
+            self.end(Reason.PIPELINE_FAILED, type(self._greeting_audio.error).__name__)
 
     async def _close(self, ending: Ending) -> None:
-        if ending.by_bot and not self._transferring:
+        if not ending.by_bot:
+            await self._last_words()
+        elif not self._transferring:
             await self._command(HangUp())
         self._link.output.abandon()
-        self._tell(UsageCounted(at=datetime.now(UTC), usage=self._usage()))
         if self._greeting_audio is not None:
             await self._greeting_audio.aclose()
-        await self._session.aclose()
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self._session.aclose()
+        except TimeoutError:
+            log.warning("session did not close in time", timeout_s=_CLOSE_S)
+        # Not before: closing the session may still take up the caller's last turn.
+        self._account.close()
+        self._tell(UsageCounted(at=datetime.now(UTC), usage=self._usage()))
 
     async def end_after_goodbye(self, context: RunContext[Any]) -> str | None:
         """End the call once the line that led here was heard.
@@ -164,20 +192,24 @@ class Conversation:
         Return why not, if the caller cut in.
         """
         self._bot.is_closing = True
-        await context.wait_for_playout()
-        self._bot.is_closing = False
+        try:
+            await context.wait_for_playout()
+        finally:
+            self._bot.is_closing = False
         if context.speech_handle.interrupted:
             return "The caller cut in before the goodbye was over. Listen to them first."
         self.end(Reason.BOT_ENDED)
         return None
 
-    async def leave_voicemail(self) -> None:
+    async def leave_voicemail(self, context: RunContext[Any]) -> None:
         """Leave the bot's message on a machine and hang up."""
+        await context.wait_for_playout()
         await self._say_and_wait(self._config.voicemail_message)
         self.end(Reason.VOICEMAIL)
 
-    async def transfer(self, reason: str, target: str) -> str | None:
+    async def transfer(self, context: RunContext[Any], reason: str, target: str) -> str | None:
         """Hand the caller over; return why not, if it did not come about."""
+        await context.wait_for_playout()
         try:
             found = resolve_target(self._config, self._plan.channel, target)
         except TransferTargetError as error:
@@ -197,7 +229,12 @@ class Conversation:
                 method=found.method,
             )
         )
-        await self._command(Transfer(to=found.value, target=found.label or found.id, reason=reason))
+        command = Transfer(to=found.value, target=found.label or found.id, reason=reason)
+        if not await self._command(command):
+            self._transferring = False
+            self._session.input.set_audio_enabled(True)
+            self._tell(TransferFailed(at=datetime.now(UTC), failed_reason=_NOT_SENT))
+            return _NOT_SENT
         loop = asyncio.get_running_loop()
         loop.call_later(_TRANSFER_S, self.end, Reason.TRANSFERRED)
         return None
@@ -205,7 +242,7 @@ class Conversation:
     async def _watch_silence(self) -> None:
         while True:
             deadline = self._silence.deadline()
-            wait_s = None if deadline is None else max(0.0, deadline - monotonic())
+            wait_s = None if deadline is None else max(0.0, deadline - self._now())
             try:
                 async with asyncio.timeout(wait_s):
                     await self._stirred.wait()
@@ -213,7 +250,7 @@ class Conversation:
                     continue
             except TimeoutError:
                 pass
-            match self._silence.expire(monotonic()):
+            match self._silence.expire(self._now()):
                 case Prompt(text, number):
                     self._account.notice("re_engaged", number=number)
                     self._session.say(text)
@@ -235,6 +272,7 @@ class Conversation:
         on = self._session.on
         on("user_state_changed", self._on_user_state)
         on("agent_state_changed", self._on_agent_state)
+        on("speech_created", self._on_speech)
         on("user_input_transcribed", self._on_transcribed)
         on("conversation_item_added", self._account.on_item)
         on("agent_false_interruption", lambda _: self._account.notice("resumed"))
@@ -248,6 +286,10 @@ class Conversation:
     def _on_agent_state(self, _: AgentStateChangedEvent) -> None:
         self._weigh_silence()
 
+    def _on_speech(self, event: SpeechCreatedEvent) -> None:
+        # A line that fails before its first sample changes no state.
+        event.speech_handle.add_done_callback(lambda _: self._weigh_silence())
+
     def _weigh_silence(self) -> None:
         session = self._session
         if self._transferring:
@@ -255,7 +297,7 @@ class Conversation:
         if session.user_state == "speaking" or session.agent_state in ("thinking", "speaking"):
             self._silence.busy()
         else:
-            self._silence.quiet(monotonic())
+            self._silence.quiet(self._now())
         self._stirred.set()
 
     def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
@@ -271,6 +313,10 @@ class Conversation:
         recoverable = bool(getattr(event.error, "recoverable", False))
         log.warning("service error", source=source, recoverable=recoverable)
         self._account.notice("service_error", source=source, recoverable=recoverable)
+        cause = getattr(event.error, "error", None)
+        if isinstance(event.error, stt.STTError) and not isinstance(cause, APIError):
+            # The session starts a lost stream anew after an `APIError` alone; else it stays deaf.
+            self.end(Reason.PIPELINE_FAILED, type(cause).__name__)
 
     def _on_close(self, event: CloseEvent) -> None:
         if event.error is not None:
@@ -302,10 +348,16 @@ class Conversation:
 
     async def _say_and_wait(self, text: str) -> None:
         """Say a line that cannot be interrupted, and return once it was heard."""
-        if not text or self._ending.done():
+        if not text or self._transferring or self._ending.done():
             return
-        await self._session.interrupt(force=True)
-        handle: SpeechHandle = self._session.say(text, allow_interruptions=False)
+        try:
+            # Not the session's own `interrupt`: it would cancel the tool that may be waiting here.
+            if (current := self._session.current_speech) is not None:
+                current.interrupt(force=True)
+            handle: SpeechHandle = self._session.say(text, allow_interruptions=False)
+        except RuntimeError:
+            log.warning("line not said: the session is closing")
+            return
         waiting = asyncio.ensure_future(handle.wait_for_playout())
         await self._either(waiting, timeout_s=_GOODBYE_S)
 
@@ -315,27 +367,34 @@ class Conversation:
         await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
 
-    async def _last_words(self, ending: Ending) -> None:
+    async def _last_words(self) -> None:
         """Let a sentence that the hang-up cut short still reach the transcript."""
-        unfinished = self._account.half_heard or self._session.user_state == "speaking"
-        if not ending.by_bot and unfinished:
-            self._link.input.push_silence(_SPEECH_TAIL_S)
-            try:
-                async with asyncio.timeout(2 * _LAST_WORDS_S):
-                    await self._session.commit_user_turn(
-                        transcript_timeout=_LAST_WORDS_S, skip_reply=True
-                    )
-            except TimeoutError:
-                self._account.notice("last_words_unclear")
-        self._account.close()
+        if not self._account.half_heard and self._session.user_state != "speaking":
+            return
+        self._link.input.push_silence(_SPEECH_TAIL_S)
+        try:
+            async with asyncio.timeout(2 * _LAST_WORDS_S):
+                await self._session.commit_user_turn(
+                    transcript_timeout=_LAST_WORDS_S, skip_reply=True
+                )
+        except (TimeoutError, RuntimeError):
+            # A RuntimeError means that the session has closed, and the words went with it.
+            self._account.notice("last_words_unclear")
 
-    async def _command(self, command: HangUp | Transfer) -> None:
-        await self._room.local_participant.publish_data(
-            serialize_command(command),
-            reliable=True,
-            destination_identities=[self._plan.caller_identity],
-            topic=COMMAND_TOPIC,
-        )
+    async def _command(self, command: HangUp | Transfer) -> bool:
+        """Tell the bridge; return whether it was sent. A room that is gone needs no telling."""
+        try:
+            async with asyncio.timeout(_COMMAND_S):
+                await self._room.local_participant.publish_data(
+                    serialize_command(command),
+                    reliable=True,
+                    destination_identities=[self._plan.caller_identity],
+                    topic=COMMAND_TOPIC,
+                )
+        except (PublishDataError, TimeoutError) as error:
+            log.warning("command not sent", command=command.type, error=type(error).__name__)
+            return False
+        return True
 
     def _usage(self) -> dict[str, Any]:
         models = self._session.usage.model_usage

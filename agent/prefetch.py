@@ -18,6 +18,13 @@ class Prefetch:
         self._frames: asyncio.Queue[rtc.AudioFrame | None] = asyncio.Queue()
         self._pulling = asyncio.create_task(self._pull(source))
 
+    @property
+    def error(self) -> BaseException | None:
+        """Why the source failed, if it did."""
+        if not self._pulling.done() or self._pulling.cancelled():
+            return None
+        return self._pulling.exception()
+
     async def frames(self) -> AsyncIterator[rtc.AudioFrame]:
         """Yield every frame, waiting for those that are still being made."""
         while (frame := await self._frames.get()) is not None:
@@ -27,7 +34,7 @@ class Prefetch:
     async def aclose(self) -> None:
         """Stop pulling."""
         self._pulling.cancel()
-        await asyncio.wait({self._pulling})
+        await asyncio.gather(self._pulling, return_exceptions=True)
 
     async def _pull(self, source: AsyncIterator[rtc.AudioFrame]) -> None:
         try:

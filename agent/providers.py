@@ -49,7 +49,7 @@ class Engines:
     stt: stt.STT[Any]
     llm: llm.LLM[Any]
     tts: tts.TTS[Any]
-    vad: vad.VAD
+    vad: vad.VAD | None
     turn_detection: Any
     rules: RulesConfig
     """The rules of a rules brain, and with them its declared tools; empty for other brains."""

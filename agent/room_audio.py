@@ -97,6 +97,7 @@ class RoomAudioOutput(io.AudioOutput):
         self._last_number = 0
         self._paused = False
         self._clear_timer: asyncio.TimerHandle | None = None
+        self._abandoned = False
 
     def expect(self, line: BotLine) -> None:
         """Name the line whose audio comes next."""
@@ -136,10 +137,15 @@ class RoomAudioOutput(io.AudioOutput):
         if self._current is not None:
             self._send(media.SpeechEnd(self._current.number))
             self._current = None
+            if self._abandoned:
+                self.abandon()
 
     def clear_buffer(self) -> None:
         """Drop everything not yet played."""
         if not self._segments:
+            return
+        if self._abandoned:
+            self.abandon()
             return
         number = next(reversed(self._segments))
         self._send(media.Clear(number))
@@ -195,7 +201,8 @@ class RoomAudioOutput(io.AudioOutput):
         return new
 
     def abandon(self) -> None:
-        """Finish every open segment where it stands: nobody is left to play it."""
+        """Finish every open segment where it stands: nobody is left to play it, or what follows."""
+        self._abandoned = True
         if self._segments:
             last = next(reversed(self._segments.values()))
             self.finish(last.number, last.played, interrupted=True)
@@ -274,9 +281,10 @@ class MediaLink:
         match packet:
             case media.Heard():
                 self._bot_pcm += self.output.advance(packet.segment, packet.played_samples)
-                self._on_audio(packet.at_ms, packet.pcm, bytes(self._bot_pcm))
+                bot_pcm = bytes(self._bot_pcm)
                 self._bot_pcm.clear()
                 self.input.push(packet.pcm)
+                self._on_audio(packet.at_ms, packet.pcm, bot_pcm)
             case media.Finished():
                 self._bot_pcm += self.output.finish(
                     packet.segment, packet.played_samples, interrupted=packet.interrupted

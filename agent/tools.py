@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Protocol
 
+import structlog
 from livekit.agents import RunContext, llm
 from livekit.agents.llm import ToolError, ToolResult, function_tool
 
@@ -14,6 +16,8 @@ from agent.speech.backend import answer
 from contracts.bot import BotConfig
 from contracts.report import ToolCalled
 from contracts.rules import RulesConfig, Tool
+
+log = structlog.get_logger(__name__)
 
 OnCalled = Callable[[ToolCalled], None]
 Run = Callable[[dict[str, Any], RunContext[Any]], Awaitable[Any]]
@@ -28,10 +32,10 @@ class CallControl(Protocol):
         Return why not, if the caller cut in.
         """
 
-    async def leave_voicemail(self) -> None:
+    async def leave_voicemail(self, context: RunContext[Any]) -> None:
         """Leave the bot's message on a machine and hang up."""
 
-    async def transfer(self, reason: str, target: str) -> str | None:
+    async def transfer(self, context: RunContext[Any], reason: str, target: str) -> str | None:
         """Hand the caller over; return why not, if it did not come about."""
 
 
@@ -45,13 +49,13 @@ def built_in_tools(
         refused = await call.end_after_goodbye(context)
         return refused if refused else ToolResult("The call has ended.", reply_required=False)
 
-    async def detected_voicemail(_: dict[str, Any], __: RunContext[Any]) -> Any:
-        await call.leave_voicemail()
+    async def detected_voicemail(_: dict[str, Any], context: RunContext[Any]) -> Any:
+        await call.leave_voicemail(context)
         return ToolResult("The message was left.", reply_required=False)
 
-    async def transfer_call(arguments: dict[str, Any], _: RunContext[Any]) -> Any:
+    async def transfer_call(arguments: dict[str, Any], context: RunContext[Any]) -> Any:
         refused = await call.transfer(
-            str(arguments.get("reason", "")), str(arguments.get("target", ""))
+            context, str(arguments.get("reason") or ""), str(arguments.get("target") or "")
         )
         if refused:
             raise ToolError(refused)
@@ -130,6 +134,13 @@ def tool(
             result = await run(dict(raw_arguments), context)
         except ToolError as error:
             on_called(called(error=str(error.message)))
+            raise
+        except asyncio.CancelledError:
+            on_called(called(error="cancelled: the caller cut in, or the call ended"))
+            raise
+        except Exception as error:
+            log.exception("tool failed", tool=name)
+            on_called(called(error=type(error).__name__))
             raise
         on_called(called(result=result.output if isinstance(result, ToolResult) else result))
         return result

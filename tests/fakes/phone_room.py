@@ -1,0 +1,162 @@
+"""The room as an agent sees it, with a bridge in it that plays by the loop's clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from livekit import rtc
+from livekit.rtc.participant import PublishDataError
+
+from contracts import media
+from contracts.command import HangUp, Transfer, parse_command
+from contracts.ids import COMMAND_TOPIC, MEDIA_TOPIC
+
+RATE_HZ = 8000
+_TICK_S = 0.04
+_TICK_SAMPLES = round(RATE_HZ * _TICK_S)
+
+
+class FakeCaller:
+    """The caller's participant."""
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+        self.attributes: dict[str, str] = {}
+        self.disconnect_reason: int | None = None
+
+
+class PhoneRoom:
+    """Plays what the agent sends and tells how far, as the bridge does.
+
+    It is also the agent's own participant: what the agent sends goes nowhere else.
+
+    Attributes:
+        commands: what the agent told the bridge to do.
+        packets: every media packet the agent sent.
+        is_gone: nothing can be sent any more.
+        tracks: names of the data tracks that were published.
+    """
+
+    def __init__(self, caller_identity: str) -> None:
+        self.local_participant = self
+        self.sid = self.identity = "bot"
+        self.name = "room"
+        self.attributes: dict[str, str] = {}
+        self.kind = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        self.caller = FakeCaller(caller_identity)
+        self.remote_participants: dict[str, Any] = {caller_identity: self.caller}
+        self.commands: list[HangUp | Transfer] = []
+        self.packets: list[media.DownPacket] = []
+        self.tracks: list[str] = []
+        self.is_gone = False
+        self.disconnects = 0
+        self._handlers: dict[str, list[Callable[..., None]]] = {}
+        self._segments: dict[int, int] = {}
+        self._ended: set[int] = set()
+        self._paused = False
+        self._played = 0
+        self._last = 0
+        self._at_ms = 0
+        self._playing: asyncio.Task[None] | None = None
+
+    def on(self, event: str, handler: Callable[..., None]) -> None:
+        self._handlers.setdefault(event, []).append(handler)
+
+    def off(self, event: str, handler: Callable[..., None]) -> None:
+        self._handlers[event].remove(handler)
+
+    def emit(self, event: str, *args: Any) -> None:
+        for handler in list(self._handlers.get(event, [])):
+            handler(*args)
+
+    def isconnected(self) -> bool:
+        return False
+
+    async def disconnect(self) -> None:
+        self.disconnects += 1
+        self.is_gone = True
+        self.emit("disconnected", None)
+
+    async def publish_data_track(self, *, name: str) -> None:
+        self.tracks.append(name)
+
+    async def publish_data(self, payload: bytes, *, topic: str, **_: Any) -> None:
+        if self.is_gone:
+            raise PublishDataError("the engine is closed")
+        if topic == COMMAND_TOPIC:
+            self.commands.append(parse_command(payload))
+        elif topic == MEDIA_TOPIC:
+            self._take(media.parse_down(payload))
+
+    def answer(self) -> None:
+        """Start the leg's clock."""
+        self._playing = asyncio.create_task(self._play())
+
+    async def leave(self, reason: int | None = rtc.DisconnectReason.CLIENT_INITIATED) -> None:
+        """The bridge leaves the room: nothing is played any more."""
+        await self.stop()
+        self.caller.disconnect_reason = reason
+        self.remote_participants.clear()
+        self.emit("participant_disconnected", self.caller)
+
+    async def stop(self) -> None:
+        if self._playing is not None:
+            self._playing.cancel()
+            await asyncio.gather(self._playing, return_exceptions=True)
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether the caller hears the bot."""
+        return bool(self._segments) and not self._paused
+
+    def spoken_s(self) -> float:
+        """How much the agent sent to be played, seconds."""
+        sent = sum(len(p.pcm) for p in self.packets if isinstance(p, media.Speech))
+        return sent / 2 / RATE_HZ
+
+    def _take(self, packet: media.DownPacket) -> None:
+        self.packets.append(packet)
+        match packet:
+            case media.Speech():
+                self._segments[packet.segment] = (
+                    self._segments.get(packet.segment, 0) + len(packet.pcm) // 2
+                )
+            case media.SpeechEnd():
+                self._ended.add(packet.segment)
+            case media.Pause():
+                self._paused = True
+            case media.Resume():
+                self._paused = False
+            case media.Clear():
+                played = self._played
+                self._segments.clear()
+                self._played = 0
+                self._send(media.Finished(packet.segment, played, True))
+
+    async def _play(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._at_ms += round(_TICK_S * 1000)
+            number = next(iter(self._segments), 0)
+            if number and not self._paused:
+                self._played = min(self._segments[number], self._played + _TICK_SAMPLES)
+                self._last = number
+            self._send(media.Heard(self._at_ms, number, self._played, b"\0\0" * _TICK_SAMPLES))
+            if number in self._ended and self._played >= self._segments.get(number, 0):
+                self._send(media.Finished(number, self._played, False))
+                self._segments.pop(number)
+                self._played = 0
+
+    def _send(self, packet: media.UpPacket) -> None:
+        sender: Any = self.caller
+        self.emit(
+            "data_received",
+            rtc.DataPacket(
+                data=media.serialize(packet),
+                kind=rtc.DataPacketKind.KIND_RELIABLE,
+                participant=sender,
+                topic=MEDIA_TOPIC,
+            ),
+        )
