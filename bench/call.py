@@ -13,7 +13,7 @@ import psutil
 
 from bench.figure import Figure, figure
 from bench.usage import Meter, memory
-from bridges.phone import Phone
+from bridges.phone import FRAME_S, Phone
 from voicefleet.caller_voice import speak
 
 BOT = "bench"
@@ -91,20 +91,22 @@ class CallBench:
             await phone.hear()
             for question in QUESTIONS:
                 await phone.say(self._said[question])
-                ended_s = self._ended(phone)
-                started_s = await _starts(phone, ended_s)
-                samples.mouth_to_ear_ms.append(1000 * (started_s - ended_s))
+                await _until_loud(phone, phone.now_s)
                 if question != QUESTIONS[-1]:
                     await phone.hear()
             await asyncio.sleep(TALK_BEFORE_BARGE_IN_S)
             await phone.say(self._said[PROTEST])
-            voice = phone.caller_audio_segments()[-1]
-            talked = [s for s in phone.bot_audio_segments() if s.start_s < voice.start_s < s.end_s]
-            samples.barge_in_ms.extend(1000 * (span.end_s - voice.start_s) for span in talked)
             await phone.hear()
             samples.cpu_percent.append(meter.stop())
             samples.memory_mb.append(_memory(self._root))
             samples.underruns += phone.underruns
+            *questions, protest = phone.caller_audio_segments()
+            heard = phone.bot_audio_segments()
+        for spoken in questions:
+            started_s = next(span.start_s for span in heard if span.start_s > spoken.end_s)
+            samples.mouth_to_ear_ms.append(1000 * (started_s - spoken.end_s))
+        cut = [span for span in heard if span.start_s < protest.start_s < span.end_s]
+        samples.barge_in_ms.extend(1000 * (span.end_s - protest.start_s) for span in cut)
 
     async def at_once(self, number: int) -> None:
         """One call whose first message is already the answer."""
@@ -127,20 +129,12 @@ class CallBench:
                     (await http.get(self._health[name])).raise_for_status()
                     took.append(1000 * (time.perf_counter() - began))
 
-    @staticmethod
-    def _ended(phone: Phone) -> float:
-        ended_s = phone.speech_ends_at()
-        assert ended_s is not None
-        return ended_s
 
-
-async def _starts(phone: Phone, after_s: float, timeout_s: float = 10.0) -> float:
+async def _until_loud(phone: Phone, after_s: float, timeout_s: float = 10.0) -> None:
+    # Asks for a number, not for the waveform: working that out would hold up the phone's clock.
     async with asyncio.timeout(timeout_s):
-        while True:
-            for span in phone.bot_audio_segments():
-                if span.start_s > after_s:
-                    return span.start_s
-            await asyncio.sleep(0.1)
+        while phone.loud_until_s <= after_s:  # noqa: ASYNC110 - sound is not an event
+            await asyncio.sleep(FRAME_S)
 
 
 def _memory(root: psutil.Process) -> dict[str, Any]:

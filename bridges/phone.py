@@ -171,6 +171,13 @@ class Phone:
             return
         await self._connection.close()
 
+    @property
+    def loud_until_s(self) -> float:
+        """When the last sound that has arrived so far is over; costs nothing to ask, unlike a look
+        at the waveform.
+        """
+        return self._loud_until_s
+
     def heard(self) -> bytes:
         """Return all that was heard since `answer`, as it was played."""
         return self._ear.waveform()

@@ -34,7 +34,9 @@ async def bot_starts(phone: Phone, after_s: float, timeout_s: float = 10.0) -> f
     """Wait until the bot starts to speak after `after_s` and return when it did."""
     async with asyncio.timeout(timeout_s):
         while True:
-            for span in phone.bot_audio_segments():
-                if span.start_s > after_s:
-                    return span.start_s
+            if phone.loud_until_s > after_s:
+                starts = [span.start_s for span in phone.bot_audio_segments()]
+                later = [start_s for start_s in starts if start_s > after_s]
+                if later:
+                    return later[0]
             await asyncio.sleep(FRAME_S)
