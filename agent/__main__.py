@@ -10,7 +10,7 @@ import signal
 os.environ.setdefault("LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS", "0")
 
 from agent.settings import AgentSettings
-from agent.worker import Worker
+from agent.worker import Worker, new_server
 from contracts.log import configure_logging
 from sidecar.client import SidecarClient
 
@@ -20,7 +20,7 @@ async def main() -> None:
     settings = AgentSettings()
     configure_logging(settings.log_level)
     async with SidecarClient(settings.sidecar_url, settings.voxcore_secret) as client:
-        worker = Worker(settings, client)
+        worker = Worker(settings, client, new_server(settings))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)

@@ -1,13 +1,11 @@
-"""One job = one call: claim the plan, hold the conversation, store the recording, report.
-
-Wiring only.
-"""
+"""One job = one call: claim the plan, hold the conversation, store the recording, report."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from pydantic import ValidationError
 
 from agent.account import Account
 from agent.conversation import Conversation, Ending
-from agent.providers import ProviderUnknown, build_engines
+from agent.providers import Engines, OnIntent, ProviderUnknown, build_engines
 from agent.recording import Recorder
 from agent.room_audio import MediaLink
 from agent.settings import AgentSettings
@@ -29,11 +27,15 @@ from contracts.ids import ANSWERED_ATTRIBUTE, PRESENCE_TRACK, parse_job_metadata
 from contracts.log import configure_logging
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan, Claim
-from contracts.report import AgentEnded, AgentJoined, Source
-from sidecar.client import Refused, Reporter, SidecarClient, SidecarError
+from contracts.report import AgentEnded, AgentJoined, Noticed, Source
+from sidecar.client import Refused, Reporter, SidecarClient, SidecarError, Unavailable
 
 log = structlog.get_logger(__name__)
 
+BuildEngines = Callable[[AgentPlan, OnIntent], Engines]
+
+_CLAIM_ATTEMPTS = 3
+_CLAIM_PAUSE_S = 0.1
 _FLUSH_S = 10.0
 _TLS = "tls"
 _REJOIN_GRACE_S = 3.0
@@ -50,33 +52,59 @@ def warm_up(process: JobProcess) -> None:
 
 
 async def serve_call(ctx: JobContext) -> None:
-    """Serve the call a dispatch names. Never raises.
-
-    Whatever goes wrong becomes the call's ending.
-    """
+    """Serve the call a dispatch names: the worker's entrypoint."""
     settings = AgentSettings()
-    call_id, incarnation = parse_job_metadata(ctx.job.metadata)
-    structlog.contextvars.bind_contextvars(call_id=call_id, incarnation=incarnation)
     async with SidecarClient(
         settings.sidecar_url, settings.voxcore_secret, tls=ctx.proc.userdata[_TLS]
     ) as client:
-        claim = Claim(incarnation=incarnation, worker_id=ctx.worker_id)
-        try:
-            plan, _ = await asyncio.gather(
-                client.claim(call_id, claim),
-                ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE),
-            )
-        except (SidecarError, rtc.ConnectError) as error:
-            code = error.code if isinstance(error, Refused) else type(error).__name__
-            log.warning("call not taken", code=code)
-            ctx.shutdown(reason="not taken")
-            return
-        reporter = Reporter(client, call_id, Source.AGENT, incarnation)
-        try:
-            await _Call(ctx, settings, client, plan, reporter).serve()
-        finally:
-            await reporter.aclose(_FLUSH_S)
+        await serve(ctx, settings, client)
+
+
+async def serve(
+    ctx: JobContext,
+    settings: AgentSettings,
+    client: SidecarClient,
+    build: BuildEngines = build_engines,
+) -> None:
+    """Claim the call and serve it. Whatever goes wrong once it is ours becomes its ending."""
+    call_id, incarnation = parse_job_metadata(ctx.job.metadata)
+    structlog.contextvars.bind_contextvars(call_id=call_id, incarnation=incarnation)
+    joining = asyncio.create_task(ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
+    try:
+        plan = await _claim(
+            client, call_id, Claim(incarnation=incarnation, worker_id=ctx.worker_id)
+        )
+    except SidecarError as error:
+        code = error.code if isinstance(error, Refused) else type(error).__name__
+        log.warning("call not taken", code=code)
+        await asyncio.gather(joining, return_exceptions=True)
+        ctx.shutdown(reason="not taken")
+        return
+    reporter = Reporter(client, call_id, Source.AGENT, incarnation)
+    try:
+        await joining
+        await _Call(ctx, settings, client, plan, reporter, build).serve()
+    except rtc.ConnectError as error:
+        log.warning("room not joined")
+        detail = type(error).__name__
+        reporter.add(AgentEnded(at=datetime.now(UTC), reason=Reason.ROOM_LOST, detail=detail))
+    except asyncio.CancelledError:
+        # The worker stops, and has waited for this call as long as it may.
+        reporter.add(AgentEnded(at=datetime.now(UTC), reason=Reason.AGENT_LOST, detail="stopped"))
+        raise
+    finally:
+        await reporter.aclose(_FLUSH_S)
     ctx.shutdown(reason="call ended")
+
+
+async def _claim(client: SidecarClient, call_id: str, claim: Claim) -> AgentPlan:
+    """Ask again where the answer was lost: a claim the sidecar has booked must be taken up."""
+    for _ in range(_CLAIM_ATTEMPTS - 1):
+        try:
+            return await client.claim(call_id, claim)
+        except Unavailable:
+            await asyncio.sleep(_CLAIM_PAUSE_S)
+    return await client.claim(call_id, claim)
 
 
 class _Call:
@@ -89,13 +117,16 @@ class _Call:
         client: SidecarClient,
         plan: AgentPlan,
         reporter: Reporter,
+        build: BuildEngines,
     ) -> None:
         self._room = ctx.room
         self._client = client
         self._plan = plan
         self._reporter = reporter
+        self._build = build
         self._answered = asyncio.Event()
         self._recorder: Recorder | None = None
+        self._is_recording = True
         self._path = recording_path(settings.agent_recordings_dir, plan.call_id, plan.incarnation)
         self._conversation: Conversation | None = None
 
@@ -115,16 +146,17 @@ class _Call:
         )
         sending = asyncio.create_task(link.run())
         sending.add_done_callback(self._on_sender_done)
+        yielding = asyncio.create_task(self._yield_to_newer(sending))
         try:
             account = Account(self._reporter.add)
-            engines = build_engines(plan, account.intend)
+            engines = self._build(plan, account.intend)
             conversation = Conversation(
                 plan=plan, room=self._room, link=link, engines=engines, account=account
             )
             self._conversation = conversation
+            self._follow_caller()
             await asyncio.gather(conversation.start(), self._be_seen())
             self._reporter.add(AgentJoined(at=datetime.now(UTC), pipeline=engines.pipeline))
-            self._follow_caller()
             return await conversation.run(self._answered)
         except (ProviderUnknown, ValidationError) as error:
             log.error("bot config cannot be served", error=type(error).__name__)
@@ -134,7 +166,16 @@ class _Call:
             return Ending(Reason.PIPELINE_FAILED, datetime.now(UTC), type(error).__name__)
         finally:
             sending.cancel()
+            yielding.cancel()
             link.close()
+
+    async def _yield_to_newer(self, sending: asyncio.Task[None]) -> None:
+        """Fall silent and leave at once when a newer agent serves the call."""
+        await self._reporter.fenced.wait()
+        log.warning("replaced by a newer agent")
+        self._end(Reason.AGENT_LOST)
+        sending.cancel()
+        await self._room.disconnect()
 
     async def _be_seen(self) -> None:
         # Without a track the server tells others of a participant only every three seconds.
@@ -181,15 +222,26 @@ class _Call:
             self._conversation.end(reason, by_bot=False)
 
     def _record(self, at_ms: int, caller: bytes, bot: bytes) -> None:
-        if self._recorder is None:
-            self._recorder = Recorder(self._path, self._plan.media_rate_hz)
-        self._recorder.add(at_ms=at_ms, caller=caller, bot=bot)
+        if not self._is_recording:
+            return
+        try:
+            if self._recorder is None:
+                self._recorder = Recorder(self._path, self._plan.media_rate_hz)
+            self._recorder.add(at_ms=at_ms, caller=caller, bot=bot)
+        except OSError as error:
+            # A full disk costs the rest of the recording, not the call.
+            self._is_recording = False
+            log.error("recording failed", error=type(error).__name__, number=error.errno)
+            detail = {"error": error.strerror or type(error).__name__}
+            self._reporter.add(
+                Noticed(at=datetime.now(UTC), name="recording_failed", detail=detail)
+            )
 
     async def _store_recording(self) -> None:
         if self._recorder is None:
             return
-        duration_s = self._recorder.close()
         try:
+            duration_s = self._recorder.close()
             async with asyncio.timeout(_UPLOAD_S):
                 await self._client.put_recording(
                     self._plan.call_id,
@@ -197,11 +249,11 @@ class _Call:
                     incarnation=self._plan.incarnation,
                     duration_s=duration_s,
                 )
-        except (SidecarError, TimeoutError) as error:
+        except (SidecarError, OSError) as error:  # an OSError: the disk, or the time is up
             # The worker's main process finds the file and tries again.
             log.warning("recording not handed over yet", error=type(error).__name__)
         else:
-            self._path.unlink()
+            self._path.unlink(missing_ok=True)
 
     def _on_sender_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:

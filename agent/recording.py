@@ -5,6 +5,7 @@ A two-channel WAV (caller left, bot right, as played) that is valid at any momen
 
 from __future__ import annotations
 
+import fcntl
 import struct
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +61,8 @@ class Recorder:
         self.path = path
         self._rate_hz = rate_hz
         self._file: BinaryIO = path.open("wb")
+        # Held as long as this process lives: nobody takes an unfinished file away.
+        fcntl.flock(self._file, fcntl.LOCK_EX)
         self._written = 0
         self._caller, self._bot = _Lane(rate_hz), _Lane(rate_hz)
         self._write_header()
@@ -127,6 +130,16 @@ def wav_header(data_bytes: int, rate_hz: int) -> bytes:
         b"RIFF", 36 + data_bytes, b"WAVE", b"fmt ", 16, 1, _CHANNELS, rate_hz,
         rate_hz * frame_bytes, frame_bytes, 16, b"data", data_bytes,
     )  # fmt: skip
+
+
+def is_being_written(path: Path) -> bool:
+    """Return whether some process on this host still writes the recording."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def duration_s(path: Path) -> float:

@@ -15,7 +15,7 @@ import structlog
 from livekit.agents import AgentServer, JobExecutorType, JobRequest
 
 from agent.job import serve_call, warm_up
-from agent.recording import duration_s
+from agent.recording import duration_s, is_being_written
 from agent.settings import AgentSettings
 from contracts.ids import AGENT_NAME, agent_identity, parse_job_metadata
 from contracts.report import Heartbeat
@@ -28,13 +28,31 @@ _SWEEP_S = 2.0
 _MEMORY_WARN_MB = 700
 
 
+def new_server(settings: AgentSettings) -> AgentServer:
+    """Return the framework's server: one process per call, some of them warm."""
+    return AgentServer(
+        job_executor_type=JobExecutorType.PROCESS,
+        load_threshold=1.0,
+        num_idle_processes=settings.agent_idle_processes,
+        job_memory_warn_mb=_MEMORY_WARN_MB,
+        drain_timeout=settings.agent_drain_s,
+        setup_fnc=warm_up,
+        preload_modules=["agent.speech.preload"],
+        ws_url=settings.livekit_url,
+        api_key=settings.livekit_api_key,
+        api_secret=settings.livekit_api_secret,
+        host="127.0.0.1",
+        port=0,
+    )
+
+
 class Worker:
     """One agent worker.
 
     `run` returns after `stop` once its calls are over or the drain time has passed.
     """
 
-    def __init__(self, settings: AgentSettings, client: SidecarClient) -> None:
+    def __init__(self, settings: AgentSettings, client: SidecarClient, server: AgentServer) -> None:
         self._settings = settings
         self._client = client
         self._accepting: set[str] = set()
@@ -42,21 +60,8 @@ class Worker:
         self._stopping = asyncio.Event()
         self._started_at = datetime.now(UTC)
         self._id = f"agent-{socket.gethostname()}-{os.getpid()}"
-        self._server = AgentServer(
-            job_executor_type=JobExecutorType.PROCESS,
-            load_threshold=1.0,
-            load_fnc=self._load,
-            num_idle_processes=settings.agent_idle_processes,
-            job_memory_warn_mb=_MEMORY_WARN_MB,
-            drain_timeout=settings.agent_drain_s,
-            setup_fnc=warm_up,
-            preload_modules=["agent.speech.preload"],
-            ws_url=settings.livekit_url,
-            api_key=settings.livekit_api_key,
-            api_secret=settings.livekit_api_secret,
-            host="127.0.0.1",
-            port=0,
-        )
+        self._server = server
+        self._server.load_fnc = self._load
         self._server.rtc_session(serve_call, agent_name=AGENT_NAME, on_request=self._on_request)
         self._server.on("worker_registered", self._on_registered)
 
@@ -85,6 +90,19 @@ class Worker:
     def calls(self) -> dict[str, int]:
         """Return the calls being served: incarnation by call id."""
         return dict(parse_job_metadata(job.job.metadata) for job in self._server.active_jobs)
+
+    def heartbeat(self) -> Heartbeat:
+        """Return this worker's sign of life."""
+        return Heartbeat(
+            kind="agent",
+            id=self._id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            ready=self._registered and not self._stopping.is_set(),
+            calls=list(self.calls()),
+            max_calls=self._settings.agent_max_calls,
+            started_at=self._started_at,
+        )
 
     async def _drain(self) -> None:
         log.info("draining", calls=len(self._server.active_jobs))
@@ -120,30 +138,27 @@ class Worker:
 
     async def _beat(self) -> None:
         while True:
-            beat = Heartbeat(
-                kind="agent",
-                id=self._id,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                ready=self._registered and not self._stopping.is_set(),
-                calls=list(self.calls()),
-                max_calls=self._settings.agent_max_calls,
-                started_at=self._started_at,
-            )
             try:
-                await self._client.heartbeat(beat)
+                await self._client.heartbeat(self.heartbeat())
             except SidecarError as error:
                 log.warning("heartbeat not delivered", error=type(error).__name__)
             await asyncio.sleep(_HEARTBEAT_S)
 
     async def _sweep(self) -> None:
-        """Hand over recordings whose job died before it could."""
         while True:
             await asyncio.sleep(_SWEEP_S)
-            active = {f"{call}.{incarnation}" for call, incarnation in self.calls().items()}
-            for path in self._settings.agent_recordings_dir.glob("*.wav"):
-                if path.stem not in active:
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Hand over, once, what no living job is still going to."""
+        active = {f"{call}.{incarnation}" for call, incarnation in self.calls().items()}
+        for path in self._settings.agent_recordings_dir.glob("*.wav"):
+            try:
+                if path.stem not in active and not is_being_written(path):
                     await self._hand_over(path)
+            except OSError as error:
+                # Gone meanwhile, or not ours to touch: no reason to stop the worker.
+                log.warning("recording not handed over", error=type(error).__name__)
 
     async def _hand_over(self, path: Path) -> None:
         call_id, _, incarnation = path.stem.rpartition(".")
@@ -154,9 +169,11 @@ class Worker:
                 call_id, path, incarnation=int(incarnation), duration_s=duration_s(path)
             )
         except Refused as error:
+            if error.status >= 500:
+                return
             log.warning("recording refused; kept aside", code=error.code)
             path.rename(path.with_suffix(".refused"))
-        except (SidecarError, FileNotFoundError):
+        except SidecarError:
             return
         else:
             path.unlink(missing_ok=True)

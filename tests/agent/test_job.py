@@ -1,0 +1,230 @@
+"""One job from claim to last report, with a fake sidecar and a fake room in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from livekit import rtc
+
+from agent.job import recording_path, serve
+from agent.providers import build_engines
+from agent.settings import AgentSettings
+from contracts.bot import BotConfig
+from contracts.ids import ANSWERED_ATTRIBUTE, Channel, caller_identity, job_metadata
+from contracts.outcome import Reason
+from contracts.plan import AgentPlan
+from contracts.report import Noticed
+from tests.fakes.call_desk import CallDesk
+from tests.fakes.engines import ScriptedEngines
+from tests.fakes.phone_room import PhoneRoom
+from tests.fakes.virtual_time import virtual_time
+
+CALL_ID = "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b11"
+
+
+def plan(**config: Any) -> AgentPlan:
+    return AgentPlan(
+        call_id=CALL_ID,
+        session_id=CALL_ID,
+        incarnation=1,
+        channel=Channel.WEBSOCKET,
+        call_direction="incoming",
+        caller_identity=caller_identity(CALL_ID),
+        config=BotConfig.model_validate({"opening_message": "Hello there.", **config}),
+    )
+
+
+class Job:
+    """A dispatched job and all it meets."""
+
+    def __init__(self, folder: Path, **config: Any) -> None:
+        self.desk = CallDesk(plan(**config))
+        self.room = PhoneRoom(caller_identity(CALL_ID))
+        self.job = SimpleNamespace(metadata=job_metadata(CALL_ID, 1))
+        self.worker_id = "worker"
+        self.shutdowns: list[str] = []
+        self.join_error: Exception | None = None
+        self.build: Callable[..., Any] = lambda *_: ScriptedEngines().engines()
+        self.path = recording_path(folder, CALL_ID, 1)
+        self.settings = AgentSettings(agent_recordings_dir=folder)
+
+    async def connect(self, **_: Any) -> None:
+        if self.join_error is not None:
+            raise self.join_error
+
+    def shutdown(self, reason: str) -> None:
+        self.shutdowns.append(reason)
+
+    async def serve(self) -> None:
+        context: Any = self
+        async with self.desk.client() as client:
+            await serve(context, self.settings, client, self.build)
+        await self.room.stop()
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not happened():  # noqa: ASYNC110 - virtual time costs nothing
+                await asyncio.sleep(0.02)
+
+    def answer(self) -> None:
+        self.room.answer()
+        self.room.caller.attributes[ANSWERED_ATTRIBUTE] = "1"
+        self.room.emit("participant_attributes_changed", {}, self.room.caller)
+
+
+@asynccontextmanager
+async def talking(job: Job) -> AsyncIterator[asyncio.Task[None]]:
+    """Yield the serving task once the bot has said its first line."""
+    serving = asyncio.create_task(job.serve())
+    await job.until(lambda: "agent_joined" in job.desk.types())
+    job.answer()
+    await job.until(lambda: "transcript_line" in job.desk.types())
+    yield serving
+    await serving
+
+
+@virtual_time
+async def test_call_is_served_from_claim_to_recording(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    async with talking(job):
+        await job.room.leave()
+    assert job.desk.claims[0].worker_id == "worker"
+    assert job.desk.types()[:2] == ["agent_joined", "conversation_started"]
+    assert job.desk.ended().reason is Reason.CALLER_HUNG_UP
+    assert job.desk.types()[-1] == "agent_ended"
+    assert job.desk.recordings[CALL_ID].startswith(b"RIFF")
+    assert not job.path.exists()
+    assert job.shutdowns == ["call ended"]
+
+
+@virtual_time
+async def test_call_already_answered_is_greeted_once(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    async with talking(job):
+        job.answer()
+        await asyncio.sleep(3)
+        await job.room.leave()
+    assert job.desk.types().count("conversation_started") == 1
+    assert job.desk.types().count("transcript_line") == 1
+
+
+@virtual_time
+async def test_refused_claim_leaves_without_a_sound(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    job.desk.refusals["claim"] = (409, "stale_incarnation")
+    await job.serve()
+    assert (job.room.tracks, job.room.packets, job.desk.facts) == ([], [], [])
+    assert job.shutdowns == ["not taken"]
+
+
+@virtual_time
+async def test_claim_whose_answer_was_lost_is_asked_again(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    job.desk.lost_answers = 2
+    async with talking(job):
+        await job.room.leave()
+    assert len(job.desk.claims) == 3
+
+
+@virtual_time
+async def test_claimed_call_whose_room_cannot_be_joined_is_ended(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    job.join_error = rtc.ConnectError("gone")
+    await job.serve()
+    assert job.desk.types() == ["agent_ended"]
+    assert job.desk.ended().reason is Reason.ROOM_LOST
+
+
+@virtual_time
+async def test_bot_nobody_can_serve_ends_as_invalid(tmp_path: Path) -> None:
+    job = Job(tmp_path, stt={"provider": "nobody"})
+    job.build = build_engines
+    await job.serve()
+    assert job.desk.ended().reason is Reason.CONFIG_INVALID
+    assert "nobody" in job.desk.ended().detail
+
+
+@virtual_time
+async def test_engines_that_break_end_the_call(tmp_path: Path) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    job = Job(tmp_path)
+    job.build = broken
+    await job.serve()
+    assert job.desk.ended().reason is Reason.PIPELINE_FAILED
+
+
+@virtual_time
+async def test_recording_the_sidecar_does_not_take_stays_on_disk(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    job.desk.refusals["recording"] = (503, "unavailable")
+    async with talking(job):
+        await job.room.leave()
+    assert job.path.stat().st_size > 44
+    assert job.desk.ended().reason is Reason.CALLER_HUNG_UP
+
+
+@virtual_time
+async def test_recording_that_fails_is_noticed_once_and_does_not_end_the_call(
+    tmp_path: Path,
+) -> None:
+    in_the_way = tmp_path / "recordings"
+    in_the_way.write_text("no folder can be made here")
+    job = Job(in_the_way)
+    async with talking(job):
+        await asyncio.sleep(2)
+        await job.room.leave()
+    noticed = [fact.name for fact in job.desk.facts if isinstance(fact, Noticed)]
+    assert noticed.count("recording_failed") == 1
+    assert job.desk.ended().reason is Reason.CALLER_HUNG_UP
+
+
+@virtual_time
+async def test_lost_bridge_may_come_back_within_its_grace(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    async with talking(job) as serving:
+        await job.room.leave(None)
+        await asyncio.sleep(1)
+        job.room.remote_participants[job.room.caller.identity] = job.room.caller
+        job.room.answer()
+        await asyncio.sleep(4)
+        assert not serving.done()
+        await job.room.leave(rtc.DisconnectReason.SIGNAL_CLOSE)
+    assert job.desk.ended().reason is Reason.BRIDGE_LOST
+
+
+@virtual_time
+async def test_lost_room_ends_the_call(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    async with talking(job):
+        await job.room.disconnect()
+    assert job.desk.ended().reason is Reason.ROOM_LOST
+    assert job.room.commands == []
+
+
+@virtual_time
+async def test_replaced_agent_falls_silent_and_leaves_at_once(tmp_path: Path) -> None:
+    job = Job(tmp_path, re_engagement={"messages": ["Are you there?"], "after_seconds": 4})
+    async with talking(job):
+        job.desk.refusals["reports"] = (409, "stale_incarnation")
+        sent = len(job.room.packets)
+        await job.until(lambda: job.room.disconnects > 0)
+    assert "agent_ended" not in job.desk.types()
+    assert job.room.commands == []
+    assert len(job.room.packets) - sent < 20
+
+
+@virtual_time
+async def test_stopping_worker_still_reports_the_end(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    serving = asyncio.create_task(job.serve())
+    await job.until(lambda: "agent_joined" in job.desk.types())
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    assert job.desk.ended().reason is Reason.AGENT_LOST

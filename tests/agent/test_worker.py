@@ -1,0 +1,185 @@
+"""The worker's main process: which jobs it takes, what it says of itself, what it sweeps up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agent.recording import Recorder
+from agent.settings import AgentSettings
+from agent.worker import Worker
+from contracts.ids import AGENT_NAME, agent_identity, job_metadata
+from tests.fakes.call_desk import CallDesk
+
+CALLS = [f"6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b1{n}" for n in range(4)]
+
+
+class FakeServer:
+    """The framework's server as a worker sees it: which jobs run, who is asked about new ones."""
+
+    def __init__(self) -> None:
+        self.active_jobs: list[Any] = []
+        self.load_fnc: Any = None
+        self.on_request: Any = None
+        self.agent_name = ""
+        self.on_registered: Any = None
+
+    def rtc_session(self, _: Any, *, agent_name: str, on_request: Any) -> None:
+        self.agent_name, self.on_request = agent_name, on_request
+
+    def on(self, _: str, handler: Any) -> None:
+        self.on_registered = handler
+
+    def run_job(self, call_id: str, incarnation: int = 1) -> None:
+        metadata = job_metadata(call_id, incarnation)
+        self.active_jobs.append(SimpleNamespace(job=SimpleNamespace(metadata=metadata)))
+
+
+class Request:
+    """A job that is offered, and the answer."""
+
+    def __init__(self, metadata: str) -> None:
+        self.id = metadata
+        self.job = SimpleNamespace(metadata=metadata)
+        self.answer: Any = None
+
+    async def accept(self, *, identity: str) -> None:
+        self.answer = identity
+
+    async def reject(self, *, terminate: bool) -> None:
+        self.answer = terminate
+
+
+class Site:
+    """A worker of two calls, with its server and its sidecar."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = FakeServer()
+        self.desk = CallDesk()
+        self.folder = folder
+        anything: Any = self.server
+        settings = AgentSettings(agent_max_calls=2, agent_recordings_dir=folder)
+        self.worker = Worker(settings, self.desk.client(), anything)
+
+    async def offer(self, metadata: str) -> Any:
+        request = Request(metadata)
+        await self.server.on_request(request)
+        return request.answer
+
+    def leave_recording(self, call_id: str, incarnation: int = 1) -> Path:
+        path = self.folder / f"{call_id}.{incarnation}.wav"
+        with Recorder(path, 8000) as recorder:
+            for at_ms in range(40, 2001, 40):
+                recorder.add(at_ms=at_ms, caller=bytes(640), bot=b"")
+        return path
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+async def test_job_is_taken_under_its_incarnation(site: Site) -> None:
+    assert site.server.agent_name == AGENT_NAME
+    assert await site.offer(job_metadata(CALLS[0], 3)) == agent_identity(CALLS[0], 3)
+
+
+async def test_job_above_the_limit_is_left_to_another_worker(site: Site) -> None:
+    site.server.run_job(CALLS[0])
+    assert site.worker.heartbeat().calls == [CALLS[0]]
+    site.server.run_job(CALLS[1])
+    assert await site.offer(job_metadata(CALLS[2], 1)) is False
+
+
+async def test_jobs_that_are_just_being_taken_count(site: Site) -> None:
+    site.server.run_job(CALLS[0])
+    second, third = Request(job_metadata(CALLS[1], 1)), Request(job_metadata(CALLS[2], 1))
+    accept = second.accept
+
+    async def while_third_comes(*, identity: str) -> None:
+        await site.server.on_request(third)
+        await accept(identity=identity)
+
+    second.accept = while_third_comes  # type: ignore[method-assign]
+    await site.server.on_request(second)
+    assert second.answer == agent_identity(CALLS[1], 1)
+    assert third.answer is False
+
+
+async def test_dispatch_that_is_not_ours_is_refused_for_good(site: Site) -> None:
+    assert await site.offer("something else") is True
+
+
+async def test_stopping_worker_takes_no_job_and_is_not_ready(site: Site) -> None:
+    site.server.on_registered("id")
+    assert site.worker.heartbeat().ready
+    site.worker.stop()
+    assert not site.worker.heartbeat().ready
+    assert await site.offer(job_metadata(CALLS[0], 1)) is False
+
+
+async def test_heartbeat_tells_limit_and_calls_and_is_not_ready_before_registration(
+    site: Site,
+) -> None:
+    site.server.run_job(CALLS[0])
+    beat = site.worker.heartbeat()
+    assert (beat.kind, beat.max_calls, beat.calls, beat.ready) == ("agent", 2, [CALLS[0]], False)
+
+
+async def test_load_is_the_share_of_calls_in_use(site: Site) -> None:
+    site.server.run_job(CALLS[0])
+    assert site.server.load_fnc(site.server) == 0.5
+
+
+async def test_recording_of_a_dead_job_is_handed_over(site: Site) -> None:
+    path = site.leave_recording(CALLS[0])
+    await site.worker.sweep()
+    assert len(site.desk.recordings[CALLS[0]]) == 44 + 2 * 4 * 8000
+    assert not path.exists()
+
+
+async def test_recording_of_a_running_job_is_left_alone(site: Site) -> None:
+    path = site.leave_recording(CALLS[0])
+    site.server.run_job(CALLS[0])
+    await site.worker.sweep()
+    assert path.exists()
+    assert site.desk.recordings == {}
+
+
+async def test_recording_another_worker_still_writes_is_left_alone(site: Site) -> None:
+    path = site.folder / f"{CALLS[0]}.1.wav"
+    with Recorder(path, 8000):
+        await site.worker.sweep()
+        assert path.exists()
+    await site.worker.sweep()
+    assert not path.exists()
+
+
+async def test_refused_recording_is_kept_aside_and_not_offered_again(site: Site) -> None:
+    path = site.leave_recording(CALLS[0])
+    site.desk.refusals["recording"] = (404, "call_unknown")
+    await site.worker.sweep()
+    assert not path.exists()
+    assert path.with_suffix(".refused").exists()
+
+
+async def test_recording_is_offered_again_while_the_sidecar_cannot_take_it(site: Site) -> None:
+    path = site.leave_recording(CALLS[0])
+    site.desk.refusals["recording"] = (503, "disk_full")
+    await site.worker.sweep()
+    assert path.exists()
+    site.desk.refusals.clear()
+    await site.worker.sweep()
+    assert not path.exists()
+
+
+async def test_foreign_files_do_not_disturb_the_sweep(site: Site) -> None:
+    (site.folder / "notes.wav").write_bytes(b"hello")
+    (site.folder / "dangling.1.wav").symlink_to(site.folder / "nowhere")
+    path = site.leave_recording(CALLS[0])
+    await site.worker.sweep()
+    assert not path.exists()
+    assert (site.folder / "notes.wav").exists()
