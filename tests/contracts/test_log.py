@@ -92,3 +92,17 @@ def test_default_output_is_standard_error(capsys: pytest.CaptureFixture[str]) ->
     configure_logging("INFO")
     structlog.get_logger("part").info("hello")
     assert "hello" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("output", [io.StringIO(), Terminal()], ids=["file", "terminal"])
+def test_traceback_tells_where_but_no_value(output: io.StringIO) -> None:
+    def fail(_given: str) -> None:
+        raise RuntimeError("boom")
+
+    configure_logging("INFO", output)
+    try:
+        fail("pass" + "word-of-somebody")
+    except RuntimeError:
+        structlog.get_logger("part").exception("failed")
+    assert "RuntimeError" in output.getvalue()
+    assert "password-of-somebody" not in output.getvalue()
