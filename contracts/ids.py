@@ -26,6 +26,8 @@ that it left; of one that publishes, at once.
 """
 
 _ROOM_PREFIX = {"websocket": "ws-", "exotel": "exotel-", "dialout": "dialout-", "web": "web-"}
+MAX_INCARNATION = 999_999
+"""What the patterns below can name."""
 _AGENT_IDENTITY = re.compile(r"agent-(?P<call_id>[0-9a-f-]{36})-(?P<incarnation>[1-9][0-9]{0,5})")
 _JOB_METADATA = re.compile(r"(?P<call_id>[0-9a-f-]{36}) (?P<incarnation>[1-9][0-9]{0,5})")
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.bot import BotConfig
-from contracts.ids import Channel
+from contracts.ids import MAX_INCARNATION, Channel
 
 
 class PlanRequest(BaseModel):
@@ -46,7 +46,7 @@ class Plan(BaseModel):
 class Claim(BaseModel):
     """An agent asks to serve the call, before it publishes anything. The loser leaves."""
 
-    incarnation: int = Field(ge=1)
+    incarnation: int = Field(ge=1, le=MAX_INCARNATION)
     worker_id: str
 
 

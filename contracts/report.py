@@ -8,13 +8,18 @@ Reporters never set a state.
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.ids import MAX_INCARNATION
+from contracts.moment import Moment
 from contracts.outcome import Reason
+
+MAX_FACTS = 500
+"""Facts in one report."""
+MAX_NUMBER = 2**31 - 1
 
 
 class Source(StrEnum):
@@ -25,9 +30,9 @@ class Source(StrEnum):
 
 
 class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    at: AwareDatetime
+    at: Moment
     """When it happened, UTC."""
 
 
@@ -191,9 +196,9 @@ class Report(BaseModel):
     """A batch of facts. `seq` is the number of the first; the others follow without gaps."""
 
     source: Source
-    incarnation: int = Field(ge=1)
-    seq: int = Field(ge=1)
-    facts: list[Fact] = Field(min_length=1, max_length=500)
+    incarnation: int = Field(ge=1, le=MAX_INCARNATION)
+    seq: int = Field(ge=1, le=MAX_NUMBER)
+    facts: list[Fact] = Field(min_length=1, max_length=MAX_FACTS)
 
 
 class ReportReceipt(BaseModel):
@@ -205,13 +210,15 @@ class ReportReceipt(BaseModel):
 class Heartbeat(BaseModel):
     """A worker's or bridge's sign of life, each second; one row per `id`."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     kind: Literal["agent", "bridge"]
-    id: str
+    id: str = Field(max_length=200)
     host: str
-    pid: int
+    pid: int = Field(ge=0, le=MAX_NUMBER)
     ready: bool
     """Agents: registered with LiveKit. Bridges: accepting."""
-    calls: list[str] = Field(default_factory=list)
-    max_calls: int = Field(ge=0)
-    started_at: datetime
+    calls: list[str] = Field(default_factory=list, max_length=10_000)
+    max_calls: int = Field(ge=0, le=1_000_000)
+    started_at: Moment
     metrics: dict[str, float] = Field(default_factory=dict)

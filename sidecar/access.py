@@ -90,6 +90,14 @@ class Access:
                 await keys.change(connection, row.tenant_id, row.key_id, {"last_used_at": now})
         return Principal(row.tenant_id, row.is_admin, tuple(row.bot_ids) or None)
 
+    async def still_admits(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a key that was let in before would be let in now."""
+        try:
+            await self.principal(headers)
+        except Denied:
+            return False
+        return True
+
 
 def new_key(
     tenant_id: str,

@@ -131,7 +131,7 @@ def _refusal(response: httpx.Response) -> SidecarError:
             return Unavailable(f"{response.request.url.path}: status {response.status_code}")
         code, message, details = "unknown", response.reason_phrase, {}
     retry_after = response.headers.get("Retry-After", "")
-    retry_after_s = float(retry_after) if retry_after.isdigit() else None
+    retry_after_s = float(retry_after) if retry_after.isdecimal() else None
     return Refused(response.status_code, code, message, retry_after_s, details)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from contracts import template
 from contracts.bot import BotConfig
@@ -80,17 +82,19 @@ class ConfigApi:
 
     async def fetch(self, query: ConfigQuery) -> BotConfig:
         try:
-            response = await self._http.get(
-                f"{self._url}/{quote(query.bot_id, safe='')}",
-                params={
-                    "caller_id": query.caller_id,
-                    "stream_id": query.stream_id,
-                    "connected_event": json.dumps(query.connected_event),
-                },
-                headers={SECRET_HEADER: self._secret},
-                timeout=self._timeout_s,
-            )
-        except httpx.HTTPError as error:
+            # The client times each read alone; an answer that trickles must not hold the slot.
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._http.get(
+                    f"{self._url}/{quote(query.bot_id, safe='')}",
+                    params={
+                        "caller_id": query.caller_id,
+                        "stream_id": query.stream_id,
+                        "connected_event": json.dumps(query.connected_event),
+                    },
+                    headers={SECRET_HEADER: self._secret},
+                    timeout=self._timeout_s,
+                )
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise Denied(
                 Code.CONFIG_UNAVAILABLE,
                 "the config API does not answer",
@@ -171,12 +175,16 @@ def validated(config: dict[str, Any]) -> BotConfig:
         raise Denied(
             Code.CONFIG_INVALID,
             "the bot's config is invalid",
-            details={"errors": error.errors(include_url=False, include_context=False)},
+            details={
+                "errors": error.errors(
+                    include_url=False, include_context=False, include_input=False
+                )
+            },
         ) from error
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any]:
     try:
-        return dict(response.json())
+        return dict(from_json(response.content, allow_inf_nan=False))
     except (ValueError, TypeError) as error:
         raise Denied(Code.CONFIG_INVALID, "the config API did not answer JSON") from error

@@ -23,6 +23,7 @@ class Code(StrEnum):
     GAP = "gap"
     KEY_INACTIVE = "key_inactive"
     KEY_INVALID = "key_invalid"
+    KEY_REUSED = "key_reused"
     KEY_UNKNOWN = "key_unknown"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NO_AGENT = "no_agent"

@@ -114,7 +114,7 @@ class Outbox:
         else:
             status_code = response.status_code
             after = response.headers.get("Retry-After", "")
-            retry_after_s = float(after) if after.isdigit() else 0.0
+            retry_after_s = float(after) if after.isdecimal() else 0.0
         duration_ms = 1000 * (self._monotonic() - began)
         attempt = Attempt(
             delivery.delivery_id, delivery.attempt, at, status_code, error, duration_ms

@@ -82,8 +82,9 @@ class Planner:
         Raises:
             Denied: the call is refused; nothing of it is left but, for some reasons, its record.
         """
-        if len(request.bot_id) > MAX_NAME_CHARS:
-            raise Denied(Code.BOT_UNKNOWN, "no bot has so long an id")
+        if len(request.bot_id) > MAX_NAME_CHARS or not request.bot_id.strip("."):
+            # Nothing but dots would be a way out of `CONFIG_URL`'s path.
+            raise Denied(Code.BOT_UNKNOWN, "no bot has such an id")
         key = _short(request.idempotency_key)
         lock = self._asking.setdefault(f"{tenant_id} {key}", asyncio.Lock())
         async with lock:
@@ -99,6 +100,8 @@ class Planner:
     ) -> CallRow:
         await events.hold_order(connection)
         known = await calls.by_key(connection, tenant_id, key)
+        if known is not None and not _is_same(known, request):
+            raise Denied(Code.KEY_REUSED, "this idempotency key belongs to a different call")
         if known is not None and (known.is_ended or known.config is not None):
             return known
         if known is not None:
@@ -115,11 +118,11 @@ class Planner:
             bot_id=request.bot_id,
             channel=request.channel,
             call_direction=request.call_direction,
-            caller_id=_clean(request.caller_id),
-            did=_clean(request.did),
-            stream_id=_clean(request.stream_id),
+            caller_id=request.caller_id,
+            did=request.did,
+            stream_id=request.stream_id,
             connected_event=request.connected_event,
-            bridge_id=_clean(request.bridge_id),
+            bridge_id=request.bridge_id,
             room_name=ids.room_name(request.channel, call_id),
             planned_at=now,
             expires_at=now + timedelta(seconds=self._settings.plan_expiry_s),
@@ -165,7 +168,7 @@ class Planner:
         config = configured.config
         session_id = session_id_of(config, row.connected_event) or row.call_id
         too_long = len(session_id) > MAX_NAME_CHARS
-        if too_long or await calls.has_session(connection, row.tenant_id, session_id):
+        if too_long or await calls.is_taken(connection, row.tenant_id, session_id):
             session_id = row.call_id
         now = self._clock()
         confirmed = replace(
@@ -241,10 +244,10 @@ def _refusal_of(row: CallRow) -> Denied:
     return Denied(code, row.end_detail or "the call has ended", details={"call_id": row.call_id})
 
 
+def _is_same(row: CallRow, request: PlanRequest) -> bool:
+    asked = (request.bot_id, request.channel, request.call_direction)
+    return (row.bot_id, row.channel, row.call_direction) == asked
+
+
 def _short(key: str) -> str:
     return key if len(key) <= MAX_NAME_CHARS else sha256(key.encode()).hexdigest()
-
-
-def _clean(text: str) -> str:
-    """Postgres cannot store NUL characters."""
-    return text.replace("\x00", "")

@@ -8,11 +8,14 @@ import secrets
 from collections.abc import AsyncIterable, Callable
 from pathlib import Path
 
+from sidecar.denial import Code, Denied
 from sidecar.result import RecordingLink
 from sidecar.store.recordings import RecordingRow
 
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\.wav")
 TOKEN_BYTES = 24
+MAX_BYTES = 2**32
+"""A WAV file cannot be bigger."""
 
 
 def new_token() -> str:
@@ -44,8 +47,14 @@ class RecordingFolder:
         """Return the recording's file, or None for a key that is not one of ours."""
         return self.path / key if _SAFE_KEY.fullmatch(key) else None
 
-    async def store(self, key: str, chunks: AsyncIterable[bytes]) -> int:
-        """Write an upload, visible under its key only once it is complete. Return its size."""
+    async def store(
+        self, key: str, chunks: AsyncIterable[bytes], *, max_bytes: int = MAX_BYTES
+    ) -> int:
+        """Write an upload, visible under its key only once it is complete. Return its size.
+
+        Raises:
+            Denied: it is too big.
+        """
         await asyncio.to_thread(self.path.mkdir, parents=True, exist_ok=True)
         partial = self.path / f".{key}.{secrets.token_hex(4)}.part"
         size_bytes = 0
@@ -53,6 +62,8 @@ class RecordingFolder:
             with await asyncio.to_thread(partial.open, "wb") as file:
                 async for chunk in chunks:
                     size_bytes += await asyncio.to_thread(file.write, chunk)
+                    if size_bytes > max_bytes:
+                        raise Denied(Code.BODY_INVALID, f"more than {max_bytes} bytes")
             await asyncio.to_thread(partial.replace, self.path / key)
         finally:
             await asyncio.to_thread(partial.unlink, missing_ok=True)

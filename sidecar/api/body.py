@@ -3,36 +3,60 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
 from starlette.requests import Request
 
+from contracts.moment import Moment
 from sidecar.denial import Code, Denied
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_PAGE = 500
+MAX_WORDS = 100
+MAX_DIGITS = 20
 
 Model = TypeVar("Model", bound=BaseModel)
-_AT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_AT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 async def body_of(request: Request, model: type[Model]) -> Model:
     """Return the body as a model.
 
     Raises:
-        pydantic.ValidationError: it does not fit.
-        Denied: it is too big.
+        Denied: it does not fit, or is too big.
     """
-    return model.model_validate_json(await limited(request))
+    body = await _limited(request)
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise does_not_fit(error) from error
 
 
-async def limited(request: Request) -> bytes:
-    """Return the whole body.
+async def json_object_of(request: Request) -> dict[str, Any]:
+    """Return the body as a JSON object, in the strict sense of JSON.
 
     Raises:
-        Denied: it is too big.
+        Denied: it is none, or is too big.
     """
+    body = await _limited(request)
+    try:
+        value = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Denied(Code.BODY_INVALID, "the body is not JSON") from error
+    if not isinstance(value, dict):
+        raise Denied(Code.BODY_INVALID, "the body is not a JSON object")
+    return value
+
+
+def does_not_fit(error: ValidationError) -> Denied:
+    """Return the denial of a body or query that does not fit; the details name each field."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return Denied(Code.BODY_INVALID, "the body does not fit", details={"errors": found})
+
+
+async def _limited(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -46,7 +70,7 @@ def integer(request: Request, name: str, default: int, *, least: int = 0, most: 
     text = request.query_params.get(name, "")
     if not text:
         return default
-    if not text.lstrip("-").isdecimal() or not least <= int(text) <= most:
+    if not text.isdecimal() or len(text) > MAX_DIGITS or not least <= int(text) <= most:
         raise Denied(Code.BODY_INVALID, f"{name}: not a number from {least} to {most}")
     return int(text)
 
@@ -65,6 +89,8 @@ def moment(request: Request, name: str) -> datetime | None:
 
 def words(request: Request, name: str) -> list[str]:
     """Return a query parameter that may be repeated or comma-separated."""
-    return [
-        word for value in request.query_params.getlist(name) for word in value.split(",") if word
-    ]
+    given = ",".join(request.query_params.getlist(name))
+    found = [word for word in given.split(",") if word]
+    if len(found) > MAX_WORDS:
+        raise Denied(Code.BODY_INVALID, f"{name}: more than {MAX_WORDS}")
+    return found

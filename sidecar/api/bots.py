@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -12,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sidecar.access import Access
-from sidecar.api.body import limited
+from sidecar.api.body import json_object_of
 from sidecar.clock import Clock
 from sidecar.configure import validated
 from sidecar.denial import Code, Denied
@@ -36,7 +35,7 @@ def routes(access: Access, database: Database, clock: Clock) -> list[BaseRoute]:
     async def create(request: Request) -> Response:
         principal = await access.principal(request.headers)
         principal.require_admin()
-        config = await _config_of(request)
+        config = await json_object_of(request)
         bot_id = str(config.get("bot_id", ""))
         _check(bot_id, config)
         try:
@@ -59,7 +58,7 @@ def routes(access: Access, database: Database, clock: Clock) -> list[BaseRoute]:
         principal = await access.principal(request.headers)
         principal.require_admin()
         bot_id = request.path_params["bot_id"]
-        shown = {**await _config_of(request), "bot_id": bot_id}
+        shown = {**await json_object_of(request), "bot_id": bot_id}
         async with database.transaction() as connection:
             current = await bots.get(connection, principal.tenant_id, bot_id)
             config = restored(shown, None if current is None else current.config)
@@ -114,16 +113,6 @@ def _shown(row: BotRow) -> dict[str, Any]:
         "created_at": row.created_at.isoformat(),
         "updated_at": row.updated_at.isoformat(),
     }
-
-
-async def _config_of(request: Request) -> dict[str, Any]:
-    try:
-        config = json.loads(await limited(request))
-    except ValueError as error:
-        raise Denied(Code.BODY_INVALID, "the body is not JSON") from error
-    if not isinstance(config, dict):
-        raise Denied(Code.BODY_INVALID, "the body is not a JSON object")
-    return config
 
 
 def _check(bot_id: str, config: dict[str, Any]) -> None:

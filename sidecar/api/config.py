@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
+from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -43,7 +43,7 @@ def routes(
 def _event(text: str) -> dict[str, Any]:
     """Malformed JSON counts as an empty event, by the family's contract."""
     try:
-        event = json.loads(text)
+        event = from_json(text, allow_inf_nan=False)
     except ValueError:
         return {}
     return event if isinstance(event, dict) else {}

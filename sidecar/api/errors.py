@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 import structlog
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
@@ -27,6 +26,7 @@ STATUS = {
     Code.CONFIG_UNAVAILABLE: 503,
     Code.FORBIDDEN: 403,
     Code.GAP: 409,
+    Code.KEY_REUSED: 409,
     Code.KEY_INACTIVE: 403,
     Code.KEY_INVALID: 401,
     Code.KEY_UNKNOWN: 404,
@@ -53,24 +53,19 @@ def denied_response(denied: Denied) -> JSONResponse:
     return JSONResponse(body, STATUS[denied.code], headers)
 
 
-def body_invalid(error: ValidationError) -> Denied:
-    """Return the denial of a body that does not fit its model; the details name each field."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return Denied(Code.BODY_INVALID, "the body does not fit", details={"errors": found})
-
-
 async def _on_denied(_: Request, error: Exception) -> Response:
     return denied_response(cast(Denied, error))
-
-
-async def _on_invalid(_: Request, error: Exception) -> Response:
-    return denied_response(body_invalid(cast(ValidationError, error)))
 
 
 async def _on_http(_: Request, error: Exception) -> Response:
     status = cast(HTTPException, error).status_code
     code = Code.METHOD_NOT_ALLOWED if status == 405 else Code.NOT_FOUND
     return denied_response(Denied(code, cast(HTTPException, error).detail))
+
+
+async def _on_gone(_: Request, __: Exception) -> Response:
+    # Nobody reads this: the client left before its request was complete.
+    return Response(status_code=400)
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
@@ -81,7 +76,7 @@ async def _on_bug(request: Request, error: Exception) -> Response:
 
 EXCEPTION_HANDLERS: dict[Any, ExceptionHandler] = {
     Denied: _on_denied,
-    ValidationError: _on_invalid,
+    ClientDisconnect: _on_gone,
     HTTPException: _on_http,
     Exception: _on_bug,
 }

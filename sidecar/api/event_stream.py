@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from time import monotonic
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from contracts.event import Event
 from sidecar.access import Access
-from sidecar.api.body import integer, words
+from sidecar.api.body import MAX_DIGITS, integer, words
 from sidecar.api.calls import visible_bots
 from sidecar.denial import Code, Denied
 from sidecar.store import events
@@ -22,6 +23,8 @@ from sidecar.wake import Wake
 
 PING_S = 15
 LONGEST_WAIT_S = 5.0
+RECHECK_S = 30.0
+"""How long a key that was switched off may go on listening."""
 BATCH = 500
 HIGHEST_SEQUENCE = 2**62
 
@@ -47,12 +50,22 @@ def routes(access: Access, database: Database, changed: Wake) -> list[BaseRoute]
             visible_bots(principal, words(request, "bot_id")),
             words(request, "type"),
         )
-        position = _resumed(request)
-        if position is None:
-            async with database.read() as connection:
-                position = await events.last_sequence(connection)
-        messages = (_message(event) async for event in follow(database, changed, wanted, position))
-        return EventSourceResponse(messages, ping=PING_S)
+        resumed = _resumed(request)
+        async with database.read() as connection:
+            newest = await events.last_sequence(connection)
+        # A number from beyond the newest is another database's: what it saw will not come again.
+        position = newest if resumed is None else min(resumed, newest)
+
+        async def messages() -> AsyncIterator[ServerSentEvent]:
+            checked_at = monotonic()
+            async for event in follow(database, changed, wanted, position):
+                if monotonic() - checked_at >= RECHECK_S:
+                    if not await access.still_admits(request.headers):
+                        return
+                    checked_at = monotonic()
+                yield _message(event)
+
+        return EventSourceResponse(messages(), ping=PING_S)
 
     return [Route("/api/v1/events", stream)]
 
@@ -64,17 +77,18 @@ async def follow(
     while True:
         armed = changed.armed()
         # A listener that leaves must not tear a connection down in the middle of a query.
-        batch = await asyncio.shield(_batch(database, wanted, position))
+        batch, position = await asyncio.shield(_batch(database, wanted, position))
         for event in batch:
             yield event
-            position = event.sequence
         if not batch:
             await Wake.wait(armed, LONGEST_WAIT_S)
 
 
-async def _batch(database: Database, wanted: Filter, position: int) -> list[Event]:
+async def _batch(database: Database, wanted: Filter, position: int) -> tuple[list[Event], int]:
+    """Return the next events and the position behind them, and behind all that are not wanted."""
     async with database.read() as connection:
-        return await events.after(
+        newest = await events.last_sequence(connection)
+        batch = await events.after(
             connection,
             wanted.tenant_id,
             position,
@@ -83,12 +97,16 @@ async def _batch(database: Database, wanted: Filter, position: int) -> list[Even
             types=wanted.types,
             limit=BATCH,
         )
+    if len(batch) == BATCH:
+        return batch, batch[-1].sequence
+    # What was committed after `newest` was read may be in the batch already.
+    return batch, max(newest, batch[-1].sequence if batch else position)
 
 
 def _resumed(request: Request) -> int | None:
     last_id = request.headers.get("Last-Event-ID", "")
     if last_id:
-        if not last_id.isdecimal() or int(last_id) > HIGHEST_SEQUENCE:
+        if not last_id.isdecimal() or len(last_id) > MAX_DIGITS:
             raise Denied(Code.BODY_INVALID, "Last-Event-ID: not a sequence number")
         return int(last_id)
     if "after" in request.query_params:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from contracts.ids import MAX_INCARNATION
 from contracts.plan import Claim, PlanRequest
 from contracts.report import Heartbeat, Report
 from sidecar.access import Access
-from sidecar.api.body import body_of
+from sidecar.api.body import body_of, does_not_fit
 from sidecar.calls import Calls
 from sidecar.planning import Planner
 
 
 class _Upload(BaseModel):
-    incarnation: int = Field(ge=1)
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    incarnation: int = Field(ge=1, le=MAX_INCARNATION)
     duration_s: float = Field(ge=0)
 
 
@@ -40,7 +43,7 @@ def routes(access: Access, planner: Planner, calls: Calls) -> list[BaseRoute]:
 
     async def recording(request: Request) -> Response:
         tenant_id = access.require_service(request.headers)
-        upload = _Upload.model_validate(dict(request.query_params))
+        upload = _upload_of(request)
         key = await calls.store_recording(
             tenant_id,
             request.path_params["call_id"],
@@ -62,6 +65,13 @@ def routes(access: Access, planner: Planner, calls: Calls) -> list[BaseRoute]:
         Route("/internal/v1/calls/{call_id}/recording", recording, methods=["PUT"]),
         Route("/internal/v1/heartbeats", heartbeat, methods=["POST"]),
     ]
+
+
+def _upload_of(request: Request) -> _Upload:
+    try:
+        return _Upload.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise does_not_fit(error) from error
 
 
 def _json(answer: BaseModel) -> Response:

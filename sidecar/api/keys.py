@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from contracts.moment import Moment
 from sidecar.access import Access, Principal, new_key
 from sidecar.api.body import body_of
 from sidecar.clock import Clock
@@ -25,7 +26,14 @@ class _NewKey(BaseModel):
     name: str = Field(min_length=1, max_length=200)
     bot_ids: list[str] = Field(default_factory=list)
     is_admin: bool = False
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _admins_see_all(self) -> Self:
+        # An admin key makes keys, hence could always make itself one for the other bots.
+        if self.is_admin and self.bot_ids:
+            raise ValueError("an admin key cannot be kept to some bots")
+        return self
 
 
 class _KeyChange(BaseModel):
@@ -33,7 +41,7 @@ class _KeyChange(BaseModel):
 
     name: str = Field(default="", min_length=1, max_length=200)
     is_active: bool = True
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 def routes(

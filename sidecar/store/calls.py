@@ -97,9 +97,12 @@ async def by_key(
     return await _one(connection, calls.c.tenant_id == tenant_id, same_key)
 
 
-async def has_session(connection: AsyncConnection, tenant_id: str, session_id: str) -> bool:
-    same_session = calls.c.session_id == session_id
-    return await _one(connection, calls.c.tenant_id == tenant_id, same_session) is not None
+async def is_taken(connection: AsyncConnection, tenant_id: str, session_id: str) -> bool:
+    """Return whether a call goes by this name, as its session id or its own."""
+    names = or_(calls.c.session_id == session_id, calls.c.call_id == session_id)
+    mine = and_(calls.c.tenant_id == tenant_id, names)
+    found = await connection.scalar(select(calls.c.call_id).where(mine).limit(1))
+    return found is not None
 
 
 async def save(connection: AsyncConnection, before: CallRow, after: CallRow) -> CallRow:

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -22,6 +23,8 @@ BUSY_TIMEOUT_MS = 5000
 MAX_TRIES = 20
 MIGRATION_LOCK = 0x766F6963
 NOTIFY_CHANNEL = "voicefleet_events"
+DEADLOCK_STATES = frozenset({"40001", "40P01"})
+"""Postgres took this transaction back so that another could go on."""
 
 
 class Conflict(Exception):
@@ -35,7 +38,12 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         driver = "sqlite+aiosqlite" if self.is_sqlite else "postgresql+asyncpg"
-        self.engine: AsyncEngine = create_async_engine(self.url.set(drivername=driver))
+        self.engine: AsyncEngine = create_async_engine(
+            self.url.set(drivername=driver),
+            json_serializer=_json,
+            # Parameters in error texts would carry secrets and personal data into the log.
+            hide_parameters=True,
+        )
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
@@ -65,14 +73,15 @@ class Database:
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` in one transaction, and again from the start if somebody got in between.
 
-        That is a `Conflict`, or a row which another transaction inserted first.
+        That is a `Conflict`, a row which another transaction inserted first, or a deadlock.
         """
         for _ in range(MAX_TRIES - 1):
             try:
                 async with self.transaction() as connection:
                     return await work(connection)
-            except (Conflict, IntegrityError):
-                continue
+            except (Conflict, DBAPIError) as error:
+                if not _is_passing(error):
+                    raise
         async with self.transaction() as connection:
             return await work(connection)
 
@@ -104,6 +113,17 @@ class Database:
     async def aclose(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+def _is_passing(error: Conflict | DBAPIError) -> bool:
+    if isinstance(error, Conflict | IntegrityError):
+        return True
+    return getattr(error.orig, "sqlstate", None) in DEADLOCK_STATES
+
+
+def _json(value: Any) -> str:
+    """Infinities and NaN become null: no reader of JSON takes them."""
+    return to_json(value, inf_nan_mode="null").decode()
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -54,8 +54,25 @@ class UtcDateTime(TypeDecorator[datetime]):
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
+class _Storable(TypeDecorator[str]):
+    """Text without NUL characters, which Postgres can neither store nor compare."""
+
+    impl: type[String] = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.replace("\x00", "")
+
+
+class _Name(_Storable):
+    """The same, of limited length."""
+
+    impl = String
+    cache_ok = True
+
+
 def _tenant() -> Column[str]:
-    return Column("tenant_id", String(64), nullable=False)
+    return Column("tenant_id", _Name(64), nullable=False)
 
 
 def _at(name: str, *, nullable: bool = False) -> Column[datetime]:
@@ -65,19 +82,19 @@ def _at(name: str, *, nullable: bool = False) -> Column[datetime]:
 tenants = Table(
     "tenants",
     metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("tenant_id", _Name(64), primary_key=True),
+    Column("name", _Storable, nullable=False),
     _at("created_at"),
 )
 
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("key_id", String(36), primary_key=True),
+    Column("key_id", _Name(36), primary_key=True),
     _tenant(),
-    Column("name", Text, nullable=False),
-    Column("key_prefix", String(16), nullable=False),
-    Column("key_sha256", String(64), nullable=False, unique=True),
+    Column("name", _Storable, nullable=False),
+    Column("key_prefix", _Name(16), nullable=False),
+    Column("key_sha256", _Name(64), nullable=False, unique=True),
     Column("bot_ids", JSON, nullable=False),
     Column("is_admin", Boolean, nullable=False),
     Column("is_active", Boolean, nullable=False),
@@ -89,8 +106,8 @@ api_keys = Table(
 bots = Table(
     "bots",
     metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("bot_id", String(200), primary_key=True),
+    Column("tenant_id", _Name(64), primary_key=True),
+    Column("bot_id", _Name(200), primary_key=True),
     Column("version", Integer, nullable=False),
     _at("created_at"),
     _at("updated_at"),
@@ -99,8 +116,8 @@ bots = Table(
 bot_versions = Table(
     "bot_versions",
     metadata,
-    Column("tenant_id", String(64), primary_key=True),
-    Column("bot_id", String(200), primary_key=True),
+    Column("tenant_id", _Name(64), primary_key=True),
+    Column("bot_id", _Name(200), primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("config", JSON, nullable=False),
     _at("created_at"),
@@ -109,25 +126,25 @@ bot_versions = Table(
 calls = Table(
     "calls",
     metadata,
-    Column("call_id", String(36), primary_key=True),
+    Column("call_id", _Name(36), primary_key=True),
     _tenant(),
-    Column("idempotency_key", String(200), nullable=False),
-    Column("session_id", String(200), nullable=False),
-    Column("bot_id", String(200), nullable=False),
-    Column("channel", String(16), nullable=False),
-    Column("call_direction", String(16), nullable=False),
-    Column("caller_id", Text, nullable=False),
-    Column("did", Text, nullable=False),
-    Column("stream_id", Text, nullable=False),
+    Column("idempotency_key", _Name(200), nullable=False),
+    Column("session_id", _Name(200), nullable=False),
+    Column("bot_id", _Name(200), nullable=False),
+    Column("channel", _Name(16), nullable=False),
+    Column("call_direction", _Name(16), nullable=False),
+    Column("caller_id", _Storable, nullable=False),
+    Column("did", _Storable, nullable=False),
+    Column("stream_id", _Storable, nullable=False),
     Column("connected_event", JSON, nullable=False),
-    Column("bridge_id", Text, nullable=False),
-    Column("room_name", String(100), nullable=False),
+    Column("bridge_id", _Storable, nullable=False),
+    Column("room_name", _Name(100), nullable=False),
     Column("config", JSON(none_as_null=True), nullable=True),
     Column("variables", JSON, nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("state", _Name(16), nullable=False),
     Column("version", Integer, nullable=False),
     Column("incarnation", Integer, nullable=False),
-    Column("worker_id", Text, nullable=True),
+    Column("worker_id", _Storable, nullable=True),
     Column("agent_seq", Integer, nullable=False),
     Column("bridge_seq", Integer, nullable=False),
     Column("illegal_events", Integer, nullable=False),
@@ -138,8 +155,8 @@ calls = Table(
     Column("leg_ended", Boolean, nullable=False),
     Column("agent_ended", Boolean, nullable=False),
     _at("end_at", nullable=True),
-    Column("end_reason", String(40), nullable=True),
-    Column("end_detail", Text, nullable=False),
+    Column("end_reason", _Name(40), nullable=True),
+    Column("end_detail", _Storable, nullable=False),
     _at("claim_due_at", nullable=True),
     _at("settle_due_at", nullable=True),
     _at("expires_at", nullable=True),
@@ -165,13 +182,13 @@ call_events = Table(
     metadata,
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     _tenant(),
-    Column("event_id", String(80), nullable=False, unique=True),
-    Column("call_id", String(36), nullable=False),
-    Column("bot_id", String(200), nullable=False),
-    Column("type", String(60), nullable=False),
+    Column("event_id", _Name(80), nullable=False, unique=True),
+    Column("call_id", _Name(36), nullable=False),
+    Column("bot_id", _Name(200), nullable=False),
+    Column("type", _Name(60), nullable=False),
     _at("at"),
     Column("data", JSON, nullable=False),
-    Column("source", String(16), nullable=True),
+    Column("source", _Name(16), nullable=True),
     Column("incarnation", Integer, nullable=True),
     Column("source_seq", Integer, nullable=True),
     UniqueConstraint("call_id", "source", "incarnation", "source_seq"),
@@ -181,7 +198,7 @@ Index("ix_call_events_call_id_sequence", call_events.c.call_id, call_events.c.se
 results = Table(
     "results",
     metadata,
-    Column("call_id", String(36), primary_key=True),
+    Column("call_id", _Name(36), primary_key=True),
     Column("revision", Integer, primary_key=True),
     _tenant(),
     Column("body", JSON, nullable=False),
@@ -191,18 +208,18 @@ results = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("delivery_id", String(120), primary_key=True),
+    Column("delivery_id", _Name(120), primary_key=True),
     _tenant(),
-    Column("call_id", String(36), nullable=False),
-    Column("bot_id", String(200), nullable=False),
-    Column("url", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("call_id", _Name(36), nullable=False),
+    Column("bot_id", _Name(200), nullable=False),
+    Column("url", _Storable, nullable=False),
+    Column("body", _Storable, nullable=False),
+    Column("state", _Name(16), nullable=False),
     Column("attempt", Integer, nullable=False),
     _at("created_at"),
     _at("due_at"),
     _at("settled_at", nullable=True),
-    Column("last_error", Text, nullable=True),
+    Column("last_error", _Storable, nullable=True),
 )
 _PENDING = text("state = 'pending'")
 Index(
@@ -216,22 +233,22 @@ Index("ix_deliveries_call_id", deliveries.c.call_id)
 delivery_attempts = Table(
     "delivery_attempts",
     metadata,
-    Column("delivery_id", String(120), primary_key=True),
+    Column("delivery_id", _Name(120), primary_key=True),
     Column("attempt", Integer, primary_key=True),
     _tenant(),
     _at("at"),
     Column("status_code", Integer, nullable=True),
-    Column("error", Text, nullable=True),
+    Column("error", _Storable, nullable=True),
     Column("duration_ms", Float, nullable=False),
 )
 
 workers = Table(
     "workers",
     metadata,
-    Column("worker_id", String(200), primary_key=True),
+    Column("worker_id", _Name(200), primary_key=True),
     _tenant(),
-    Column("kind", String(16), nullable=False),
-    Column("host", Text, nullable=False),
+    Column("kind", _Name(16), nullable=False),
+    Column("host", _Storable, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("ready", Boolean, nullable=False),
     Column("calls", JSON, nullable=False),
@@ -244,10 +261,10 @@ workers = Table(
 recordings = Table(
     "recordings",
     metadata,
-    Column("recording_key", String(220), primary_key=True),
+    Column("recording_key", _Name(220), primary_key=True),
     _tenant(),
-    Column("call_id", String(36), nullable=False, unique=True),
-    Column("token", String(64), nullable=False, unique=True),
+    Column("call_id", _Name(36), nullable=False, unique=True),
+    Column("token", _Name(64), nullable=False, unique=True),
     Column("duration_s", Float, nullable=True),
     Column("size_bytes", BigInteger, nullable=True),
     _at("created_at"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.denial import Denied
 from sidecar.recording import RecordingFolder, new_token
 from sidecar.store.recordings import RecordingRow
 from tests.fakes.control_plane import START
@@ -67,3 +68,10 @@ def test_link_is_public_and_unguessable(tmp_path: Path) -> None:
     assert link.url == f"https://voice.example/api/v1/public/recordings/{row.token}"
     assert len(row.token) == 32
     assert new_token() != row.token
+
+
+async def test_upload_without_end_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    recordings = folder(tmp_path)
+    with pytest.raises(Denied):
+        await recordings.store("s1.wav", chunks(b"RIFF", b"RIFF"), max_bytes=7)
+    assert list((tmp_path / "recordings").iterdir()) == []

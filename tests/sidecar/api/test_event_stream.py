@@ -10,8 +10,10 @@ import pytest
 
 from contracts.event import Event
 from contracts.report import Noticed, Source
+from sidecar.access import Access
 from sidecar.api import event_stream
 from sidecar.api.event_stream import Filter, follow
+from sidecar.clock import utc_now
 from sidecar.store.database import Database
 from tests.fakes.control_plane import ControlPlane
 from tests.fakes.sidecar_app import SidecarApp, running_app
@@ -150,3 +152,20 @@ async def test_bad_position_is_refused(sidecar: SidecarApp, last_id: str) -> Non
 async def test_stream_needs_a_key(sidecar: SidecarApp) -> None:
     async with sidecar.http() as http:
         assert (await http.get("/api/v1/events")).status_code == 401
+
+
+async def test_key_switched_off_is_let_in_no_more(sqlite: Database, sidecar: SidecarApp) -> None:
+    access = Access(sqlite, service_secret="s3cret", admin_key="admin", clock=utc_now)
+    async with sidecar.operator() as admin:
+        made = (await admin.post("/api/v1/api-keys", json={"name": "k"})).json()
+        assert await access.still_admits({"X-API-Key": made["key"]})
+        await admin.patch(f"/api/v1/api-keys/{made['key_id']}", json={"is_active": False})
+    assert not await access.still_admits({"X-API-Key": made["key"]})
+
+
+async def test_position_moves_past_what_is_not_wanted(plane: ControlPlane) -> None:
+    await plane.ready()
+    call_id = (await plane.plan()).call_id
+    await notice(plane, call_id, 1)
+    nothing = Filter("default", None, ["other"], [])
+    assert await event_stream._batch(plane.database, nothing, 0) == ([], 2)

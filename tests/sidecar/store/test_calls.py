@@ -95,7 +95,7 @@ async def test_other_tenants_see_nothing(database: Database) -> None:
         assert await calls.by_key(connection, "other", "key-c1") is None
         assert await calls.count_live(connection, "other") == 0
         assert await calls.page(connection, "other") == []
-        assert not await calls.has_session(connection, "other", "session-c1")
+        assert not await calls.is_taken(connection, "other", "session-c1")
         await calls.hold(connection, "other", ["c1"], START + timedelta(hours=1))
         await calls.discard(connection, replace(row, tenant_id="other"))
         with pytest.raises(Conflict):
@@ -199,3 +199,10 @@ async def test_each_revision_of_a_result_exists_once(database: Database) -> None
     async with database.read() as connection:
         assert await calls.latest_result(connection, T, "c1") == {"revision": 1}
         assert await calls.latest_result(connection, "other", "c1") is None
+
+
+async def test_name_of_another_call_is_taken(database: Database) -> None:
+    await stored(database, call_row())
+    async with database.read() as connection:
+        for name, taken in (("c1", True), ("session-c1", True), ("c2", False)):
+            assert await calls.is_taken(connection, "default", name) is taken
