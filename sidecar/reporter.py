@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import accumulate
 from typing import Protocol
 
 import structlog
 
-from contracts.report import Fact, Report, ReportReceipt, Source
+from contracts.report import MAX_FACTS, Fact, Report, ReportReceipt, Source
 from sidecar.refusal import Refused, SidecarError
 
 log = structlog.get_logger(__name__)
 
 STALE = "stale_incarnation"
-MAX_BATCH_FACTS = 500
+MAX_BATCH_BYTES = 1024 * 1024
+"""Well below what the sidecar takes, so that a batch gathered in a long outage is not refused."""
 
 
 class Ledger(Protocol):
@@ -56,6 +58,7 @@ class Reporter:
         self._interval_s = interval_s
         self._sleep = sleep
         self._facts: list[Fact] = []
+        self._sizes_bytes: list[int] = []
         self._applied_seq = 0
         self._closing = False
         self._wake = asyncio.Event()
@@ -67,10 +70,22 @@ class Reporter:
         return len(self._facts)
 
     def add(self, fact: Fact) -> None:
-        """Queue a fact. Never blocks; after a refusal it is dropped, since nobody would take it."""
-        if self.refusal is None:
-            self._facts.append(fact)
-            self._wake.set()
+        """Queue a fact. Never blocks; after a refusal it is dropped, since nobody would take it.
+
+        One that cannot be sent (text that is not Unicode, too big) is dropped alone.
+        """
+        if self.refusal is not None:
+            return
+        try:
+            size_bytes = len(fact.model_dump_json())
+        except ValueError:
+            size_bytes = None
+        if size_bytes is None or size_bytes > MAX_BATCH_BYTES:
+            log.error("fact_dropped", call_id=self._call_id, type=fact.type, size_bytes=size_bytes)
+            return
+        self._facts.append(fact)
+        self._sizes_bytes.append(size_bytes)
+        self._wake.set()
 
     async def aclose(self, timeout_s: float) -> None:
         """Send what is pending for at most `timeout_s`; `pending` then tells what is left."""
@@ -113,15 +128,21 @@ class Reporter:
             source=self._source,
             incarnation=self._incarnation,
             seq=self._applied_seq + 1,
-            facts=self._facts[:MAX_BATCH_FACTS],
+            facts=self._facts[: self._batch_facts()],
         )
         receipt = await self._ledger.report(self._call_id, report)
-        del self._facts[: receipt.applied_seq - self._applied_seq]
+        applied = receipt.applied_seq - self._applied_seq
+        del self._facts[:applied], self._sizes_bytes[:applied]
         self._applied_seq = receipt.applied_seq
+
+    def _batch_facts(self) -> int:
+        totals = accumulate(self._sizes_bytes[:MAX_FACTS])
+        return max(1, sum(total <= MAX_BATCH_BYTES for total in totals))
 
     def _refuse(self, refusal: Refused) -> None:
         self.refusal = refusal
         self._facts.clear()
+        self._sizes_bytes.clear()
         if refusal.code == STALE:
             self.fenced.set()
         else:

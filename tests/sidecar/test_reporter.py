@@ -150,3 +150,25 @@ async def test_reporter_tells_what_it_could_not_hand_in_when_closing_times_out()
         reporter.add(noticed("a"))
         await reporter.aclose(timeout_s=0.01)
     assert reporter.pending == 1
+
+
+async def test_fact_that_cannot_be_sent_is_dropped_alone() -> None:
+    ledger = Ledger()
+    async with client_of(ledger) as client:
+        reporter = Reporter(client, CALL_ID, Source.AGENT, 1, sleep=Sleeps())
+        reporter.add(Noticed(at=AT, name="torn", detail={"text": "\ud83d"}))
+        reporter.add(Noticed(at=AT, name="huge", detail={"text": "x" * 2**21}))
+        reporter.add(noticed("fine"))
+        await reporter.aclose(5)
+    assert (ledger.names, reporter.refusal) == (["fine"], None)
+
+
+async def test_what_gathered_in_an_outage_is_sent_in_bodies_the_sidecar_takes() -> None:
+    ledger = Ledger()
+    async with client_of(ledger) as client:
+        reporter = Reporter(client, CALL_ID, Source.AGENT, 1, sleep=Sleeps())
+        for number in range(5):
+            reporter.add(Noticed(at=AT, name=f"n{number}", detail={"text": "x" * 400_000}))
+        await reporter.aclose(5)
+    assert ledger.names == [f"n{number}" for number in range(5)]
+    assert ledger.batches == [2, 2, 1]
