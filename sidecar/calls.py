@@ -198,6 +198,7 @@ class Calls:
 
         async def work(connection: AsyncConnection) -> None:
             now = self._clock()
+            await events.hold_order(connection)
             recording = await recordings.expect(
                 connection, tenant_id, call_id, key, self._folder.token(), now
             )

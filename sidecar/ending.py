@@ -43,6 +43,7 @@ async def close(
     ended = progress.close(row, now)
     # The row comes first: whoever else ends the call waits here, and finds it ended.
     saved = await calls.save(connection, before, replace(ended, config=masked(row.config)))
+    await events.hold_order(connection)
     await events.append(connection, row.tenant_id, reported)
     facts = await events.facts(connection, row.tenant_id, row.call_id)
     outcome = result.build(ended, facts, await _recording(connection, row, facts, folder, now))

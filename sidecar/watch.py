@@ -5,7 +5,8 @@ All timers are columns of call rows, so a restart or another replica simply goes
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -58,15 +59,21 @@ class Watch:
         now = self._clock()
         async with self._database.read() as connection:
             due = await call_rows.due(connection, now)
-        for row in due:
-            if row.is_ended:
-                await self._close_room(row)
-            elif row.settle_due_at is not None and row.settle_due_at <= now:
-                await self._calls.finish(row, None)
-            elif row.claim_due_at is not None and row.claim_due_at <= now:
-                await self._replace(row)
-            else:
-                await self._expire(row)
+        # All at once: a LiveKit that hangs, or one call that fails, must not hold up the others.
+        done = await asyncio.gather(*(self._do(row, now) for row in due), return_exceptions=True)
+        failures = [failure for failure in done if isinstance(failure, Exception)]
+        if failures:
+            raise ExceptionGroup("calls whose time was up", failures)
+
+    async def _do(self, row: CallRow, now: datetime) -> None:
+        if row.is_ended:
+            await self._close_room(row)
+        elif row.settle_due_at is not None and row.settle_due_at <= now:
+            await self._calls.finish(row, None)
+        elif row.claim_due_at is not None and row.claim_due_at <= now:
+            await self._replace(row)
+        else:
+            await self._expire(row)
 
     async def _replace(self, row: CallRow) -> None:
         if row.incarnation >= MAX_UNCLAIMED_INCARNATIONS:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+
+import pytest
 
 from contracts.call import CallState
 from contracts.outcome import Reason
@@ -10,7 +13,7 @@ from contracts.report import AgentEnded, LegAnswered, LegEnded, Source, Transfer
 from sidecar.calls import Calls
 from sidecar.clock import utc_now
 from sidecar.rooms import RoomUnavailable
-from sidecar.store import workers
+from sidecar.store import calls, workers
 from sidecar.supervise import running
 from sidecar.wake import Bells
 from sidecar.watch import Watch
@@ -195,3 +198,16 @@ async def test_start_forgets_workers_long_gone(plane: ControlPlane) -> None:
     await plane.watch.start()
     async with plane.database.read() as connection:
         assert await workers.listed(connection, "default", started) == []
+
+
+async def test_call_that_cannot_be_ended_does_not_hold_up_the_others(plane: ControlPlane) -> None:
+    await plane.ready()
+    broken, fine = await plane.plan("k1"), await plane.plan("k2")
+    row = await plane.row(broken.call_id)
+    async with plane.database.transaction() as connection:
+        spoilt = replace(row, incarnation=2, config={"max_call_duration_seconds": "soon"})
+        await calls.save(connection, row, spoilt)
+    plane.clock.advance(1.5)
+    with pytest.raises(ExceptionGroup):
+        await plane.watch.tick()
+    assert (await plane.row(fine.call_id)).incarnation == 2
