@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import Agent, ModelSettings, llm, stt
+from livekit.agents import Agent, ModelSettings, StopResponse, llm, stt
 from livekit.agents.voice.io import TimedString
 
 from agent.heard import BotLine
@@ -51,19 +51,34 @@ class Bot(Agent):
         self._on_backchannel = on_backchannel
         self.is_closing = False
         """Whether the bot is saying goodbye: then only more than courtesies cut it off."""
+        self.is_leaving = False
+        """Whether the caller is being handed over: then nothing is answered any more."""
+
+    async def on_user_turn_completed(
+        self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage
+    ) -> None:
+        """Answer, unless the caller is somebody else's by now."""
+        if self.is_leaving:
+            raise StopResponse
 
     async def stt_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
     ) -> AsyncIterator[stt.SpeechEvent | str]:
         """Transcribe, and hold back what was said over the bot without meaning to stop it."""
-        events: Any = Agent.default.stt_node(self, audio, model_settings)
-        async for event in events:
+        async for event in self.hear(audio, model_settings):
             if not isinstance(event, stt.SpeechEvent) or not self._talked_over(event):
                 yield event
             elif event.type == stt.SpeechEventType.FINAL_TRANSCRIPT:
                 self._on_backchannel(event.alternatives[0].text)
                 # The session may be waiting for this final: it gets one that says nothing.
                 yield stt.SpeechEvent(event.type, alternatives=[_silent(event.alternatives[0])])
+
+    def hear(
+        self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
+    ) -> AsyncIterator[stt.SpeechEvent | str]:
+        """Return everything the STT makes of the caller's voice."""
+        events: Any = Agent.default.stt_node(self, audio, model_settings)
+        return events  # type: ignore[no-any-return]
 
     def transcription_node(
         self, text: AsyncIterable[str | TimedString], model_settings: ModelSettings

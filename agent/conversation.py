@@ -217,9 +217,7 @@ class Conversation:
             return str(error)
         await self._say_and_wait(self._config.pre_transfer_message)
         # From here on the caller is the carrier's: nothing is answered or asked any more.
-        self._transferring = True
-        self._silence.busy()
-        self._session.input.set_audio_enabled(False)
+        self._hand_over(True)
         self._tell(
             TransferStarted(
                 at=datetime.now(UTC),
@@ -231,13 +229,17 @@ class Conversation:
         )
         command = Transfer(to=found.value, target=found.label or found.id, reason=reason)
         if not await self._command(command):
-            self._transferring = False
-            self._session.input.set_audio_enabled(True)
+            self._hand_over(False)
             self._tell(TransferFailed(at=datetime.now(UTC), failed_reason=_NOT_SENT))
             return _NOT_SENT
         loop = asyncio.get_running_loop()
         loop.call_later(_TRANSFER_S, self.end, Reason.TRANSFERRED)
         return None
+
+    def _hand_over(self, under_way: bool) -> None:
+        self._transferring = self._bot.is_leaving = under_way
+        self._silence.busy()
+        self._session.input.set_audio_enabled(not under_way)
 
     async def _watch_silence(self) -> None:
         while True:

@@ -37,10 +37,21 @@ class RoomAudioInput(io.AudioInput):
         super().__init__(label="RoomAudioInput")
         self._rate_hz = rate_hz
         self._frames: asyncio.Queue[rtc.AudioFrame] = asyncio.Queue()
+        self._listening = True
+
+    def on_attached(self) -> None:
+        """Listen again."""
+        super().on_attached()
+        self._listening = True
+
+    def on_detached(self) -> None:
+        """Hand on nothing while the session has its input disabled."""
+        super().on_detached()
+        self._listening = False
 
     def push(self, pcm: bytes) -> None:
         """Hand caller audio to the session."""
-        if pcm:
+        if pcm and self._listening:
             self._frames.put_nowait(
                 rtc.AudioFrame(
                     data=pcm,

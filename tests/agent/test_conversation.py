@@ -271,6 +271,18 @@ async def test_what_the_model_says_beside_a_transfer_is_heard_first() -> None:
 
 
 @virtual_time
+async def test_nothing_is_answered_once_the_caller_is_handed_over() -> None:
+    async with calling(("", "transfer_call", "{}"), "Yes?", transfer_targets=[DESK]) as call:
+        await call.lines(1)
+        call.caller.say("A human please")
+        await call.until(lambda: bool(call.room.commands))
+        call.caller.say("Hello, is anybody there?")
+        await call.ended()
+        assert call.said("bot") == [GREETING]
+        assert call.said("customer")[-1] == "Hello, is anybody there?"
+
+
+@virtual_time
 async def test_transfer_nobody_confirms_ends_by_itself_without_hanging_up() -> None:
     async with calling(("", "transfer_call", "{}"), transfer_targets=[DESK]) as call:
         await call.lines(1)

@@ -210,3 +210,34 @@ async def test_closing_the_link_finishes_what_was_playing() -> None:
     link.close()
     assert [(e.playback_position, e.interrupted) for e in finished] == [(0.1, True)]
     assert room.handlers == []
+
+
+async def test_disabled_input_drops_what_the_caller_says() -> None:
+    room = FakeRoom()
+    link = link_in(room, [])
+    link.input.on_detached()
+    room.receive(media.serialize(media.Heard(40, 0, 0, b"\x01\x00" * 320)))
+    link.input.on_attached()
+    room.receive(media.serialize(media.Heard(80, 0, 0, b"\x02\x00" * 320)))
+    assert bytes((await anext(link.input)).data) == b"\x02\x00" * 320
+
+
+async def test_line_made_after_nobody_is_left_is_finished_at_once() -> None:
+    sink = Sink()
+    await sink.say(1000)
+    sink.output.abandon()
+    await sink.output.capture_frame(frame(1000))
+    sink.output.flush()
+    await sink.output.capture_frame(frame(1000))
+    sink.output.clear_buffer()
+    assert [(e.playback_position, e.interrupted) for e in sink.finished] == [(0.0, True)] * 3
+    assert media.Clear not in {type(packet) for packet in sink.sent}
+
+
+async def test_audio_of_a_finished_line_is_not_kept() -> None:
+    sink = Sink()
+    for number in range(1, 101):
+        await sink.say(1000)
+        sink.output.finish(number, RATE_HZ, interrupted=False)
+    assert sink.output.remaining_s == 0
+    assert sink.output.speaking_line is None

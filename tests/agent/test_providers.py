@@ -1,0 +1,70 @@
+"""From a bot's config to engines and the session's options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from livekit.agents import inference
+from pydantic import ValidationError
+
+from agent.providers import Engines, ProviderUnknown, build_engines, turn_handling
+from agent.speech.rules import RulesLLM
+from agent.speech.stt import MoonshineSTT
+from agent.speech.tts import HibariTTS
+from contracts.bot import BotConfig, TurnConfig
+from contracts.ids import Channel
+from contracts.plan import AgentPlan
+
+
+def engines(**config: Any) -> Engines:
+    plan = AgentPlan(
+        call_id="c",
+        session_id="c",
+        incarnation=1,
+        channel=Channel.WEBSOCKET,
+        call_direction="incoming",
+        caller_identity="caller-c",
+        config=BotConfig.model_validate(config),
+    )
+    return build_engines(plan, lambda *_: None)
+
+
+async def test_bot_that_names_nothing_runs_offline() -> None:
+    made = engines()
+    assert isinstance(made.stt, MoonshineSTT)
+    assert isinstance(made.llm, RulesLLM)
+    assert isinstance(made.tts, HibariTTS)
+    assert isinstance(made.turn_detection, inference.TurnDetector)
+    assert made.pipeline["llm"] == {"provider": "rules", "model": ""}
+
+
+@pytest.mark.parametrize("kind", ["stt", "llm", "tts"])
+async def test_unknown_provider_is_named(kind: str) -> None:
+    with pytest.raises(ProviderUnknown) as refused:
+        engines(**{kind: {"provider": "nobody"}})
+    assert (refused.value.kind, refused.value.provider) == (kind, "nobody")
+    assert f"{kind}.provider 'nobody'" in str(refused.value)
+
+
+async def test_keys_never_reach_what_is_reported() -> None:
+    made = engines(stt={"api_key": "hush"}, llm={"api_key": "hush"}, tts={"api_key": "hush"})
+    assert "hush" not in str(made.pipeline)
+
+
+async def test_malformed_rules_are_refused() -> None:
+    with pytest.raises(ValidationError):
+        engines(llm={"provider": "rules", "rules": {"flows": 7}})
+
+
+async def test_bot_may_end_turns_by_voice_activity_alone() -> None:
+    assert engines(turn={"detector": "vad"}).turn_detection == "vad"
+
+
+def test_turns_follow_the_config_and_any_voice_pauses_the_bot() -> None:
+    options = turn_handling(TurnConfig(min_delay_s=0.2, max_delay_s=0.9), "vad")
+    endpointing, interruption = options["endpointing"], options["interruption"]
+    assert (endpointing["min_delay"], endpointing["max_delay"]) == (0.2, 0.9)
+    assert (interruption["mode"], interruption["min_words"]) == ("vad", 0)
+    assert interruption["resume_false_interruption"]
+    assert not options["preemptive_generation"]["enabled"]
