@@ -20,7 +20,6 @@ from scripts.progress import Progress
 from scripts.server import VERSION, ServerMissing, find_or_compile
 from scripts.uv import UvMissing, child_environ, find_or_fetch
 
-OLDEST_PYTHON = (3, 11)
 _INPUTS = ("uv.lock", "scripts/bootstrap.py")
 _TABLES = ("project", "dependency-groups", "build-system")
 
@@ -91,9 +90,6 @@ def _run(command: list[str | Path], root: Path, environ: Mapping[str, str]) -> N
 
 def main(arguments: list[str], root: Path, environ: Mapping[str, str]) -> int:
     """Set up the environment, and the server unless told `--no-server`."""
-    if sys.version_info < OLDEST_PYTHON:
-        sys.stderr.write("Voicefleet needs python3 to be Python 3.11 or newer.\n")
-        return 1
     server = "--no-server" not in arguments
     stamp = stamp_of(root, environ)
     if is_ready(root, stamp, server=server):
