@@ -23,17 +23,16 @@ from livekit.agents.voice.events import (
     UserInputTranscribedEvent,
     UserStateChangedEvent,
 )
-from livekit.rtc.participant import PublishDataError
 
 from agent.account import Account
 from agent.bot import Bot
+from agent.bridge import send_command
 from agent.manners import GiveUp, Prompt, SilencePolicy
 from agent.prefetch import Prefetch
 from agent.providers import Engines
 from agent.room_audio import MediaLink
 from agent.tools import built_in_tools, declared_tools
-from contracts.command import HangUp, Transfer, serialize_command
-from contracts.ids import COMMAND_TOPIC
+from contracts.command import HangUp, Transfer
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import (
@@ -48,7 +47,6 @@ log = structlog.get_logger(__name__)
 
 _GOODBYE_S = 15.0
 """No closing line is waited for longer than this."""
-_COMMAND_S = 2.0
 _CLOSE_S = 5.0
 _LAST_WORDS_S = 1.2
 _SPEECH_TAIL_S = 1.0
@@ -203,6 +201,7 @@ class Conversation:
 
     async def leave_voicemail(self, context: RunContext[Any]) -> None:
         """Leave the bot's message on a machine and hang up."""
+        context.disallow_interruptions()
         await context.wait_for_playout()
         await self._say_and_wait(self._config.voicemail_message)
         self.end(Reason.VOICEMAIL)
@@ -215,6 +214,7 @@ class Conversation:
         except TransferTargetError as error:
             self._tell(TransferFailed(at=datetime.now(UTC), failed_reason=str(error)))
             return str(error)
+        context.disallow_interruptions()
         await self._say_and_wait(self._config.pre_transfer_message)
         # From here on the caller is the carrier's: nothing is answered or asked any more.
         self._hand_over(True)
@@ -384,19 +384,7 @@ class Conversation:
             self._account.notice("last_words_unclear")
 
     async def _command(self, command: HangUp | Transfer) -> bool:
-        """Tell the bridge; return whether it was sent. A room that is gone needs no telling."""
-        try:
-            async with asyncio.timeout(_COMMAND_S):
-                await self._room.local_participant.publish_data(
-                    serialize_command(command),
-                    reliable=True,
-                    destination_identities=[self._plan.caller_identity],
-                    topic=COMMAND_TOPIC,
-                )
-        except (PublishDataError, TimeoutError) as error:
-            log.warning("command not sent", command=command.type, error=type(error).__name__)
-            return False
-        return True
+        return await send_command(self._room, self._plan.caller_identity, command)
 
     def _usage(self) -> dict[str, Any]:
         models = self._session.usage.model_usage

@@ -271,6 +271,32 @@ async def test_what_the_model_says_beside_a_transfer_is_heard_first() -> None:
 
 
 @virtual_time
+async def test_caller_who_speaks_over_the_announcement_is_still_handed_over() -> None:
+    async with calling(
+        ("", "transfer_call", "{}"),
+        pre_transfer_message="One moment please, I am putting you through.",
+        transfer_targets=[DESK],
+    ) as call:
+        await call.lines(1)
+        call.caller.say("A human please")
+        await asyncio.sleep(1)
+        call.caller.say("Thank you very much indeed")
+        await call.until(lambda: bool(call.room.commands))
+        assert call.said("bot")[-1] == "One moment please, I am putting you through."
+
+
+@virtual_time
+async def test_machine_that_talks_on_still_gets_the_message() -> None:
+    async with calling(("", "detected_voicemail", ""), voicemail_message="Call us back.") as call:
+        await call.lines(1)
+        call.caller.say("Leave a message after the tone")
+        await asyncio.sleep(0.4)
+        call.caller.say("or press one for more options")
+        assert (await call.ended()).reason is Reason.VOICEMAIL
+        assert call.said("bot")[-1] == "Call us back."
+
+
+@virtual_time
 async def test_nothing_is_answered_once_the_caller_is_handed_over() -> None:
     async with calling(("", "transfer_call", "{}"), "Yes?", transfer_targets=[DESK]) as call:
         await call.lines(1)

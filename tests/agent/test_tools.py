@@ -106,6 +106,7 @@ async def test_declared_tool_answers_from_its_back_end() -> None:
         {
             "tools": {
                 "look_up": {
+                    "kind": "static",
                     "description": "Looks up.",
                     "arguments": ["id"],
                     "result": {"a": "{{arg.id}}"},
