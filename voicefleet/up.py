@@ -58,7 +58,7 @@ def addresses(fleet: Fleet) -> Table:
     table.add_row("LiveKit", fleet.livekit_url)
     table.add_row("secrets", str(fleet.home / "secrets.env"))
     table.add_row("recordings", str(fleet.recordings))
-    table.add_row("try", 'voicefleet call --say "I would like an appointment."')
+    table.add_row("try", ".venv/bin/voicefleet call --say 'I would like an appointment.'")
     return table
 
 
