@@ -20,6 +20,7 @@ from bridges.couple import couple
 from bridges.fleet import Fleet, FleetSidecar
 from bridges.leg import Offered
 from bridges.metrics import Metrics
+from bridges.peer import Peer
 from bridges.race import cancel
 from bridges.report import CallReport, CallSidecar
 from bridges.room_leg import RoomLeg
@@ -92,6 +93,7 @@ class Bridge:
             self._settings.bridge_host,
             self._settings.bridge_port,
             process_request=self._answer,
+            create_connection=Peer,
             compression=None,
             max_size=LIBRARY_MAX_BYTES,
             ping_interval=None,

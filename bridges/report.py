@@ -75,6 +75,9 @@ class CallReport:
             await self._planning
         except SidecarError:
             return  # the sidecar knows, or will never know
+        except Exception:
+            log.exception("planning_failed")
+            return
         reporter = self._reporter
         assert reporter is not None
         reporter.add(ended)

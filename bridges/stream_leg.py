@@ -130,6 +130,7 @@ class StreamLeg:
             "dropped_frames": self.dropped_frames,
             "dropped_speech_bytes": self._playout.dropped_bytes,
             "heard_bytes": self._uplink.heard_bytes if self._uplink else 0,
+            "dropped_heard_bytes": self._uplink.dropped_bytes if self._uplink else 0,
             "ignored_events": self._server.ignored_events,
             "ignored_fields": self._server.ignored_fields,
             "late_messages": self._server.late_messages,

@@ -31,7 +31,10 @@ def parse_upgrade(
     path: str, headers: Headers, socket_ip: str, trusted_proxies: Sequence[Network]
 ) -> Upgrade | None:
     """Return what the request asks for, or None where its path is no stream's."""
-    url = urlsplit(path)
+    try:
+        url = urlsplit(path)
+    except ValueError:
+        return None
     match = _STREAM_PATH.fullmatch(url.path)
     if match is None:
         return None

@@ -9,6 +9,9 @@ PACKET_MS = 40
 QUIET_MS = 60
 """After this long without caller audio the position travels alone. Longer than a packet, since a
 frame that is due with the tick would else be sent apart from its pair."""
+MAX_AHEAD_MS = 10_000
+"""How much more audio than time a caller may have sent: a network that stalled catches up, a peer
+that floods would drown the room's other end."""
 MAX_PCM_BYTES = (MAX_PACKET_BYTES - 16) // 2 * 2
 
 
@@ -17,10 +20,12 @@ class Uplink:
 
     Attributes:
         heard_bytes: caller audio so far.
+        dropped_bytes: caller audio that came too far ahead of time.
     """
 
     def __init__(self, answered_at: float, rate_hz: int = 8000) -> None:
         self.heard_bytes = 0
+        self.dropped_bytes = 0
         self._answered_at = answered_at
         self._bytes_per_ms = rate_hz * 2 / 1000
         self._gathered = bytearray()
@@ -28,6 +33,10 @@ class Uplink:
 
     def add(self, pcm: bytes, now: float, segment: int, played_samples: int) -> list[Heard]:
         """Take caller audio that ended at `now` and return what is due."""
+        ahead_ms = self.heard_bytes / self._bytes_per_ms - (now - self._answered_at) * 1000
+        if ahead_ms > MAX_AHEAD_MS:
+            self.dropped_bytes += len(pcm)
+            return []
         self.heard_bytes += len(pcm)
         self._gathered += pcm
         if len(self._gathered) < PACKET_MS * self._bytes_per_ms:

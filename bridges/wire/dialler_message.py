@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NoReturn
 
 from bridges.wire.close import CloseCode, ProtocolError
@@ -13,6 +13,8 @@ from bridges.wire.close import CloseCode, ProtocolError
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_FIELDS = 256
 """Fields of a `connected` message, whatever a CRM adds to it."""
+MAX_DEPTH = 32
+"""Objects within lists within objects; JSON libraries further on give up at some depth."""
 MAX_TEXT_CHARS = 256
 """Length of an identifier or number: `callerId`, `did`, `streamId`, `disconnectedBy`."""
 MAX_EVENT_CHARS = 64
@@ -151,17 +153,28 @@ def require_linear_8k_mono(fields: Mapping[str, Any]) -> None:
 
 
 def require_encodable(value: object, name: str) -> None:
-    """Check that a value survives another JSON encoding: no lone surrogates, no infinities.
+    """Check that a value survives other JSON libraries: no lone surrogates, infinities, abysses.
 
     Raises:
         ProtocolError: it would not.
     """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _members(outer)]
+    if level:
+        raise ProtocolError(CloseCode.MALFORMED, f"{name}: nested deeper than {MAX_DEPTH}")
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
+    except ValueError:
         raise ProtocolError(
             CloseCode.MALFORMED, f"{name}: holds text or numbers that JSON cannot carry"
         ) from None
+
+
+def _members(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _refuse_constant(_name: str) -> NoReturn:

@@ -252,3 +252,24 @@ async def test_draining_waits_for_calls_that_end_by_themselves() -> None:
             await peer.close()
             sidecar.gate.set()
             await asyncio.wait_for(draining, 5)
+
+
+async def test_peer_that_pings_without_reading_is_let_go() -> None:
+    async with running() as (bridge, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", bridge.port, limit=1024)
+        writer.write(
+            b"GET /ws/desk HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        ping = b"\x89\xfd" + bytes(4) + b"x" * 125
+
+        async def flood() -> None:
+            while True:
+                writer.write(ping * 500)
+                await writer.drain()
+
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(flood(), 10)
+        await all_slots_free(bridge)
+        writer.transport.abort()

@@ -20,6 +20,7 @@ PAGE = (ROOT / "docs" / "protocols" / "dialler.md").read_text()
 LIMITS = {
     "MAX_MESSAGE_BYTES": f"{dialler_message.MAX_MESSAGE_BYTES} bytes",
     "MAX_FIELDS": str(dialler_message.MAX_FIELDS),
+    "MAX_DEPTH": str(dialler_message.MAX_DEPTH),
     "MAX_TEXT_CHARS": f"{dialler_message.MAX_TEXT_CHARS} characters",
     "MAX_EVENT_CHARS": f"{dialler_message.MAX_EVENT_CHARS} characters",
     "MAX_NUMBER_CHARS": f"{dialler_message.MAX_NUMBER_CHARS} characters",

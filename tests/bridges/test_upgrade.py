@@ -79,3 +79,7 @@ def test_forwarded_address_is_believed_from_our_proxies_only(
     headers = Headers({"X-Forwarded-For": forwarded}) if forwarded else Headers()
 
     assert parsed("/ws/desk", headers, socket_ip).peer_ip == peer_ip
+
+
+def test_address_that_cannot_be_read_is_no_stream() -> None:
+    assert parse_upgrade("//[", Headers(), "192.0.2.1", PROXIES) is None

@@ -58,3 +58,13 @@ def test_flush_sends_the_last_words() -> None:
 
     assert uplink.flush(1.01, 0, 0) == [Heard(1010, 0, 0, FRAME)]
     assert uplink.flush(1.02, 0, 0) == []
+
+
+def test_flood_is_dropped_once_it_is_far_ahead_of_time() -> None:
+    uplink = Uplink(answered_at=0.0)
+    second = bytes(16_000)
+
+    heard = sum(bool(uplink.add(second, 1.0, 0, 0)) for _ in range(20))
+
+    assert (heard, uplink.heard_bytes, uplink.dropped_bytes) == (12, 12 * 16_000, 8 * 16_000)
+    assert uplink.add(second, 3.0, 0, 0)

@@ -9,6 +9,7 @@ import pytest
 from bridges.wire.close import CloseCode, ProtocolError
 from bridges.wire.dialler_message import (
     CHUNK_BYTES,
+    MAX_DEPTH,
     MAX_EVENT_CHARS,
     MAX_MESSAGE_BYTES,
     MAX_NUMBER_CHARS,
@@ -221,5 +222,15 @@ def test_unencodable_values_are_refused_at_any_depth() -> None:
 
     require_encodable({"a": [1, 2.5, "é", None, {"b": True}]}, "connected")
     for value in ({"a": ["\ud800"]}, {"\ud800": 1}, [float("inf")], endless):
-        with pytest.raises(ProtocolError, match="connected: holds text"):
+        with pytest.raises(ProtocolError, match="connected: (holds text|nested deeper)"):
             require_encodable(value, "connected")
+
+
+def test_abyss_is_refused() -> None:
+    shallow: object = "bottom"
+    for _ in range(MAX_DEPTH - 1):
+        shallow = [shallow]
+    require_encodable(shallow, "connected")
+
+    with pytest.raises(ProtocolError, match="nested deeper"):
+        require_encodable({"a": [shallow]}, "connected")
