@@ -84,14 +84,15 @@ async def serve(
     try:
         await joining
         await _Call(ctx, settings, client, plan, reporter, build).serve()
-    except rtc.ConnectError as error:
-        log.warning("room not joined")
-        detail = type(error).__name__
-        reporter.add(AgentEnded(at=datetime.now(UTC), reason=Reason.ROOM_LOST, detail=detail))
     except asyncio.CancelledError:
         # The worker stops, and has waited for this call as long as it may.
         reporter.add(AgentEnded(at=datetime.now(UTC), reason=Reason.AGENT_LOST, detail="stopped"))
         raise
+    except Exception as error:
+        log.exception("call failed")
+        lost = isinstance(error, rtc.ConnectError)
+        reason = Reason.ROOM_LOST if lost else Reason.PIPELINE_FAILED
+        reporter.add(AgentEnded(at=datetime.now(UTC), reason=reason, detail=type(error).__name__))
     finally:
         await reporter.aclose(_FLUSH_S)
     ctx.shutdown(reason="call ended")

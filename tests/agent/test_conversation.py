@@ -1,129 +1,19 @@
-"""A conversation on a real session: scripted engines, a bridge that plays in virtual time."""
+"""How a call is talked through and how it ends, whatever fails."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 from livekit.agents import APIError
 
-from agent.account import Account
-from agent.conversation import Conversation, Ending
-from agent.room_audio import MediaLink
-from contracts.bot import BotConfig
-from contracts.command import HangUp, Transfer
-from contracts.ids import Channel, caller_identity
+from contracts.command import HangUp
 from contracts.outcome import Reason
-from contracts.plan import AgentPlan
 from contracts.report import (
-    Fact,
-    Noticed,
     ToolCalled,
-    TranscriptLine,
-    TransferFailed,
-    TransferStarted,
 )
 from tests.fakes.engines import ScriptedEngines
-from tests.fakes.phone_room import PhoneRoom
+from tests.fakes.spoken_call import GREETING, Call, calling
 from tests.fakes.virtual_time import virtual_time
-
-CALL_ID = "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b11"
-GREETING = "Hello, how can I help you?"
-DESK = {"id": "desk", "label": "Front desk", "value": "+14155550123", "is_default": True}
-
-
-def plan(**config: Any) -> AgentPlan:
-    settings = {"opening_message": GREETING, "turn": {"min_delay_s": 0.1}, **config}
-    return AgentPlan(
-        call_id=CALL_ID,
-        session_id=CALL_ID,
-        incarnation=1,
-        channel=Channel.WEBSOCKET,
-        call_direction="incoming",
-        caller_identity=caller_identity(CALL_ID),
-        config=BotConfig.model_validate(settings),
-    )
-
-
-class Call:
-    """One conversation under test, and what came of it."""
-
-    def __init__(self, scripted: ScriptedEngines, **config: Any) -> None:
-        self.caller = scripted.stt
-        self.llm = scripted.llm
-        self.tts = scripted.tts
-        self.facts: list[Fact] = []
-        self.room = PhoneRoom(caller_identity(CALL_ID))
-        self.answered = asyncio.Event()
-        anything: Any = self.room
-        self.link = MediaLink(
-            anything,
-            caller_identity=caller_identity(CALL_ID),
-            rate_hz=8000,
-            clock=asyncio.get_running_loop().time,
-            on_audio=lambda *_: None,
-        )
-        self.conversation = Conversation(
-            plan=plan(**config),
-            room=anything,
-            link=self.link,
-            engines=scripted.engines(),
-            account=Account(self.facts.append),
-        )
-        self.running: asyncio.Task[Ending] | None = None
-
-    async def ended(self, timeout_s: float = 120.0) -> Ending:
-        assert self.running is not None
-        async with asyncio.timeout(timeout_s):
-            return await self.running
-
-    async def until(self, happened: Callable[[], bool], timeout_s: float = 60.0) -> None:
-        """Wait, in virtual time, until something is so."""
-        async with asyncio.timeout(timeout_s):
-            while not happened():  # noqa: ASYNC110 - virtual time costs nothing
-                await asyncio.sleep(0.01)
-
-    async def lines(self, count: int) -> None:
-        """Wait until so many lines are in the transcript."""
-        await self.until(lambda: len(self.transcript()) >= count)
-
-    def now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def transcript(self) -> list[tuple[str, str]]:
-        return [(f.speaker, f.text) for f in self.facts if isinstance(f, TranscriptLine)]
-
-    def said(self, speaker: str) -> list[str]:
-        return [text for who, text in self.transcript() if who == speaker]
-
-    def noticed(self) -> list[str]:
-        return [fact.name for fact in self.facts if isinstance(fact, Noticed)]
-
-    def types(self) -> list[str]:
-        return [fact.type for fact in self.facts]
-
-
-@asynccontextmanager
-async def calling(
-    *replies: str | tuple[str, str, str], answer: bool = True, **config: Any
-) -> AsyncIterator[Call]:
-    call = Call(ScriptedEngines(*replies), **config)
-    sending = asyncio.create_task(call.link.run())
-    await call.conversation.start()
-    call.running = asyncio.create_task(call.conversation.run(call.answered))
-    if answer:
-        call.room.answer()
-        call.answered.set()
-    try:
-        yield call
-    finally:
-        call.conversation.end(Reason.ROOM_LOST, by_bot=False)
-        await asyncio.wait({call.running})
-        sending.cancel()
-        await call.room.stop()
-        call.link.close()
 
 
 @virtual_time
@@ -220,113 +110,6 @@ async def test_goodbye_that_is_cut_does_not_end_the_call() -> None:
         assert "Wait, when do you open tomorrow?" in call.said("customer")
         assert call.said("bot")[-1] == "At nine."
         assert "end_call" in [fact.name for fact in call.facts if isinstance(fact, ToolCalled)]
-        assert call.room.commands == []
-
-
-@virtual_time
-async def test_machine_gets_the_message_and_is_left() -> None:
-    async with calling(("", "detected_voicemail", ""), voicemail_message="Call us back.") as call:
-        await call.lines(1)
-        call.caller.say("Leave a message after the tone")
-        ending = await call.ended()
-        assert ending.reason is Reason.VOICEMAIL
-        assert call.said("bot")[-1] == "Call us back."
-        assert call.room.commands == [HangUp()]
-
-
-@virtual_time
-async def test_transfer_is_announced_then_sent_and_ends_the_call() -> None:
-    async with calling(
-        ("", "transfer_call", '{"reason": "asked"}'),
-        pre_transfer_message="One moment please.",
-        transfer_targets=[DESK],
-    ) as call:
-        await call.lines(1)
-        began = call.now()
-        call.caller.say("A human please")
-        await call.until(lambda: bool(call.room.commands))
-        assert call.now() - began < 2
-        assert call.said("bot")[-1] == "One moment please."
-        (started,) = [fact for fact in call.facts if isinstance(fact, TransferStarted)]
-        assert (started.destination, started.target) == ("+14155550123", "Front desk")
-        await call.room.leave()
-        call.conversation.end(Reason.CALLER_HUNG_UP, by_bot=False)
-        assert (await call.ended()).reason is Reason.TRANSFERRED
-        assert call.room.commands == [
-            Transfer(to="+14155550123", target="Front desk", reason="asked")
-        ]
-
-
-@virtual_time
-async def test_what_the_model_says_beside_a_transfer_is_heard_first() -> None:
-    async with calling(
-        ("Of course, I understand.", "transfer_call", "{}"),
-        pre_transfer_message="One moment please.",
-        transfer_targets=[DESK],
-    ) as call:
-        await call.lines(1)
-        call.caller.say("A human please")
-        await call.until(lambda: bool(call.room.commands))
-        assert call.said("bot")[1:] == ["Of course, I understand.", "One moment please."]
-
-
-@virtual_time
-async def test_caller_who_speaks_over_the_announcement_is_still_handed_over() -> None:
-    async with calling(
-        ("", "transfer_call", "{}"),
-        pre_transfer_message="One moment please, I am putting you through.",
-        transfer_targets=[DESK],
-    ) as call:
-        await call.lines(1)
-        call.caller.say("A human please")
-        await asyncio.sleep(1)
-        call.caller.say("Thank you very much indeed")
-        await call.until(lambda: bool(call.room.commands))
-        assert call.said("bot")[-1] == "One moment please, I am putting you through."
-
-
-@virtual_time
-async def test_machine_that_talks_on_still_gets_the_message() -> None:
-    async with calling(("", "detected_voicemail", ""), voicemail_message="Call us back.") as call:
-        await call.lines(1)
-        call.caller.say("Leave a message after the tone")
-        await asyncio.sleep(0.4)
-        call.caller.say("or press one for more options")
-        assert (await call.ended()).reason is Reason.VOICEMAIL
-        assert call.said("bot")[-1] == "Call us back."
-
-
-@virtual_time
-async def test_nothing_is_answered_once_the_caller_is_handed_over() -> None:
-    async with calling(("", "transfer_call", "{}"), "Yes?", transfer_targets=[DESK]) as call:
-        await call.lines(1)
-        call.caller.say("A human please")
-        await call.until(lambda: bool(call.room.commands))
-        call.caller.say("Hello, is anybody there?")
-        await call.ended()
-        assert call.said("bot") == [GREETING]
-        assert call.said("customer")[-1] == "Hello, is anybody there?"
-
-
-@virtual_time
-async def test_transfer_nobody_confirms_ends_by_itself_without_hanging_up() -> None:
-    async with calling(("", "transfer_call", "{}"), transfer_targets=[DESK]) as call:
-        await call.lines(1)
-        call.caller.say("A human please")
-        assert (await call.ended()).reason is Reason.TRANSFERRED
-        assert [type(command) for command in call.room.commands] == [Transfer]
-
-
-@virtual_time
-async def test_transfer_without_that_target_goes_on_talking() -> None:
-    async with calling(
-        ("", "transfer_call", '{"target": "moon"}'), "Nobody is there.", transfer_targets=[DESK]
-    ) as call:
-        await call.lines(1)
-        call.caller.say("The moon please")
-        await call.lines(3)
-        assert call.said("bot")[-1] == "Nobody is there."
-        assert any(isinstance(fact, TransferFailed) for fact in call.facts)
         assert call.room.commands == []
 
 
@@ -445,14 +228,3 @@ async def test_room_that_is_gone_does_not_change_the_ending() -> None:
         call.room.is_gone = True
         assert (await call.ended()).reason is Reason.NO_RESPONSE
         assert call.room.commands == []
-
-
-@virtual_time
-async def test_transfer_the_room_does_not_take_is_told_as_failed() -> None:
-    async with calling(("", "transfer_call", "{}"), "Sorry.", transfer_targets=[DESK]) as call:
-        await call.lines(1)
-        call.room.is_gone = True
-        call.caller.say("A human please")
-        await call.until(lambda: any(isinstance(fact, TransferFailed) for fact in call.facts))
-        call.conversation.end(Reason.ROOM_LOST, by_bot=False)
-        assert (await call.ended()).reason is Reason.ROOM_LOST
