@@ -222,7 +222,7 @@ def test_unencodable_values_are_refused_at_any_depth() -> None:
 
     require_encodable({"a": [1, 2.5, "é", None, {"b": True}]}, "connected")
     for value in ({"a": ["\ud800"]}, {"\ud800": 1}, [float("inf")], endless):
-        with pytest.raises(ProtocolError, match="connected: (holds text|nested deeper)"):
+        with pytest.raises(ProtocolError, match=r"connected: (holds text|nested deeper)"):
             require_encodable(value, "connected")
 
 
