@@ -6,6 +6,7 @@ Takes jobs up to its limit, says that it lives, hands over what dead jobs left.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from datetime import UTC, datetime
@@ -58,6 +59,7 @@ class Worker:
         self._accepting: set[str] = set()
         self._registered = False
         self._stopping = asyncio.Event()
+        self._news = asyncio.Event()
         self._started_at = datetime.now(UTC)
         self._id = f"agent-{socket.gethostname()}-{os.getpid()}"
         self._server = server
@@ -86,6 +88,7 @@ class Worker:
     def stop(self) -> None:
         """Take no more calls; end once the running ones are over."""
         self._stopping.set()
+        self._news.set()
 
     def calls(self) -> dict[str, int]:
         """Return the calls being served: incarnation by call id."""
@@ -134,6 +137,7 @@ class Worker:
 
     def _on_registered(self, *_: object) -> None:
         self._registered = True
+        self._news.set()
         log.info("registered", worker=self._id)
 
     async def _beat(self) -> None:
@@ -142,7 +146,9 @@ class Worker:
                 await self._client.heartbeat(self.heartbeat())
             except SidecarError as error:
                 log.warning("heartbeat not delivered", error=type(error).__name__)
-            await asyncio.sleep(_HEARTBEAT_S)
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), _HEARTBEAT_S)
 
     async def _sweep(self) -> None:
         while True:
