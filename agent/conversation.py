@@ -9,7 +9,6 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import structlog
 from livekit import rtc
@@ -42,6 +41,7 @@ from contracts.report import (
     UsageCounted,
 )
 from contracts.transfer import METHODS, TransferTargetError, resolve_target
+from contracts.zone import zone_of
 
 log = structlog.get_logger(__name__)
 
@@ -346,7 +346,7 @@ class Conversation:
         )
 
     def _local_now(self) -> datetime:
-        return datetime.now(ZoneInfo(self._config.timezone))
+        return datetime.now(zone_of(self._config.timezone))
 
     async def _say_and_wait(self, text: str) -> None:
         """Say a line that cannot be interrupted, and return once it was heard."""

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from contracts import template
 from contracts.bot import BotConfig
 from sidecar.denial import Code, Denied
-from sidecar.hours import is_open, zone
+from sidecar.hours import is_open
 from sidecar.store import bots
 from sidecar.store.database import Database
 
@@ -132,7 +132,7 @@ def prepare(config: BotConfig, connected_event: dict[str, Any], now: datetime) -
         connected_event,
         defaults=config.variables,
         crm=None,
-        now=now.astimezone(zone(config.timezone)),
+        now=now.astimezone(zone_of(config.timezone)),
     )
     rendered: dict[str, Any] = {
         name: template.render(getattr(config, name), variables) for name in _SPOKEN

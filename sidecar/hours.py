@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import datetime, timedelta
 
 from contracts.bot import ActiveHours
+from contracts.zone import zone_of
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def zone(name: str) -> tzinfo:
-    """Return the time zone called `name`; UTC where there is none, as the family does."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC
 
 
 def is_open(hours: ActiveHours, at: datetime, timezone: str) -> bool:
     """Return whether `at` lies in the hours. A night shift belongs to the day it begins on."""
     if not hours.enabled:
         return True
-    local = at.astimezone(zone(timezone))
+    local = at.astimezone(zone_of(timezone))
     clock = local.time().replace(microsecond=0)
     today = _is_day(hours, local)
     if hours.start_time < hours.end_time:

@@ -16,7 +16,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from livekit.agents import llm, utils
 from livekit.agents.types import (
@@ -29,6 +28,7 @@ from livekit.agents.types import (
 from agent.speech.dialogue import Dialogue
 from agent.speech.state import Reply, State
 from contracts.rules import RulesConfig
+from contracts.zone import zone_of
 
 OnIntent = Callable[[str, float, dict[str, Any]], None]
 
@@ -59,7 +59,7 @@ class RulesLLM(llm.LLM[str]):
         """
         super().__init__()
         self._dialogue = Dialogue(rules, variables)
-        self._zone = ZoneInfo(timezone)
+        self._zone = zone_of(timezone)
         self._now = now
         self._on_intent = on_intent
         self._states: OrderedDict[_Moment, State] = OrderedDict({(): State()})

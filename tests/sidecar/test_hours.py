@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
 from contracts.bot import ActiveHours
-from sidecar.hours import is_open, zone
+from sidecar.hours import is_open
 
 FRIDAY = "2026-06-05"
 
@@ -58,8 +58,3 @@ def test_hours_are_in_the_bots_zone() -> None:
     shift = hours(start_time="09:00", end_time="17:00")
     assert is_open(shift, at("04:00"), "Asia/Kolkata")
     assert not is_open(shift, at("03:00"), "Asia/Kolkata")
-
-
-@pytest.mark.parametrize("name", ["Mars/Olympus", "", "../etc/passwd", "Asia"])
-def test_unknown_zone_is_utc(name: str) -> None:
-    assert zone(name) is UTC
