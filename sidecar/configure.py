@@ -15,6 +15,7 @@ from pydantic_core import from_json
 
 from contracts import template
 from contracts.bot import BotConfig
+from contracts.zone import zone_of
 from sidecar.denial import Code, Denied
 from sidecar.hours import is_open
 from sidecar.store import bots
