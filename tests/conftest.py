@@ -5,10 +5,13 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
 import pytest
+
+from tests.fakes.postgres import PostgresMissing, running_postgres
 
 # No deadline: a slow machine must not turn a property into a timing test.
 hypothesis.settings.register_profile("voicefleet", deadline=None, print_blob=True)
@@ -58,3 +61,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name not in _KEPT_VARIABLES and not name.startswith(_KEPT_PREFIXES):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real Postgres. Without one its tests are skipped, unless `REQUIRE_POSTGRES=1`."""
+    try:
+        with running_postgres() as url:
+            yield url
+    except PostgresMissing as missing:
+        if os.environ.get("REQUIRE_POSTGRES") == "1":
+            pytest.fail(f"REQUIRE_POSTGRES=1, but {missing}")
+        pytest.skip(f"no Postgres here: {missing}")
