@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from difflib import SequenceMatcher
 
 import numpy as np
 from livekit import rtc
@@ -28,6 +29,18 @@ async def words_in(pcm: bytes) -> str:
         heard.append(event.alternatives[0].text)
     kept = "".join(c for c in " ".join(heard).lower().replace("-", "") if c.isalnum() or c == " ")
     return " ".join(kept.split())
+
+
+def hears(phrase: str, words: str, likeness: float = 0.8) -> bool:
+    """Return whether `phrase` is among `words`, give or take what a recogniser mishears."""
+    plain = words.lower().replace("-", "").replace(",", "").replace(".", "").split()
+    count = len(phrase.split())
+    for size in (count - 1, count, count + 1):
+        for start in range(max(1, len(plain) - size + 1)):
+            heard = " ".join(plain[start : start + size])
+            if SequenceMatcher(None, phrase, heard).ratio() >= likeness:
+                return True
+    return False
 
 
 async def bot_starts(phone: Phone, after_s: float, timeout_s: float = 10.0) -> float:

@@ -15,7 +15,7 @@ import pytest_asyncio
 from bridges.phone import Phone
 from contracts.result import CallResult
 from tests.integration.bots import TALKER
-from tests.integration.listening import bot_starts, words_in
+from tests.integration.listening import bot_starts, hears, words_in
 from tests.integration.platform import Platform, running_platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,9 +32,7 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
 def lines(result: dict[str, object], speaker: str) -> str:
     transcript = result["transcript"]
     assert isinstance(transcript, list)
-    said = " ".join(line["text"] for line in transcript if line["speaker"] == speaker)
-    # The recogniser spells some words with a hyphen.
-    return said.lower().replace("-", "")
+    return " ".join(line["text"] for line in transcript if line["speaker"] == speaker).lower()
 
 
 async def test_conversation_is_heard_both_ways_and_its_result_delivered(platform: Platform) -> None:
@@ -60,18 +58,17 @@ async def test_conversation_is_heard_both_ways_and_its_result_delivered(platform
     assert hung_up == "Call ended by bot"
     words = await words_in(heard)
     for expected in ("information line", "monday to friday", "thank you"):
-        assert expected in words
+        assert hears(expected, words)
 
     # In the result: what each side said, as heard.
     CallResult.model_validate(result)
     assert list(result) == list(CallResult.model_fields)
     assert result["disconnected_by"] == "bot"
-    assert "when are you open" in lines(result, "customer")
+    assert hears("when are you open", lines(result, "customer"))
     assert "we are open from nine" in lines(result, "bot")
     assert result["connected_event"]["customer_name"] == "Rahul"
     assert [intent["name"] for intent in result["intents"]] == ["hours"]
-    assert result["latency"]["turns"] == 2
-    assert len(result["latency_samples"]) == 2
+    assert result["latency"]["turns"] == len(result["latency_samples"]) >= 2
     assert 5 < result["call_duration_seconds"] < 30
     timestamps = [line["timestamp"] for line in result["transcript"]]
     assert timestamps == sorted(timestamps)
@@ -108,8 +105,8 @@ async def test_recording_has_the_caller_on_the_left_and_the_bot_on_the_right(
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, 8000)
         both = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").reshape(-1, 2)
     assert abs(len(both) / 8000 - result["call_duration_seconds"]) < 1.0
-    assert "when are you open" in await words_in(both[:, 0].tobytes())
-    assert "information line" in await words_in(both[:, 1].tobytes())
+    assert hears("when are you open", await words_in(both[:, 0].tobytes()))
+    assert hears("information line", await words_in(both[:, 1].tobytes()))
 
 
 async def test_words_over_the_bot_cut_it_off_and_noises_do_not(platform: Platform) -> None:
@@ -140,7 +137,7 @@ async def test_words_over_the_bot_cut_it_off_and_noises_do_not(platform: Platfor
     cut = [line["text"] for line in result["transcript"] if line["speaker"] == "bot"][1]
     assert cut.startswith("We are open")
     assert "ten until two" not in cut
-    assert "something else" in lines(result, "customer")
+    assert hears("something else", lines(result, "customer"))
 
 
 async def test_last_words_before_a_hang_up_reach_the_transcript(platform: Platform) -> None:
@@ -151,7 +148,7 @@ async def test_last_words_before_a_hang_up_reach_the_transcript(platform: Platfo
         await phone.hang_up()
     result = await platform.result("last-words")
     assert result["disconnected_by"] == "customer"
-    assert "call me back tomorrow" in lines(result, "customer")
+    assert hears("call me back tomorrow", lines(result, "customer"))
 
 
 async def test_caller_that_answers_at_once_is_greeted(platform: Platform) -> None:
@@ -193,7 +190,7 @@ async def test_killed_agent_keeps_what_was_recorded(platform: Platform, tmp_path
         )
         await asyncio.sleep(1.5)
         job.kill()
-        await phone.wait_closed(30.0)
+        await phone.wait_closed(60.0)
     result = await platform.result("killed", 30.0)
     assert result["disconnected_by"] == "error"
     async with asyncio.timeout(15):

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bridges.phone import Phone
 from tests.integration.bots import TALKER
-from tests.integration.listening import words_in
+from tests.integration.listening import hears, words_in
 from tests.integration.platform import running_platform
 from voicefleet.receiver import receiving
 
@@ -71,7 +71,7 @@ async def test_call_runs_on_a_config_from_outside(tmp_path: Path) -> None:
             fields={"customer_name": "Morgan"},
         ) as phone:
             await phone.hear()
-            assert "welcome back" in await words_in(phone.heard())
+            assert hears("welcome back", await words_in(phone.heard()))
         result = await receiver.result()
         for bot_id, code in (("closed", 4403), ("broken", 4503), ("nobody", 4404)):
             async with Phone.call(platform.stream_url(bot_id), stream_id=bot_id) as phone:

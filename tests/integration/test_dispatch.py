@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from pathlib import Path
@@ -20,8 +21,8 @@ async def test_call_no_agent_takes_is_dispatched_again_and_then_refused(tmp_path
             began = time.monotonic()
             async with Phone.call(platform.stream_url("talker"), stream_id="untaken") as phone:
                 assert await phone.wait_closed() == 1013
-            # Two dispatches of 1.5 s each, and what the rest of the platform needs.
-            assert time.monotonic() - began < 6.0
+            # Two dispatches of 1.5 s each, and what the rest of a busy platform needs.
+            assert time.monotonic() - began < 9.0
             call = await platform.call("untaken")
             assert call["incarnation"] == 2
             result = await platform.result("untaken")
@@ -39,6 +40,7 @@ async def test_call_before_any_worker_has_registered_is_refused_at_once(tmp_path
             assert await phone.wait_closed() in (1013, 4404)
         fleet = (await platform.api.get("/health/fleet")).json()
         while fleet["fleet_available"] > 0:
+            await asyncio.sleep(0.1)
             fleet = (await platform.api.get("/health/fleet")).json()
         async with Phone.call(platform.stream_url("talker"), stream_id="too-early") as phone:
             assert await phone.wait_closed() == 1013

@@ -21,7 +21,7 @@ from contracts.plan import Claim
 from contracts.report import AgentEnded, Noticed, Report, Source
 from sidecar.client import Refused, SidecarClient
 from tests.integration.bots import BROKEN, CLOSED, HURRIED, SILENT_TREATMENT, TALKER
-from tests.integration.listening import words_in
+from tests.integration.listening import hears, words_in
 from tests.integration.platform import Platform, running_platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -84,7 +84,7 @@ async def test_bot_that_says_goodbye_is_heard_before_the_line_drops(platform: Pl
         await phone.hear()
         await phone.say(goodbye)
         assert await phone.wait_closed() == 1000
-        assert "thank you" in await words_in(phone.heard())
+        assert hears("thank you for calling", await words_in(phone.heard()))
     assert (await platform.result("ends-bot"))["disconnected_by"] == "bot"
 
 
@@ -97,13 +97,13 @@ async def test_caller_that_hangs_up_ends_it_as_customer(platform: Platform) -> N
 async def test_machine_that_answers_gets_the_message_and_ends_as_voicemail(
     platform: Platform,
 ) -> None:
-    machine = platform.voice("I am not at home. Please leave a message after the tone.")
+    machine = platform.voice("Please leave a message after the tone.")
     async with Phone.call(
         platform.stream_url("talker"), stream_id="ends-voicemail", direction="outgoing"
     ) as phone:
         await phone.say(machine)
         assert await phone.wait_closed() == 1000
-        assert "call us back" in await words_in(phone.heard())
+        assert hears("please call us back", await words_in(phone.heard()))
     result = await platform.result("ends-voicemail")
     assert result["disconnected_by"] == "voicemail"
     assert result["call_direction"] == "outgoing"
@@ -134,7 +134,7 @@ async def test_call_beyond_its_longest_duration_ends_as_timeout(platform: Platfo
         assert await phone.wait_closed(20) == 1000
     result = await platform.result("ends-timeout")
     assert result["disconnected_by"] == "timeout"
-    assert result["call_duration_seconds"] == pytest.approx(4.0, abs=1.0)
+    assert result["call_duration_seconds"] == pytest.approx(4.0, abs=2.0)
 
 
 async def test_call_outside_active_hours_is_refused_with_a_result(platform: Platform) -> None:
@@ -171,7 +171,7 @@ async def test_transfer_is_announced_heard_and_sent_to_the_dialler(platform: Pla
         await eventually(lambda: phone.transfer is not None)
         assert phone.transfer is not None
         assert phone.transfer.to == "+14155550123"
-        assert "putting you through" in await words_in(phone.heard())
+        assert hears("putting you through", await words_in(phone.heard()))
         await phone.hang_up()
     result = await platform.result("transferred")
     assert result["disconnected_by"] == "bot"
@@ -198,7 +198,7 @@ async def test_call_above_capacity_is_refused_at_once_and_leaves_nothing(
         async with Phone.call(url, stream_id="too-many") as third:
             code = await third.wait_closed(3.0)
         assert code == 4429
-        assert await rooms(platform) == before
+        assert set(await rooms(platform)) <= set(before)
         assert first.is_open
         assert second.is_open
     await until_free(platform)
