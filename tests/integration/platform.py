@@ -76,6 +76,21 @@ class Platform:
                 return [child, *child.children(recursive=True)]
         return []
 
+    def job_of(self, call_id: str) -> psutil.Process:
+        """Return the process that serves a call: the one that holds its recording open."""
+        found = {process.pid: _open_paths(process) for process in self.processes("agent")}
+        for pid, paths in found.items():
+            if any(call_id in path for path in paths):
+                return psutil.Process(pid)
+        raise AssertionError(f"no process holds the recording of {call_id}: {found}")
+
+
+def _open_paths(process: psutil.Process) -> list[str]:
+    try:
+        return [file.path for file in process.open_files()]
+    except psutil.NoSuchProcess:
+        return []
+
 
 @asynccontextmanager
 async def running_platform(folder: Path, **settings: str) -> AsyncIterator[Platform]:

@@ -183,13 +183,8 @@ async def test_killed_agent_keeps_what_was_recorded(platform: Platform, tmp_path
     async with Phone.call(platform.stream_url("talker"), stream_id="killed") as phone:
         await phone.hear()
         call = await platform.call("killed")
-        job = next(
-            process
-            for process in platform.processes("agent")
-            if any(call["call_id"] in file.path for file in process.open_files())
-        )
         await asyncio.sleep(1.5)
-        job.kill()
+        platform.job_of(call["call_id"]).kill()
         await phone.wait_closed(60.0)
     result = await platform.result("killed", 30.0)
     assert result["disconnected_by"] == "error"
