@@ -56,7 +56,7 @@ class ScriptedSTT(stt.STT[Any]):
         return _ScriptedStream(self, conn_options)
 
     async def _recognize_impl(self, *_: Any, **__: Any) -> stt.SpeechEvent:
-        raise NotImplementedError
+        raise AssertionError("a session streams; nobody asks for a whole recording")
 
 
 class _ScriptedStream(stt.RecognizeStream):

@@ -13,12 +13,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
-import pytest
+
+from tests.integration.livekit_server import find_binary
 
 ROOT = Path(__file__).parents[2]
-SERVER = ROOT / ".voicefleet" / "bin" / "livekit-server"
-
-pytestmark = pytest.mark.skipif(not SERVER.exists(), reason="no livekit-server: run `make setup`")
 
 
 @asynccontextmanager
@@ -36,7 +34,7 @@ async def voicefleet(
             **os.environ,
             **settings,
             "VOICEFLEET_HOME": str(home),
-            "LIVEKIT_SERVER": str(SERVER),
+            "LIVEKIT_SERVER": str(find_binary()),
         },
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
