@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 OUT = ROOT / "bench" / "out"
 
 
-async def bench(calls: int, console: Console) -> dict[str, Any]:
+async def bench(calls: int, detector: str, console: Console) -> dict[str, Any]:
     """Run every measurement and return what `bench/out/call.json` holds."""
     with tempfile.TemporaryDirectory(prefix="voicefleet-bench-") as folder:
         fleet = _fleet(Path(folder))
@@ -43,7 +43,7 @@ async def bench(calls: int, console: Console) -> dict[str, Any]:
         try:
             with console.status("Starting a fleet …"):
                 await fleet.start(runner)
-            await _save_bot(fleet)
+            await _save_bot(fleet, detector)
             calls_bench = CallBench(
                 fleet.bridge_url, fleet.sidecar_url, ROOT / ".voicefleet" / "caller"
             )
@@ -68,6 +68,7 @@ async def bench(calls: int, console: Console) -> dict[str, Any]:
         "commit": _commit(),
         "machine": _machine(),
         "calls": calls,
+        "turn_detector": detector,
         "figures": [each.to_json() for each in figures],
         "underruns": samples.underruns,
         "cpu_percent_of_a_core": samples.cpu_percent,
@@ -88,10 +89,10 @@ def _fleet(folder: Path) -> Fleet:
     return prepare(own, {**os.environ, "LOG_LEVEL": "WARNING"})
 
 
-async def _save_bot(fleet: Fleet) -> None:
+async def _save_bot(fleet: Fleet, detector: str) -> None:
     headers = {"X-API-Key": fleet.environ["ADMIN_API_KEY"]}
     async with httpx.AsyncClient(base_url=fleet.sidecar_url, trust_env=False) as http:
-        body = {**CONFIG, "bot_id": BOT}
+        body = {**CONFIG, "bot_id": BOT, "turn": {"detector": detector}}
         (await http.put(f"/api/v1/bots/{BOT}", json=body, headers=headers)).raise_for_status()
 
 
@@ -139,9 +140,10 @@ def main() -> int:
     """Read the command line, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=8, help="conversations to hold")
+    parser.add_argument("--detector", choices=("v1-mini", "vad"), default="v1-mini")
     arguments = parser.parse_args()
     console = Console()
-    measured = asyncio.run(bench(arguments.calls, console))
+    measured = asyncio.run(bench(arguments.calls, arguments.detector, console))
     OUT.mkdir(exist_ok=True)
     (OUT / "call.json").write_text(json.dumps(measured, indent=1) + "\n")
     show(console, measured)
