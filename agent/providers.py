@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import AgentSession, inference, llm, stt, tts, vad
+from livekit.agents import AgentSession, llm, stt, tts, vad
 from livekit.agents.voice.turn import TurnHandlingOptions
 
 from agent.speech.rules import RulesLLM
 from agent.speech.stt import MoonshineSTT
 from agent.speech.tts import HibariTTS
+from agent.turn_end import TurnEnd
+from agent.vad import PhoneVAD
 from contracts.bot import BotConfig, LlmConfig, SttConfig, TtsConfig, TurnConfig, VadConfig
 from contracts.plan import AgentPlan
 from contracts.rules import RulesConfig
@@ -24,7 +26,7 @@ from contracts.rules import RulesConfig
 OnIntent = Callable[[str, float, dict[str, Any]], None]
 
 _MIN_INTERRUPTION_S = 0.05
-_FALSE_INTERRUPTION_S = 0.25
+_FALSE_INTERRUPTION_S = 0.4
 """How long after a voice fell silent without words the bot goes on with its line."""
 
 
@@ -115,7 +117,7 @@ def build_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
         stt=_stt(config.stt),
         llm=_llm(config.llm, rules, plan, on_intent),
         tts=_tts(config.tts),
-        vad=_vad(config.vad),
+        vad=_vad(config.vad, config.turn),
         turn_detection=_turn_detection(config.turn),
         rules=rules,
         pipeline={
@@ -159,15 +161,11 @@ def _tts(config: TtsConfig) -> tts.TTS[Any]:
             raise ProviderUnknown("tts", unknown)
 
 
-def _vad(config: VadConfig) -> vad.VAD:
-    return inference.VAD(
-        min_speech_duration=config.start_secs,
-        min_silence_duration=config.stop_secs,
-        activation_threshold=config.confidence,
-    )
+def _vad(config: VadConfig, turn: TurnConfig) -> vad.VAD:
+    # With a turn model a silence is only what makes it look, so it is told of early.
+    end_s = config.stop_secs if turn.detector == "vad" else turn.min_delay_s
+    return PhoneVAD(start_s=config.start_secs, end_s=end_s, threshold=config.confidence)
 
 
 def _turn_detection(config: TurnConfig) -> Any:
-    if config.detector == "vad":
-        return "vad"
-    return inference.TurnDetector(version="v1-mini")
+    return "vad" if config.detector == "vad" else TurnEnd()

@@ -74,7 +74,8 @@ class TurnConfig(_Open):
     """When a caller's turn is over (ours)."""
 
     detector: Literal["v1-mini", "vad"] = "v1-mini"
-    min_delay_s: float = Field(default=0.25, ge=0, le=5)
+    min_delay_s: float = Field(default=0.12, ge=0.06, le=5)
+    """Silence before the turn model is asked first; with `vad`, before a turn is over at least."""
     max_delay_s: float = Field(default=1.2, ge=0, le=10)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from livekit.agents import inference
 from pydantic import ValidationError
 
 from agent.providers import Engines, ProviderUnknown, build_engines, turn_handling
 from agent.speech.rules import RulesLLM
 from agent.speech.stt import MoonshineSTT
 from agent.speech.tts import HibariTTS
+from agent.turn_end import TurnEnd
 from contracts.bot import BotConfig, TurnConfig
 from contracts.ids import Channel
 from contracts.plan import AgentPlan
@@ -35,7 +35,7 @@ async def test_bot_that_names_nothing_runs_offline() -> None:
     assert isinstance(made.stt, MoonshineSTT)
     assert isinstance(made.llm, RulesLLM)
     assert isinstance(made.tts, HibariTTS)
-    assert isinstance(made.turn_detection, inference.TurnDetector)
+    assert isinstance(made.turn_detection, TurnEnd)
     assert made.pipeline["llm"] == {"provider": "rules", "model": ""}
 
 

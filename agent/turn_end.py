@@ -1,0 +1,190 @@
+"""Whether a caller who fell silent has finished: the bundled turn model, asked more than once.
+
+The framework asks once, after 250 ms of silence, and lets a "no" stand until its longest delay has
+passed. Here the first look comes after a shorter silence and must be convinced; where it is not,
+the question is put again as the silence grows. Nothing is resampled but the 1.2 s a look is at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import numpy as np
+import structlog
+from livekit import rtc
+from livekit.agents import inference
+from livekit.agents.language import LanguageCode
+from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions
+from livekit.agents.voice.turn import TurnDetectionEvent
+from livekit.local_inference import EOT, EOT_MAX_SAMPLES
+from numpy.typing import NDArray
+
+log = structlog.get_logger(__name__)
+
+Pcm = NDArray[np.int16]
+Judge = Callable[[Pcm], float]
+"""The model: 16 kHz samples, at most `EOT_MAX_SAMPLES`, to the probability of a finished turn."""
+
+MODEL_RATE_HZ = 16_000
+WINDOW_S = EOT_MAX_SAMPLES / MODEL_RATE_HZ
+CONVINCED = 1.4
+"""By this factor the first look must exceed the model's own threshold for the language."""
+LATER_LOOKS_S = (0.13, 0.38, 0.68)
+"""When the question is put again, counted in audio since the first look."""
+_TIMEOUT_S = 3.0
+"""The session takes a detector that says nothing for this long for a yes."""
+
+
+class TurnEnd:
+    """A streaming turn detector in the framework's sense: see `livekit.agents.voice.turn`."""
+
+    def __init__(self) -> None:
+        self._thresholds = inference.TurnDetector(version="v1-mini")
+
+    @property
+    def model(self) -> str:
+        return self._thresholds.model
+
+    @property
+    def provider(self) -> str:
+        return "livekit-local-inference"
+
+    def stream(
+        self, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
+    ) -> TurnEndStream:
+        """Return the detector of one call."""
+        return TurnEndStream(self._thresholds, EOT().predict)
+
+
+class TurnEndStream:
+    """Follows one call's audio and answers `predict`."""
+
+    def __init__(self, thresholds: inference.TurnDetector, judge: Judge) -> None:
+        self._thresholds = thresholds
+        self._judge = judge
+        self._language: LanguageCode | None = None
+        self._pcm = bytearray()
+        self._rate_hz = 0
+        self._answer: asyncio.Future[TurnDetectionEvent] | None = None
+        self._looks: list[float] = []
+        self._since_s = 0.0
+        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def model(self) -> str:
+        return self._thresholds.model
+
+    @property
+    def provider(self) -> str:
+        return "livekit-local-inference"
+
+    @property
+    def is_fallback(self) -> bool:
+        return False
+
+    @property
+    def prediction_timeout(self) -> float:
+        return _TIMEOUT_S
+
+    async def unlikely_threshold(self, language: LanguageCode | None) -> float | None:
+        return await self._thresholds.unlikely_threshold(language)
+
+    async def backchannel_threshold(self, language: LanguageCode | None) -> float | None:
+        return await self._thresholds.backchannel_threshold(language)
+
+    async def supports_language(self, language: LanguageCode | None) -> bool:
+        self._language = language
+        return await self._thresholds.supports_language(language)
+
+    def push_audio(self, frame: rtc.AudioFrame) -> None:
+        """Take the next audio; time passes for the looks by what comes in here."""
+        self._rate_hz = frame.sample_rate
+        self._pcm += frame.data.cast("B")
+        surplus = len(self._pcm) - 2 * int(2 * WINDOW_S * self._rate_hz)
+        if surplus > 0:
+            del self._pcm[: len(self._pcm) - 2 * int(WINDOW_S * self._rate_hz)]
+        self._since_s += frame.samples_per_channel / frame.sample_rate
+        self._look_again()
+
+    def predict(self) -> asyncio.Future[TurnDetectionEvent]:
+        """Return the answer to come: yes as soon as a look says so, no after the last one."""
+        self.cancel_inference()
+        self._answer = asyncio.get_running_loop().create_future()
+        self._looks = [0.0, *LATER_LOOKS_S]
+        self._since_s = 0.0
+        self._look(CONVINCED)
+        return self._answer
+
+    def cancel_inference(self, *, timed_out: bool = False) -> None:
+        """Drop the question: there is voice again, or the turn is over."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(_event(0.0, 0.0))
+        self._answer = None
+
+    def flush(self, reason: str | None = None) -> None:
+        """Forget the audio: the next turn begins."""
+        self._pcm.clear()
+
+    def end_input(self) -> None:
+        self.cancel_inference()
+
+    async def aclose(self) -> None:
+        self.cancel_inference()
+
+    def _look_again(self) -> None:
+        if self._answer is None or self._looking is not None or not self._looks:
+            return
+        if self._since_s >= self._looks[0]:
+            self._look(1.0)
+
+    def _look(self, factor: float) -> None:
+        assert self._answer is not None
+        self._looks.pop(0)
+        self._looking = asyncio.create_task(self._judged(self._answer, factor))
+
+    async def _judged(self, answer: asyncio.Future[TurnDetectionEvent], factor: float) -> None:
+        began = time.monotonic()
+        try:
+            probability = await asyncio.to_thread(self._judge, self._window())
+        except Exception:
+            # A bot that answers too early is better than one that never does.
+            log.exception("turn model failed")
+            probability = 1.0
+        threshold = await self.unlikely_threshold(self._language) or 0.0
+        if answer is not self._answer or answer.done():
+            return
+        self._looking = None
+        if probability >= min(1.0, factor * threshold) or not self._looks:
+            answer.set_result(_event(probability, time.monotonic() - began))
+        else:
+            self._look_again()
+
+    def _window(self) -> Pcm:
+        size_bytes = 2 * int(WINDOW_S * self._rate_hz)
+        pcm = np.frombuffer(bytes(self._pcm[-size_bytes:]), np.int16) if self._pcm else _NOTHING
+        if self._rate_hz in (0, MODEL_RATE_HZ) or not len(pcm):
+            return pcm[-EOT_MAX_SAMPLES:]
+        resampler = rtc.AudioResampler(
+            self._rate_hz, MODEL_RATE_HZ, quality=rtc.AudioResamplerQuality.QUICK
+        )
+        frame = rtc.AudioFrame(pcm.tobytes(), self._rate_hz, 1, len(pcm))
+        frames = [*resampler.push(frame), *resampler.flush()]
+        resampled = np.concatenate([np.frombuffer(part.data, np.int16) for part in frames])
+        return resampled[-EOT_MAX_SAMPLES:]
+
+
+_NOTHING = np.zeros(0, np.int16)
+
+
+def _event(probability: float, took_s: float) -> TurnDetectionEvent:
+    return TurnDetectionEvent(
+        type="eot_prediction",
+        end_of_turn_probability=probability,
+        last_speaking_time=time.time(),
+        inference_duration=took_s,
+    )
