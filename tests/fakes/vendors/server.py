@@ -1,0 +1,80 @@
+"""The three stand-in vendors on one port, in the caller's event loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from tests.fakes.vendors.deepgram import Deepgram
+from tests.fakes.vendors.elevenlabs import ElevenLabs
+from tests.fakes.vendors.journal import Journal
+from tests.fakes.vendors.openai import OpenAI
+from tests.fakes.vendors.script import VendorScript
+
+
+class VendorServer:
+    """`async with VendorServer(VendorScript(...)) as vendors`: serves on loopback until left.
+
+    `POST /_control` takes a part of a `VendorScript` as JSON, which holds from then on; `GET`
+    returns the whole of it.
+    """
+
+    def __init__(
+        self, script: VendorScript | None = None, *, port: int = 0, log: Path | None = None
+    ) -> None:
+        self.script = script or VendorScript()
+        self.journal = Journal()
+        self.port = port
+        self._log = log
+        self._file: TextIO | None = None
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> VendorServer:
+        if self._log is not None:
+            self._file = self.journal.file = self._log.open("a")
+        app = web.Application()
+        for vendor in (Deepgram, OpenAI, ElevenLabs):
+            app.add_routes(vendor(self.script, self.journal).routes())
+        app.add_routes([web.get("/_control", self._show), web.post("/_control", self._control)])
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, shutdown_timeout=0.1).start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def deepgram(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1/listen"
+
+    @property
+    def openai(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def elevenlabs(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    async def _show(self, http: web.Request) -> web.Response:
+        return web.json_response(self.script.model_dump(mode="json"))
+
+    async def _control(self, http: web.Request) -> web.Response:
+        try:
+            self.script.change(await http.json())
+        except ValidationError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return await self._show(http)
