@@ -102,18 +102,73 @@ class ToolCalled(_Fact):
 
 
 class TurnMeasured(_Fact):
-    """Agent: how long one answer took, stage by stage; absent stages are None. Times in ms."""
+    """Agent: how long the caller waited for one answer, by the clock of the phone's leg.
+
+    Times in ms; None where it is not known, as where a bot's answer needs no such stage. The stages
+    from `stt_ms` to `lead_in_ms` are what each one added to the wait, in this order: one that was
+    done before its turn came added 0, and together they are `response_ms`. The moments, `…_at_ms`,
+    count from the end of the caller's speech in the audio, and may lie before it.
+    """
 
     type: Literal["turn_measured"] = "turn_measured"
     turn: int
     response_ms: float | None = None
-    """End of the caller's speech to the first sample of the answer played on the phone leg."""
-    endpointing_ms: float | None = None
+    """From the caller's last sound to the answer's first, as the phone plays it."""
     stt_ms: float | None = None
+    """Until the speech recogniser was sure of the last words."""
+    endpointing_ms: float | None = None
+    """Until the turn was taken for finished."""
+    tool_ms: float | None = None
+    """Tools the answer had to wait for."""
     llm_ttft_ms: float | None = None
+    """Until the first token that is spoken."""
+    clause_ms: float | None = None
+    """Until the voice was given text that it can speak."""
     tts_ttfb_ms: float | None = None
+    """Until it gave the first audio."""
+    sending_ms: float | None = None
+    """Until that audio left for the bridge."""
     playback_ms: float | None = None
+    """Until the phone was sent its first sample."""
+    lead_in_ms: float | None = None
+    """Silence the voice begins with."""
+    stt_final_at_ms: float | None = None
+    decided_at_ms: float | None = None
+    requested_at_ms: float | None = None
+    """When the language model was asked; before `decided_at_ms` where it was asked early."""
+    first_token_at_ms: float | None = None
+    first_clause_at_ms: float | None = None
+    first_audio_at_ms: float | None = None
+    sent_at_ms: float | None = None
+    played_at_ms: float | None = None
     detail: dict[str, Any] = Field(default_factory=dict)
+    """`speech_end: "vad"` where the audio did not show when the caller fell silent, and the voice
+    detector's word was taken, which is later."""
+
+
+STAGES = (
+    "stt_ms",
+    "endpointing_ms",
+    "tool_ms",
+    "llm_ttft_ms",
+    "clause_ms",
+    "tts_ttfb_ms",
+    "sending_ms",
+    "playback_ms",
+    "lead_in_ms",
+)
+"""What each part of a turn added to the wait, in order; together `response_ms`."""
+MOMENTS = (
+    "stt_final_at_ms",
+    "decided_at_ms",
+    "requested_at_ms",
+    "first_token_at_ms",
+    "first_clause_at_ms",
+    "first_audio_at_ms",
+    "sent_at_ms",
+    "played_at_ms",
+)
+"""When each part of a turn came about, counted from the end of the caller's speech."""
 
 
 class Noticed(_Fact):

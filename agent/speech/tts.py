@@ -158,10 +158,11 @@ class HibariSynthesizeStream(tts.SynthesizeStream):
         speaker = _Speaker(self._voice, output_emitter)
         splitter = ClauseSplitter()
         async for item in self._input_ch:
-            self._mark_started()
             pieces = splitter.push(item) if isinstance(item, str) else splitter.flush()
             for piece in pieces:
+                self._mark_started()
                 await speaker.say(piece)
         for piece in splitter.flush():
+            self._mark_started()
             await speaker.say(piece)
         output_emitter.end_segment()

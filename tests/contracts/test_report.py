@@ -28,12 +28,9 @@ FACTS: list[Fact] = [
         at=AT,
         turn=1,
         response_ms=1,
-        endpointing_ms=2,
-        stt_ms=3,
-        llm_ttft_ms=4,
-        tts_ttfb_ms=5,
-        playback_ms=6,
         detail={"x": 1},
+        **dict.fromkeys(report.STAGES, 2.0),
+        **dict.fromkeys(report.MOMENTS, 3.0),
     ),
     report.Noticed(at=AT, name="re_engaged", detail={"n": 1}),
     report.TransferStarted(at=AT, destination="+911", target="billing", reason="asked"),
@@ -54,6 +51,11 @@ def test_types_are_distinct_and_named_after_the_class() -> None:
     names = [fact.type for fact in FACTS]
     assert len(set(names)) == len(names)
     assert [name.replace("_", "") for name in names] == [kind.__name__.lower() for kind in KINDS]
+
+
+def test_stages_and_moments_are_all_there_are() -> None:
+    named = {"type", "at", "turn", "detail", "response_ms", *report.STAGES, *report.MOMENTS}
+    assert set(report.TurnMeasured.model_fields) == named
 
 
 def test_batch_round_trips_with_every_fact() -> None:
