@@ -30,6 +30,8 @@ MAX_INCARNATION = 999_999
 """What the patterns below can name."""
 _AGENT_IDENTITY = re.compile(r"agent-(?P<call_id>[0-9a-f-]{36})-(?P<incarnation>[1-9][0-9]{0,5})")
 _JOB_METADATA = re.compile(r"(?P<call_id>[0-9a-f-]{36}) (?P<incarnation>[1-9][0-9]{0,5})")
+_STANDBY_METADATA = re.compile(r"standby (?P<standby_id>[0-9a-f-]{36})")
+_STANDBY_PREFIX = "standby-"
 
 
 class Channel(StrEnum):
@@ -56,13 +58,35 @@ def caller_identity(call_id: str) -> str:
     return f"caller-{call_id}"
 
 
+def standby_room(standby_id: str) -> str:
+    """Return the room in which an agent waits, and in which the call it then serves is held."""
+    return f"{_STANDBY_PREFIX}{standby_id}"
+
+
+def standby_of(room_name: str) -> str:
+    """Return whose waiting room a room is or was; "" if it never was one."""
+    if not room_name.startswith(_STANDBY_PREFIX):
+        return ""
+    return room_name.removeprefix(_STANDBY_PREFIX)
+
+
+def standby_identity(standby_id: str) -> str:
+    """Return the identity of an agent that joined before its call was known."""
+    return f"{_STANDBY_PREFIX}{standby_id}"
+
+
 def agent_identity(call_id: str, incarnation: int) -> str:
     """Return the identity of the `incarnation`-th agent (from 1) that serves the call."""
     return f"agent-{call_id}-{incarnation}"
 
 
-def agent_incarnation(identity: str, call_id: str) -> int | None:
-    """Return which incarnation of the call's agent an identity names; None if not its agent."""
+def agent_incarnation(identity: str, call_id: str, standby_id: str = "") -> int | None:
+    """Return which incarnation of the call's agent an identity names; None if not its agent.
+
+    A call served by a waiting agent names it: that one, and no other, is its first incarnation.
+    """
+    if standby_id and identity == standby_identity(standby_id):
+        return 1
     match = _AGENT_IDENTITY.fullmatch(identity)
     if match is None or match["call_id"] != call_id:
         return None
@@ -84,3 +108,14 @@ def parse_job_metadata(metadata: str) -> tuple[str, int]:
     if match is None:
         raise ValueError("job metadata is not '<call id> <incarnation>'")
     return match["call_id"], int(match["incarnation"])
+
+
+def standby_metadata(standby_id: str) -> str:
+    """Return what a dispatch carries that calls for an agent to wait."""
+    return f"standby {standby_id}"
+
+
+def parse_standby_metadata(metadata: str) -> str:
+    """Return the standby a dispatch names, or "" if it is for a call."""
+    match = _STANDBY_METADATA.fullmatch(metadata)
+    return "" if match is None else match["standby_id"]

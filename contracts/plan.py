@@ -25,6 +25,8 @@ class PlanRequest(BaseModel):
     """The stream token the peer showed, checked against the bot's."""
     peer_ip: str = ""
     bridge_id: str = ""
+    answered: bool = False
+    """Whether somebody listens already: then a waiting agent is worth spending."""
 
 
 class Plan(BaseModel):
@@ -41,6 +43,14 @@ class Plan(BaseModel):
     caller_identity: str
     media_rate_hz: int = 8000
     max_call_duration_s: int = 600
+    standby_id: str = ""
+    """The agent that waited in the room, which is the call's incarnation 1; "": none did."""
+
+
+class Wait(BaseModel):
+    """An agent without a call asks for one, again and again."""
+
+    worker_id: str
 
 
 class Claim(BaseModel):
@@ -74,5 +84,9 @@ class AgentPlan(BaseModel):
     variables: dict[str, str] = Field(default_factory=dict)
     """Every template variable by full name (`crm.customer_name`, `system.current_date` …)."""
     history: list[HistoryLine] = Field(default_factory=list)
+    opening_is_fixed: bool = False
+    """Whether every call of the bot is opened with the same words: then their audio may be kept."""
+    is_seated: bool = False
+    """Whether the caller sits in the room already, answered: whoever speaks is heard."""
     answered_at: AwareDatetime | None = None
     """Set where the agent takes over a call that was already answered."""

@@ -274,6 +274,29 @@ class Heartbeat(BaseModel):
     ready: bool
     """Agents: registered with LiveKit. Bridges: accepting."""
     calls: list[str] = Field(default_factory=list, max_length=10_000)
+    standbys: list[str] = Field(default_factory=list, max_length=10_000)
+    """Agents: those of its jobs that were started before there was a call for them."""
     max_calls: int = Field(ge=0, le=1_000_000)
     started_at: Moment
     metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class Seat(BaseModel):
+    """A place for a caller, in a room where an agent waits: a bridge takes it before there is one.
+
+    Whoever is given the seat's call has the room at once; joining takes 60 ms and more.
+    """
+
+    standby_id: str
+    livekit_url: str
+    token: str
+    """Joins that one room as its caller."""
+
+
+class HeartbeatReceipt(BaseModel):
+    """The sidecar's answer to a heartbeat."""
+
+    calls: dict[str, str] = Field(default_factory=dict)
+    """Agents: which call each of its standbys serves, of those that serve one."""
+    seats: list[Seat] = Field(default_factory=list)
+    """Bridges: the seats to hold, and no others."""

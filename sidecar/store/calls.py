@@ -47,6 +47,7 @@ class CallRow:
     bridge_seq: int = 0
     illegal_events: int = 0
     max_call_duration_s: int = 600
+    opening_is_fixed: bool = False
     answered_at: datetime | None = None
     conversation_at: datetime | None = None
     leg_ended: bool = False

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.types import TypeDecorator
@@ -149,6 +150,7 @@ calls = Table(
     Column("bridge_seq", Integer, nullable=False),
     Column("illegal_events", Integer, nullable=False),
     Column("max_call_duration_s", Integer, nullable=False),
+    Column("opening_is_fixed", Boolean, nullable=False, server_default=false()),
     _at("planned_at"),
     _at("answered_at", nullable=True),
     _at("conversation_at", nullable=True),
@@ -252,10 +254,27 @@ workers = Table(
     Column("pid", Integer, nullable=False),
     Column("ready", Boolean, nullable=False),
     Column("calls", JSON, nullable=False),
+    Column("standbys", JSON, nullable=False, server_default=text("'[]'")),
     Column("max_calls", Integer, nullable=False),
     Column("metrics", JSON, nullable=False),
     _at("started_at"),
     _at("last_seen_at"),
+)
+
+standbys = Table(
+    "standbys",
+    metadata,
+    Column("standby_id", _Name(36), primary_key=True),
+    _tenant(),
+    Column("room_name", _Name(100), nullable=False),
+    Column("state", _Name(16), nullable=False),
+    Column("worker_id", _Storable, nullable=True),
+    Column("bridge_id", _Storable, nullable=True),
+    Column("call_id", _Name(36), nullable=True, unique=True),
+    _at("made_at"),
+    _at("ready_at", nullable=True),
+    _at("claimed_at", nullable=True),
+    _at("room_due_at", nullable=True),
 )
 
 recordings = Table(

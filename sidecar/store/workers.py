@@ -22,6 +22,7 @@ class WorkerRow:
     pid: int
     ready: bool
     calls: list[str]
+    standbys: list[str]
     max_calls: int
     last_seen_at: datetime
 
@@ -36,6 +37,7 @@ async def seen(
         "pid": heartbeat.pid,
         "ready": heartbeat.ready,
         "calls": heartbeat.calls,
+        "standbys": heartbeat.standbys,
         "max_calls": heartbeat.max_calls,
         "metrics": heartbeat.metrics,
         "started_at": heartbeat.started_at,
@@ -57,6 +59,7 @@ async def listed(connection: AsyncConnection, tenant_id: str, since: datetime) -
             workers.c.pid,
             workers.c.ready,
             workers.c.calls,
+            workers.c.standbys,
             workers.c.max_calls,
             workers.c.last_seen_at,
         )

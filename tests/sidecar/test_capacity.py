@@ -15,7 +15,7 @@ from tests.fakes.control_plane import START, ControlPlane
 def capacity(
     live: int = 0, *, limit: int = 16, agents: tuple[int, ...] = (8,), bridge: int | None = None
 ) -> Capacity:
-    rows = tuple(WorkerRow(f"w{n}", "agent", 1, True, [], n, START) for n in agents)
+    rows = tuple(WorkerRow(f"w{n}", "agent", 1, True, [], [], n, START) for n in agents)
     return Capacity(limit, live, rows, START - timedelta(seconds=3), bridge)
 
 
