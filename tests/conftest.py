@@ -1,11 +1,13 @@
-"""What every test gets: no network beyond loopback, a clean environment, quiet hypothesis."""
+"""What every test gets: no network beyond this machine, a clean environment, quiet hypothesis."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import hypothesis
@@ -24,7 +26,7 @@ _KEPT_PREFIXES = ("COVERAGE_", "COV_", "HYPOTHESIS_", "PYTEST_", "PYTHON", "TEST
 
 
 class NetworkForbidden(AssertionError):
-    """A test reached for an address that is not this machine's loopback."""
+    """A test reached for an address that is not this machine's."""
 
 
 def _is_local(host: object) -> bool:
@@ -33,9 +35,22 @@ def _is_local(host: object) -> bool:
     if host in {"", "localhost"}:
         return True
     try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
+    return address.is_loopback or (not address.is_multicast and _is_own(str(address)))
+
+
+@cache
+def _is_own(address: str) -> bool:
+    """Tell whether an interface of this machine has the address; WebRTC clients send from it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _guard(event: str, arguments: tuple[Any, ...]) -> None:

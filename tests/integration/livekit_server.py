@@ -32,6 +32,7 @@ class LiveKitServer:
     """Where a running server is, and what signs its tokens."""
 
     url: str
+    udp_port: int
     key: str
     secret: str
     process: subprocess.Popen[bytes]
@@ -64,7 +65,7 @@ def running_livekit(folder: Path) -> Iterator[LiveKitServer]:
         )
         try:
             _wait_until_ready(port, process, folder / "livekit.log")
-            yield LiveKitServer(f"ws://127.0.0.1:{port}", KEY, SECRET, process)
+            yield LiveKitServer(f"ws://127.0.0.1:{port}", udp_port, KEY, SECRET, process)
         finally:
             _stop(process)
 
@@ -76,8 +77,7 @@ def _config(port: int, udp_port: int) -> dict[str, object]:
         "keys": {KEY: SECRET},
         "rtc": {
             "tcp_port": 0,
-            "port_range_start": 52000,
-            "port_range_end": 52400,
+            "udp_port": udp_port,
             "node_ip": "127.0.0.1",
             "use_external_ip": False,
             "enable_loopback_candidate": True,
