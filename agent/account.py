@@ -14,7 +14,6 @@ from livekit.agents.voice.events import (
     UserStateChangedEvent,
 )
 
-from agent.latency import TurnClock
 from contracts.report import Fact, IntentFound, Noticed, TranscriptLine
 
 
@@ -27,7 +26,6 @@ class Account:
 
     def __init__(self, tell: Callable[[Fact], None]) -> None:
         self.tell = tell
-        self._turns = TurnClock()
         self._untold: list[str] = []
         self._intents: list[IntentFound] = []
         self._voice_began: float | None = None
@@ -57,7 +55,6 @@ class Account:
             return
         if message.role == "user":
             self._untold.clear()
-            self._turns.asked(message.metrics)
             self._tell_caller(message.text_content)
         elif message.role == "assistant":
             at = _utc(message.metrics.get("started_speaking_at", message.created_at))
@@ -97,9 +94,6 @@ class Account:
     def _tell_bot(self, message: llm.ChatMessage, at: datetime) -> None:
         text = (message.text_content or "").strip()
         self.tell(TranscriptLine(at=at, speaker="bot", text=text, interrupted=message.interrupted))
-        measured = self._turns.answered(message.metrics, at)
-        if measured is not None:
-            self.tell(measured)
 
     def _tell_intents(self) -> None:
         for intent in self._intents:

@@ -6,16 +6,21 @@ What it says is followed to the phone, what is said over it is judged.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import Agent, ModelSettings, StopResponse, llm, stt
+from livekit.agents import Agent, FlushSentinel, ModelSettings, StopResponse, llm, stt
+from livekit.agents.types import USERDATA_TTS_STARTED_TIME
 from livekit.agents.voice.io import TimedString
 
 from agent.heard import BotLine
+from agent.latency import TurnClock
 from agent.manners import CLOSING_PHRASES, INTENDED_PHRASES, interrupts
 from agent.room_audio import RoomAudioOutput
+from agent.speaking import speech_id
 
 _TRANSCRIPTS = (
     stt.SpeechEventType.INTERIM_TRANSCRIPT,
@@ -42,11 +47,13 @@ class Bot(Agent):
         tools: list[llm.Tool | llm.Toolset],
         chat_ctx: llm.ChatContext,
         output: RoomAudioOutput,
+        turns: TurnClock,
         min_words_interruption: int,
         on_backchannel: OnBackchannel,
     ) -> None:
         super().__init__(instructions=instructions, tools=tools, chat_ctx=chat_ctx)
         self._output = output
+        self._turns = turns
         self._min_words = min_words_interruption
         self._on_backchannel = on_backchannel
         self.is_closing = False
@@ -80,11 +87,43 @@ class Bot(Agent):
         events: Any = Agent.default.stt_node(self, audio, model_settings)
         return events  # type: ignore[no-any-return]
 
+    async def llm_node(
+        self,
+        chat_ctx: llm.ChatContext,
+        tools: list[llm.Tool],
+        model_settings: ModelSettings,
+    ) -> AsyncIterator[llm.ChatChunk | str | FlushSentinel]:
+        """Generate an answer, noting when it begins."""
+        speech = speech_id()
+        self._turns.requested(speech)
+        chunks = Agent.default.llm_node(self, chat_ctx, tools, model_settings)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                delta = chunk.delta if isinstance(chunk, llm.ChatChunk) else None
+                if delta is not None and delta.tool_calls:
+                    self._turns.tool_asked(speech)
+                if isinstance(chunk, str) or (delta is not None and delta.content):
+                    self._turns.token(speech)
+                yield chunk
+
+    async def tts_node(
+        self, text: AsyncIterable[str], model_settings: ModelSettings
+    ) -> AsyncIterator[rtc.AudioFrame]:
+        """Speak, noting when the voice was given words, and when it began."""
+        speech = speech_id()
+        frames = Agent.default.tts_node(self, text, model_settings)
+        async with aclosing(frames):
+            async for frame in frames:
+                given_at = frame.userdata.get(USERDATA_TTS_STARTED_TIME)
+                given_s_ago = perf_counter() - given_at if isinstance(given_at, float) else None
+                self._turns.voiced(speech, given_s_ago)
+                yield frame
+
     def transcription_node(
         self, text: AsyncIterable[str | TimedString], model_settings: ModelSettings
     ) -> AsyncIterable[str | TimedString]:
         """Pass the line's text through, noting when each word is said."""
-        line = BotLine()
+        line = BotLine(speech_id=speech_id())
         self._output.expect(line)
         return _noted(text, line)
 

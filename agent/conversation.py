@@ -26,10 +26,12 @@ from livekit.agents.voice.events import (
 from agent.account import Account
 from agent.bot import Bot
 from agent.bridge import send_command
+from agent.latency import TurnClock
 from agent.manners import GiveUp, Prompt, SilencePolicy
 from agent.prefetch import Prefetch
 from agent.providers import Engines
 from agent.room_audio import MediaLink
+from agent.speaking import follow
 from agent.tools import built_in_tools, declared_tools
 from contracts.command import HangUp, Transfer
 from contracts.outcome import Reason
@@ -87,6 +89,8 @@ class Conversation:
         self._link = link
         self._account = account
         self._tell = account.tell
+        self._turns = TurnClock(link.clock, link.leg_clock, link.ear, account.tell)
+        link.output.watch(self._turns)
         self._silence = SilencePolicy(plan.config)
         loop = asyncio.get_running_loop()
         self._now = loop.time
@@ -280,6 +284,7 @@ class Conversation:
         on("agent_false_interruption", lambda _: self._account.notice("resumed"))
         on("error", self._on_error)
         on("close", self._on_close)
+        follow(self._session, self._turns)
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         self._account.on_user_state(event)
@@ -341,6 +346,7 @@ class Conversation:
             tools=tools,
             chat_ctx=history,
             output=self._link.output,
+            turns=self._turns,
             min_words_interruption=self._config.min_words_interruption,
             on_backchannel=self._on_backchannel,
         )

@@ -16,6 +16,8 @@ class BotLine:
     """
 
     pieces: list[tuple[str, float | None]] = field(default_factory=list)
+    speech_id: str = ""
+    """Which of the session's speeches it belongs to."""
 
     def add(self, text: str, end_s: float | None = None) -> None:
         """Append a piece.

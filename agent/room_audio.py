@@ -11,12 +11,15 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 from livekit import rtc
 from livekit.agents.voice import io
 
+from agent.ear import Ear, onset
 from agent.heard import BotLine
+from agent.leg_clock import LegClock
 from contracts import media
 from contracts.ids import MEDIA_TOPIC
 
@@ -28,6 +31,16 @@ _MAX_PCM_BYTES = media.MAX_PACKET_BYTES - 64
 
 OnAudio = Callable[[int, bytes, bytes], None]
 """Called with `(at_ms, caller_pcm, bot_pcm)` for every stretch of the call, in order."""
+
+
+class Watch(Protocol):
+    """Wants to know what becomes of the bot's lines; `agent.latency.TurnClock` does."""
+
+    def sent(self, speech: str) -> None:
+        """Audio of a speech leaves for the bridge."""
+
+    def heard(self, speech: str, played_ms: float, lead_in_ms: float) -> None:
+        """The phone plays it: since `played_ms` of the leg's clock, after so much silence."""
 
 
 class RoomAudioInput(io.AudioInput):
@@ -78,6 +91,9 @@ class _Segment:
     pcm: bytearray = field(default_factory=bytearray)
     played: int = 0
     started: bool = False
+    onset: int | None = None
+    is_sent: bool = False
+    is_heard: bool = False
 
     @property
     def pushed(self) -> int:
@@ -109,6 +125,11 @@ class RoomAudioOutput(io.AudioOutput):
         self._paused = False
         self._clear_timer: asyncio.TimerHandle | None = None
         self._abandoned = False
+        self._watch: Watch | None = None
+
+    def watch(self, watch: Watch) -> None:
+        """Tell somebody what becomes of each line."""
+        self._watch = watch
 
     def expect(self, line: BotLine) -> None:
         """Name the line whose audio comes next."""
@@ -138,6 +159,8 @@ class RoomAudioOutput(io.AudioOutput):
             self._next_line = BotLine()
             self._segments[self._last_number] = self._current
         pcm = bytes(frame.data)
+        if self._current.onset is None and (first := onset(pcm, self._rate_hz)) is not None:
+            self._current.onset = self._current.pushed + first
         self._current.pcm += pcm
         for start in range(0, len(pcm), _MAX_PCM_BYTES):
             self._send(media.Speech(self._current.number, pcm[start : start + _MAX_PCM_BYTES]))
@@ -178,8 +201,16 @@ class RoomAudioOutput(io.AudioOutput):
             self._paused = False
             self._send(media.Resume())
 
-    def advance(self, number: int, played: int) -> bytes:
-        """Take note that `played` samples of a segment have been played.
+    def leaves(self, number: int) -> None:
+        """Take note that audio of a segment is being sent."""
+        segment = self._segments.get(number)
+        if segment is not None and not segment.is_sent:
+            segment.is_sent = True
+            if self._watch is not None:
+                self._watch.sent(segment.line.speech_id)
+
+    def advance(self, number: int, played: int, at_ms: float | None = None) -> bytes:
+        """Take note that `played` samples of a segment have been played by `at_ms` of the leg.
 
         Return those that are new.
         """
@@ -196,11 +227,15 @@ class RoomAudioOutput(io.AudioOutput):
             duration=(played - segment.played) / self._rate_hz,
         )
         segment.played = played
+        if at_ms is not None:
+            self._tell_heard(segment, at_ms)
         return new
 
-    def finish(self, number: int, played: int, *, interrupted: bool) -> bytes:
+    def finish(
+        self, number: int, played: int, *, interrupted: bool, at_ms: float | None = None
+    ) -> bytes:
         """Take note that a segment will play no further; return what was new of it."""
-        new = self.advance(number, played)
+        new = self.advance(number, played, at_ms)
         for segment in [s for s in self._segments.values() if s.number <= number]:
             del self._segments[segment.number]
             if self._current is segment:
@@ -224,6 +259,16 @@ class RoomAudioOutput(io.AudioOutput):
         if segment is not None:
             log.warning("clear was not answered", timeout_s=_CLEAR_TIMEOUT_S)
             self.finish(number, segment.played, interrupted=True)
+
+    def _tell_heard(self, segment: _Segment, at_ms: float) -> None:
+        if self._watch is None or segment.is_heard or segment.onset is None:
+            return
+        if segment.played > segment.onset:
+            segment.is_heard = True
+            played_ms, lead_in_ms = (
+                1000 * samples / self._rate_hz for samples in (segment.played, segment.onset)
+            )
+            self._watch.heard(segment.line.speech_id, at_ms - played_ms, lead_in_ms)
 
     def _report(self, segment: _Segment, interrupted: bool) -> None:
         played_s, pushed_s = segment.played / self._rate_hz, segment.pushed / self._rate_hz
@@ -253,9 +298,12 @@ class MediaLink:
         self._room = room
         self._caller_identity = caller_identity
         self._on_audio = on_audio
-        self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
+        self._outgoing: asyncio.Queue[media.DownPacket] = asyncio.Queue()
         self._bot_pcm = bytearray()
         self.dropped_packets = 0
+        self.clock = clock
+        self.leg_clock = LegClock()
+        self.ear = Ear(rate_hz)
         self.input = RoomAudioInput(rate_hz)
         self.output = RoomAudioOutput(self._enqueue, rate_hz, clock)
         room.on("data_received", self._on_data)
@@ -263,8 +311,11 @@ class MediaLink:
     async def run(self) -> None:
         """Send what is queued until cancelled or the room is gone."""
         while True:
+            packet = await self._outgoing.get()
+            if isinstance(packet, media.Speech):
+                self.output.leaves(packet.segment)
             await self._room.local_participant.publish_data(
-                await self._outgoing.get(),
+                media.serialize(packet),
                 reliable=True,
                 destination_identities=[self._caller_identity],
                 topic=MEDIA_TOPIC,
@@ -276,7 +327,7 @@ class MediaLink:
         self.output.abandon()
 
     def _enqueue(self, packet: media.DownPacket) -> None:
-        self._outgoing.put_nowait(media.serialize(packet))
+        self._outgoing.put_nowait(packet)
 
     def _on_data(self, received: rtc.DataPacket) -> None:
         if received.topic != MEDIA_TOPIC or received.participant is None:
@@ -291,12 +342,19 @@ class MediaLink:
             return
         match packet:
             case media.Heard():
-                self._bot_pcm += self.output.advance(packet.segment, packet.played_samples)
+                self.leg_clock.observe(packet.at_ms, self.clock())
+                self.ear.hear(packet.pcm, packet.at_ms)
+                self._bot_pcm += self.output.advance(
+                    packet.segment, packet.played_samples, packet.at_ms
+                )
                 bot_pcm = bytes(self._bot_pcm)
                 self._bot_pcm.clear()
                 self.input.push(packet.pcm)
                 self._on_audio(packet.at_ms, packet.pcm, bot_pcm)
             case media.Finished():
                 self._bot_pcm += self.output.finish(
-                    packet.segment, packet.played_samples, interrupted=packet.interrupted
+                    packet.segment,
+                    packet.played_samples,
+                    interrupted=packet.interrupted,
+                    at_ms=self.leg_clock.ms_at(self.clock()),
                 )

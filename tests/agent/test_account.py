@@ -14,7 +14,7 @@ from livekit.agents.voice.events import (
 )
 
 from agent.account import Account
-from contracts.report import Fact, IntentFound, Noticed, TranscriptLine, TurnMeasured
+from contracts.report import Fact, IntentFound, Noticed, TranscriptLine
 
 BEGAN = 1_700_000_000.0
 
@@ -127,12 +127,3 @@ def test_words_over_the_bot_are_told_and_noticed(told: Told) -> None:
     told.account.said_over_bot("uh-huh")
     assert told.lines() == [("customer", "uh-huh")]
     assert isinstance(told.facts[-1], Noticed)
-
-
-def test_answer_is_measured_and_a_greeting_is_not(told: Told) -> None:
-    metrics: Any = {"started_speaking_at": BEGAN, "e2e_latency": 0.5}
-    told.added("assistant", "Hello.", metrics=metrics)
-    told.added("user", "Hi", metrics={"end_of_turn_delay": 0.2})
-    told.added("assistant", "How can I help?", metrics=metrics)
-    (measured,) = [fact for fact in told.facts if isinstance(fact, TurnMeasured)]
-    assert (measured.turn, measured.response_ms, measured.endpointing_ms) == (1, 500.0, 200.0)

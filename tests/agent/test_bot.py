@@ -11,7 +11,10 @@ from livekit.agents import ModelSettings, llm, stt
 from livekit.agents.types import TimedString
 
 from agent.bot import Bot
+from agent.ear import Ear
 from agent.heard import BotLine
+from agent.latency import TurnClock
+from agent.leg_clock import LegClock
 from agent.room_audio import RoomAudioOutput
 from contracts import media
 from tests.fakes.engines import event
@@ -42,6 +45,7 @@ class Gate:
             tools=[],
             chat_ctx=llm.ChatContext.empty(),
             output=self.output,
+            turns=TurnClock(lambda: 0.0, LegClock(), Ear(RATE_HZ), lambda _: None),
             min_words_interruption=min_words,
             on_backchannel=self.backchannels.append,
         )

@@ -156,7 +156,7 @@ class _Speech(tts.ChunkedStream):
             mime_type="audio/pcm",
         )
         samples = round(len(self.input_text) / CHARS_PER_S * RATE_HZ)
-        output_emitter.push(b"\x01\x00" * samples)
+        output_emitter.push(b"\x00\x10" * samples)
 
 
 class ScriptedEngines:

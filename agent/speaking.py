@@ -1,0 +1,50 @@
+"""The session's speeches: which one the running task works for, and what becomes of turns in them.
+
+The session calls a bot's nodes without naming the speech, and several may be in the making: an
+answer prepared early, its successor, a line that a tool says.
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import Any
+
+from livekit.agents import AgentSession, llm
+from livekit.agents.voice.agent_activity import _SpeechHandleContextVar
+from livekit.agents.voice.events import (
+    ConversationItemAddedEvent,
+    SpeechCreatedEvent,
+    UserInputTranscribedEvent,
+)
+
+from agent.latency import TurnClock
+
+
+def speech_id() -> str:
+    """Return the id of the speech that this task generates, speaks or runs a tool for, or "".
+
+    The SDK itself goes by this variable, which it does not publish; `livekit-agents` is pinned, and
+    the tests of whole conversations fail should it go.
+    """
+    handle = _SpeechHandleContextVar.get(None)
+    return "" if handle is None else handle.id
+
+
+def follow(session: AgentSession[Any], turns: TurnClock) -> None:
+    """Note the session's part of every turn."""
+
+    def on_transcribed(event: UserInputTranscribedEvent) -> None:
+        if event.is_final and event.transcript.strip():
+            turns.transcribed()
+
+    def on_item(event: ConversationItemAddedEvent) -> None:
+        # Told by the task of the speech that answers it.
+        if isinstance(event.item, llm.ChatMessage) and event.item.role == "user":
+            turns.taken_up(speech_id(), event.item.metrics, time())
+
+    def on_speech(event: SpeechCreatedEvent) -> None:
+        turns.belongs(event.speech_handle.id, to=speech_id())
+
+    session.on("user_input_transcribed", on_transcribed)
+    session.on("conversation_item_added", on_item)
+    session.on("speech_created", on_speech)
