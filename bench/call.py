@@ -12,7 +12,7 @@ import httpx
 import psutil
 
 from bench.figure import Figure, figure
-from bench.usage import Meter, memory
+from bench.usage import Meter, memory, roles
 from bridges.phone import FRAME_S, Phone
 from voicefleet.caller_voice import speak
 
@@ -86,7 +86,7 @@ class CallBench:
         """One call that rings first, asks every question, and talks over the last answer."""
         samples = self.samples
         async with Phone.call(self._url, stream_id=f"bench-{number}", ring_s=RING_S) as phone:
-            meter = Meter(self._root)
+            meter = Meter(lambda: roles(self._root))
             samples.greeting_early_ms.append(1000 * await phone.wait_for_audio())
             await phone.hear()
             for question in QUESTIONS:

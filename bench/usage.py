@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
@@ -60,10 +61,10 @@ def read(process: psutil.Process) -> Reading:
 
 
 class Meter:
-    """Processor time between two moments, as a percentage of one core, by role."""
+    """Processor time between two moments, as a percentage of one core, by role as `find` has it."""
 
-    def __init__(self, root: psutil.Process) -> None:
-        self._root = root
+    def __init__(self, find: Callable[[], dict[str, list[psutil.Process]]]) -> None:
+        self._find = find
         self._started = time.monotonic()
         self._before = self._cpu()
 
@@ -78,7 +79,7 @@ class Meter:
 
     def _cpu(self) -> dict[int, tuple[str, float]]:
         seen: dict[int, tuple[str, float]] = {}
-        for role, processes in roles(self._root).items():
+        for role, processes in self._find().items():
             for process in processes:
                 try:
                     times = process.cpu_times()

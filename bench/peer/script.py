@@ -28,26 +28,43 @@ answered in its turn); one with a pause in it."""
 
 
 class Gate:
-    """Where callers wait for one another, so that all talk at once and none leaves early."""
+    """Where callers wait for one another, so that all talk at once and none leaves early.
 
-    def __init__(self, callers: int) -> None:
+    `held`: even when all have come, only `open` lets them on.
+    """
+
+    def __init__(self, callers: int, *, held: bool = False) -> None:
         self._missing = callers
+        self._held = held
+        self._come = asyncio.Event()
+        self._all_come = asyncio.Event()
         self._open = asyncio.Event()
 
     async def pass_through(self) -> None:
-        """Wait until every caller has come."""
+        """Wait until the gate opens."""
         self.give_up()
         await self._open.wait()
 
     def give_up(self) -> None:
-        """Count a caller who will not wait."""
+        """Count a caller who does not wait."""
         self._missing -= 1
+        self._come.set()
         if self._missing <= 0:
-            self._open.set()
+            self._all_come.set()
+            if not self._held:
+                self._open.set()
 
-    async def wait(self) -> None:
-        """Wait for the others without being one of them."""
-        await self._open.wait()
+    async def first(self) -> None:
+        """Wait for the first caller."""
+        await self._come.wait()
+
+    async def complete(self) -> None:
+        """Wait until all callers have come."""
+        await self._all_come.wait()
+
+    def open(self) -> None:
+        """Let them on."""
+        self._open.set()
 
 
 class Talk:
@@ -78,7 +95,7 @@ class Talk:
         self._seed = seed
 
     async def hold(self, number: int, *, early: bool, greeted: Gate, done: Gate) -> Recording:
-        """Place one call and talk; `greeted` opens the conversation, `done` ends it."""
+        """Place one call and talk; `greeted` is told of its beginning, `done` ends it."""
         recording = Recording(number, early)
         pending = [greeted, done]
         try:
@@ -92,7 +109,7 @@ class Talk:
                 await caller.until_heard(0.0, GREETING_TIMEOUT_S)
                 await caller.until_silent(SILENCE_BEFORE_SPEAKING_S, LONGEST_ANSWER_S)
                 pending.remove(greeted)
-                await greeted.pass_through()
+                greeted.give_up()
                 await self._talk(caller, Random(f"{self._seed}:{number}"))
                 if not caller.is_open:
                     recording.problem = "the far end hung up"

@@ -1,0 +1,178 @@
+"""The two products under measurement, each started anew for every run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from bench.peer.line import DiallerLine, ExotelLine, Line
+from bench.peer.vendors import ROOT, Vendors
+from bench.usage import roles
+from voicefleet.fleet import find_server, prepare
+from voicefleet.runner import Runner
+from voicefleet.settings import FleetSettings
+
+BOT = "peer"
+GREETING = "Hello, this is the information line. How can I help you?"
+PROMPT = "You are a helpful assistant on the telephone. Answer briefly."
+START_TIMEOUT_S = 60.0
+ROOM_FOR_CALLS = 24
+"""Above what any run asks for: measured is what calls cost, not where a limit refuses them."""
+
+Processes = Callable[[], dict[str, list[psutil.Process]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product that is up.
+
+    Attributes:
+        line: makes the carrier's end of the protocol it speaks.
+        rings: whether its protocol knows a ringing phone.
+        processes: its own processes by what they do, and no others.
+    """
+
+    url: str
+    line: Callable[[], Line]
+    rings: bool
+    processes: Processes
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a run asks of a product.
+
+    Attributes:
+        message_ms: how much bot audio goes into a message.
+        config: more of our bot's configuration.
+    """
+
+    vendors: Vendors
+    message_ms: int
+    config: Mapping[str, Any]
+
+
+Start = Callable[[Setup], AbstractAsyncContextManager[Product]]
+
+
+@asynccontextmanager
+async def our_fleet(setup: Setup) -> AsyncIterator[Product]:
+    """The whole platform: LiveKit server, sidecar, bridge, agent worker."""
+    with tempfile.TemporaryDirectory(prefix="voicefleet-peer-") as folder:
+        own = FleetSettings(
+            voicefleet_home=Path(folder),
+            livekit_server=find_server(FleetSettings(), os.environ),
+            livekit_config=ROOT / "livekit.yaml",
+            livekit_port=0,
+            livekit_udp_port=0,
+            sidecar_port=0,
+            bridge_port=0,
+        )
+        room = str(ROOM_FOR_CALLS)
+        limits = ("AGENT_MAX_CALLS", "BRIDGE_MAX_CALLS", "MAX_CONCURRENT_CALLS")
+        defaults = {**dict.fromkeys(limits, room), "LOG_LEVEL": "WARNING"}
+        fleet = prepare(own, {**defaults, **os.environ})
+        runner = Runner(lambda _part, _line: None, restart=False)
+        try:
+            await fleet.start(runner)
+            key = {"X-API-Key": fleet.environ["ADMIN_API_KEY"]}
+            async with httpx.AsyncClient(base_url=fleet.sidecar_url, trust_env=False) as http:
+                saved = await http.put(
+                    f"/api/v1/bots/{BOT}", json=our_bot(setup), headers=key, timeout=10.0
+                )
+                saved.raise_for_status()
+            root = psutil.Process()
+            yield Product(f"{fleet.bridge_url}/ws/{BOT}", DiallerLine, True, lambda: roles(root))
+        finally:
+            await runner.stop()
+
+
+def our_bot(setup: Setup) -> dict[str, Any]:
+    """Return the bot's configuration: defaults, but for vendors, texts and message size."""
+    vendors = setup.vendors
+    return {
+        "bot_id": BOT,
+        "stream_anonymous": True,
+        "webhook_url": "",
+        "opening_message": GREETING,
+        "system_prompt": PROMPT,
+        "stt": {"provider": "deepgram", "api_key": "bench", "base_url": vendors.deepgram},
+        "llm": {
+            "provider": "openai",
+            "api_key": "bench",
+            "model": "gpt-4.1",
+            "base_url": vendors.openai,
+        },
+        "tts": {
+            "provider": "elevenlabs",
+            "api_key": "bench",
+            "voice": "bench",
+            "base_url": vendors.elevenlabs,
+        },
+        **({} if setup.message_ms == 20 else {"stream_chunk_ms": setup.message_ms}),
+        **setup.config,
+    }
+
+
+def pipecat(python: Path, workers: int) -> Start:
+    """Return what starts the peer in its own environment, in one process or several."""
+
+    @asynccontextmanager
+    async def start(setup: Setup) -> AsyncIterator[Product]:
+        port = _free_port()
+        environ = {
+            **os.environ,
+            "PEER_VENDORS": f"127.0.0.1:{setup.vendors.port}",
+            "PEER_MESSAGE_MS": str(setup.message_ms),
+            "PEER_GREETING": GREETING,
+            "PEER_PROMPT": PROMPT,
+        }
+        process = await asyncio.create_subprocess_exec(
+            python, "-m", "uvicorn", "--app-dir", ROOT, "--host", "127.0.0.1", "--port", str(port),
+            "--workers", str(workers), "--log-level", "warning", "bench.peer.pipecat_bot:app",
+            env=environ,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=sys.stderr if os.environ.get("PEER_VERBOSE") else asyncio.subprocess.DEVNULL,
+            stderr=None if os.environ.get("PEER_VERBOSE") else asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            await _until_answering(f"http://127.0.0.1:{port}/health")
+            root = psutil.Process(process.pid)
+
+            def processes() -> dict[str, list[psutil.Process]]:
+                return {"pipecat": [root, *root.children(recursive=True)]}
+
+            yield Product(f"ws://127.0.0.1:{port}/exotel", ExotelLine, False, processes)
+        finally:
+            process.terminate()
+            await process.wait()
+
+    return start
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _until_answering(url: str) -> None:
+    async with asyncio.timeout(START_TIMEOUT_S), httpx.AsyncClient(trust_env=False) as http:
+        while True:
+            try:
+                (await http.get(url)).raise_for_status()
+                return
+            except httpx.HTTPError:
+                await asyncio.sleep(0.1)
