@@ -27,6 +27,8 @@ class PlanRequest(BaseModel):
     bridge_id: str = ""
     answered: bool = False
     """Whether somebody listens already: then a waiting agent is worth spending."""
+    seats: list[str] = Field(default_factory=list, max_length=1000)
+    """The waiting agents in whose rooms the bridge sits already."""
 
 
 class Plan(BaseModel):

@@ -44,6 +44,11 @@ def render(template: str, variables: Mapping[str, str], *, drop_unresolved: bool
     return _TOKEN.sub(replace, template)
 
 
+def has_tokens(template: str) -> bool:
+    """Return whether a text is not the same for everybody, or was meant not to be."""
+    return "{{" in template
+
+
 def lookup(name: str, variables: Mapping[str, str]) -> str | None:
     """Return the variable a token names, or None."""
     if name in variables:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 
 import httpx
 import structlog
@@ -19,6 +21,19 @@ from sidecar.store.database import Database
 
 DRAIN_S = 10
 EXIT_MISCONFIGURED = 78
+
+
+class _Server(uvicorn.Server):
+    """Ends requests that are held open before it waits for the others."""
+
+    def __init__(self, config: uvicorn.Config, part: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._part = part
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._loop.call_soon_threadsafe(self._part)
+        super().handle_exit(sig, frame)
 
 
 async def serve(settings: Settings) -> None:
@@ -39,7 +54,7 @@ async def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=DRAIN_S,
         )
         try:
-            await uvicorn.Server(config).serve()
+            await _Server(config, app.state.part).serve()
         finally:
             await rooms.aclose()
             await database.aclose()

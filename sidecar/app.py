@@ -29,12 +29,15 @@ from sidecar.clock import Clock, utc_now
 from sidecar.configure import ConfigApi, ConfigSource, OwnBots
 from sidecar.egress import EgressGuard
 from sidecar.fleet import Fleet
+from sidecar.keeper import Keeper
 from sidecar.outbox import Outbox, Policy
 from sidecar.planning import Planner
+from sidecar.pulse import Pulse
 from sidecar.recording import RecordingFolder
 from sidecar.rooms import Rooms
 from sidecar.settings import Settings
 from sidecar.signing import SigningSecrets
+from sidecar.standby import Standbys
 from sidecar.store.database import Database
 from sidecar.supervise import Turn, running
 from sidecar.wake import Bells
@@ -64,6 +67,8 @@ def create_app(
         rooms: LiveKit, or a stand-in.
         http: what results and config requests are sent with; it must not follow redirects.
         clock: where the time comes from.
+
+    Its `state.part` lets requests that are held open come to their end, so that a server can stop.
     """
     bells = Bells()
     folder = RecordingFolder(settings.recordings_path, settings.public_url)
@@ -85,6 +90,9 @@ def create_app(
         bells=bells,
     )
     calls = Calls(database, folder, settings, clock=clock, bells=bells)
+    pulse = Pulse(database, rooms, settings, clock=clock, bells=bells)
+    waiting = Standbys(database, clock=clock, bells=bells)
+    keeper = Keeper(database, rooms, settings, clock=clock, new_id=new_id, bells=bells)
     fleet = Fleet(database, settings.max_concurrent_calls, clock=clock, closing=bells.closing)
     watch = Watch(database, calls, rooms, clock=clock, changed=bells.timers)
     outbox = Outbox(
@@ -103,7 +111,10 @@ def create_app(
     )
     turns: dict[str, Turn] = {
         "fleet": fleet.turn,
-        "listen": lambda: database.listen(bells.events.ring, bells.closing),
+        "keep": keeper.turn,
+        "listen": lambda: database.listen(
+            bells.events.ring, bells.closing, ring_standbys=bells.standbys.ring
+        ),
         "watch": watch.turn,
         **{f"outbox-{number}": outbox.turn for number in range(OUTBOX_WORKERS)},
     }
@@ -118,7 +129,7 @@ def create_app(
 
     routes: list[BaseRoute] = [
         *health.routes(fleet),
-        *internal.routes(access, planner, calls),
+        *internal.routes(access, planner, calls, pulse, waiting),
         *bots.routes(access, database, clock),
         *config.routes(access, own_bots, clock, new_id),
         *calls_api.routes(access, database),
@@ -127,7 +138,9 @@ def create_app(
         *keys.routes(access, database, clock, new_id),
         *recordings.routes(access, database, folder),
     ]
-    return Starlette(routes=routes, exception_handlers=errors.EXCEPTION_HANDLERS, lifespan=lifespan)
+    app = Starlette(routes=routes, exception_handlers=errors.EXCEPTION_HANDLERS, lifespan=lifespan)
+    app.state.part = bells.part
+    return app
 
 
 def _config_source(settings: Settings, own_bots: OwnBots, http: httpx.AsyncClient) -> ConfigSource:

@@ -20,7 +20,6 @@ from contracts.outcome import Reason
 from contracts.plan import AgentPlan, Claim, HistoryLine
 from contracts.report import (
     Fact,
-    Heartbeat,
     RecordingStored,
     Report,
     ReportReceipt,
@@ -32,7 +31,7 @@ from sidecar.clock import Clock
 from sidecar.denial import Code, Denied
 from sidecar.recording import RecordingFolder
 from sidecar.settings import Settings
-from sidecar.store import calls, events, recordings, workers
+from sidecar.store import calls, events, recordings
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
 from sidecar.store.events import Draft
@@ -91,7 +90,7 @@ class Calls:
             elif row.worker_id != claim.worker_id:
                 raise Denied(Code.ALREADY_CLAIMED, "another agent serves this incarnation")
             facts = await events.facts(connection, tenant_id, call_id)
-            return _agent_plan(row, facts)
+            return agent_plan(row, facts)
 
         return await self._database.run(work)
 
@@ -163,18 +162,6 @@ class Calls:
             return (await calls.save(connection, row, raised)).incarnation
 
         return await self._database.run(work)
-
-    async def heartbeat(self, tenant_id: str, heartbeat: Heartbeat) -> None:
-        """Note that a worker lives, and with it the unanswered calls a bridge holds."""
-        now = self._clock()
-
-        async def work(connection: AsyncConnection) -> None:
-            await workers.seen(connection, tenant_id, heartbeat, now)
-            if heartbeat.kind == "bridge" and heartbeat.calls:
-                until = now + timedelta(seconds=self._settings.plan_expiry_s)
-                await calls.hold(connection, tenant_id, heartbeat.calls, until)
-
-        await self._database.run(work)
 
     async def store_recording(
         self,
@@ -284,14 +271,15 @@ def _new_facts(row: CallRow, report: Report) -> list[Fact]:
     return report.facts[applied_seq + 1 - report.seq :]
 
 
-def _agent_plan(row: CallRow, facts: list[Fact]) -> AgentPlan:
+def agent_plan(row: CallRow, facts: list[Fact], *, is_seated: bool = False) -> AgentPlan:
+    """Return what the agent of a call is to know."""
     return AgentPlan(
         call_id=row.call_id,
         session_id=row.session_id,
         incarnation=row.incarnation,
         channel=ids.Channel(row.channel),
         call_direction="outgoing" if row.call_direction == "outgoing" else "incoming",
-        caller_identity=ids.caller_identity(row.call_id),
+        caller_identity=row.caller_identity,
         config=BotConfig.model_validate(row.config or {}),
         variables=row.variables,
         history=[
@@ -299,6 +287,8 @@ def _agent_plan(row: CallRow, facts: list[Fact]) -> AgentPlan:
             for fact in facts
             if isinstance(fact, TranscriptLine)
         ],
+        opening_is_fixed=row.opening_is_fixed,
+        is_seated=is_seated,
         answered_at=row.answered_at,
     )
 

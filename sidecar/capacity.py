@@ -26,6 +26,7 @@ class Capacity:
         live_calls: taken slots.
         agents: agent workers heard of lately, fresh or not.
         bridge_slots: what fresh bridges carry; None where none is known, as for doors without one.
+        bridges: those that take calls.
     """
 
     limit: int
@@ -33,6 +34,7 @@ class Capacity:
     agents: tuple[WorkerRow, ...]
     fresh_since: datetime
     bridge_slots: int | None
+    bridges: frozenset[str] = frozenset()
 
     @property
     def ready_agents(self) -> list[WorkerRow]:
@@ -77,14 +79,14 @@ async def measure(
     """Read the capacity as it is now."""
     fresh_since = now - FRESH
     seen = await workers.listed(connection, tenant_id, now - REMEMBERED)
+    bridges = [w for w in seen if w.kind == "bridge" and w.last_seen_at >= fresh_since]
     return Capacity(
         limit=limit,
         live_calls=await calls.count_live(connection, tenant_id),
         agents=tuple(worker for worker in seen if worker.kind == "agent"),
         fresh_since=fresh_since,
-        bridge_slots=_slots(
-            [w for w in seen if w.kind == "bridge" and w.last_seen_at >= fresh_since]
-        ),
+        bridge_slots=_slots(bridges),
+        bridges=frozenset(bridge.worker_id for bridge in bridges if bridge.ready),
     )
 
 

@@ -11,8 +11,8 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from contracts.plan import AgentPlan, Claim, Plan, PlanRequest
-from contracts.report import Heartbeat, Report, ReportReceipt
+from contracts.plan import AgentPlan, Claim, Plan, PlanRequest, Wait
+from contracts.report import Heartbeat, HeartbeatReceipt, Report, ReportReceipt
 from sidecar.refusal import Refused, SidecarError, Unavailable
 from sidecar.reporter import Reporter
 
@@ -20,6 +20,8 @@ __all__ = ["Refused", "Reporter", "SidecarClient", "SidecarError", "Unavailable"
 
 SECRET_HEADER = "X-VoxCore-Secret"
 UPLOAD_CHUNK_BYTES = 256 * 1024
+WAIT_TIMEOUT_S = 40.0
+"""Beyond what the sidecar holds a question open for."""
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -62,9 +64,24 @@ class SidecarClient:
             "POST", f"/internal/v1/calls/{call_id}/reports", ReportReceipt, report
         )
 
-    async def heartbeat(self, heartbeat: Heartbeat) -> None:
+    async def wait(self, standby_id: str, wait: Wait) -> AgentPlan | None:
+        """Ask for the call of an agent that waits; held open until there is one. None: ask again.
+
+        After a `Refused` nobody wants the agent any more.
+        """
+        path = f"/internal/v1/standbys/{standby_id}/wait"
+        response = await self._send(
+            "POST", path, content=wait.model_dump_json(), timeout_s=WAIT_TIMEOUT_S
+        )
+        return None if response.status_code == 204 else _parsed(response, AgentPlan)
+
+    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReceipt:
         """Say that a worker or bridge is alive."""
-        await self._send("POST", "/internal/v1/heartbeats", content=heartbeat.model_dump_json())
+        response = await self._send(
+            "POST", "/internal/v1/heartbeats", content=heartbeat.model_dump_json()
+        )
+        # A sidecar that has not been updated yet says nothing.
+        return _parsed(response, HeartbeatReceipt) if response.content else HeartbeatReceipt()
 
     async def put_recording(
         self, call_id: str, path: Path, *, incarnation: int, duration_s: float
@@ -95,11 +112,7 @@ class SidecarClient:
         await self.aclose()
 
     async def _ask(self, method: str, path: str, answer: type[Answer], body: BaseModel) -> Answer:
-        response = await self._send(method, path, content=body.model_dump_json())
-        try:
-            return answer.model_validate_json(response.content)
-        except ValidationError as error:
-            raise Unavailable(f"{path}: the answer is not a {answer.__name__}") from error
+        return _parsed(await self._send(method, path, content=body.model_dump_json()), answer)
 
     async def _send(
         self,
@@ -109,11 +122,17 @@ class SidecarClient:
         content: str | AsyncIterator[bytes] | None = None,
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> httpx.Response:
         head = {"Content-Type": "application/json", **(headers or {})}
         try:
             response = await self._http.request(
-                method, path, content=content, params=params, headers=head
+                method,
+                path,
+                content=content,
+                params=params,
+                headers=head,
+                timeout=self._http.timeout if timeout_s is None else timeout_s,
             )
         except httpx.TransportError as error:
             raise Unavailable(f"{method} {path}: {type(error).__name__}") from error
@@ -133,6 +152,14 @@ def _refusal(response: httpx.Response) -> SidecarError:
     retry_after = response.headers.get("Retry-After", "")
     retry_after_s = float(retry_after) if retry_after.isdecimal() else None
     return Refused(response.status_code, code, message, retry_after_s, details)
+
+
+def _parsed(response: httpx.Response, answer: type[Answer]) -> Answer:
+    try:
+        return answer.model_validate_json(response.content)
+    except ValidationError as error:
+        path = response.request.url.path
+        raise Unavailable(f"{path}: the answer is not a {answer.__name__}") from error
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any]:

@@ -47,6 +47,10 @@ class ConfigQuery:
 class ConfigSource(Protocol):
     """Finds a bot's config, templates unresolved."""
 
+    @property
+    def is_per_call(self) -> bool:
+        """Whether a config may be made for one caller, personal data and all."""
+
     async def fetch(self, query: ConfigQuery) -> BotConfig:
         """Return the config.
 
@@ -57,6 +61,8 @@ class ConfigSource(Protocol):
 
 class OwnBots:
     """The sidecar's own store."""
+
+    is_per_call = False
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -74,6 +80,8 @@ class OwnBots:
 
 class ConfigApi:
     """An external API of the family's contract, at `CONFIG_URL`."""
+
+    is_per_call = True
 
     def __init__(self, http: httpx.AsyncClient, url: str, secret: str, timeout_s: float) -> None:
         self._http = http
@@ -121,13 +129,20 @@ class ConfigApi:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """A config ready to run: templates resolved, every variable at hand."""
+    """A config ready to run: templates resolved, every variable at hand.
+
+    Attributes:
+        opening_is_fixed: no caller is greeted with other words than the next.
+    """
 
     config: BotConfig
     variables: dict[str, str]
+    opening_is_fixed: bool = False
 
 
-def prepare(config: BotConfig, connected_event: dict[str, Any], now: datetime) -> Configured:
+def prepare(
+    config: BotConfig, connected_event: dict[str, Any], now: datetime, *, is_per_call: bool = False
+) -> Configured:
     """Return `config` rendered for a call that starts now."""
     variables = template.call_variables(
         connected_event,
@@ -141,7 +156,8 @@ def prepare(config: BotConfig, connected_event: dict[str, Any], now: datetime) -
     if config.re_engagement is not None:
         messages = [template.render(text, variables) for text in config.re_engagement.messages]
         rendered["re_engagement"] = config.re_engagement.model_copy(update={"messages": messages})
-    return Configured(config.model_copy(update=rendered), variables)
+    opening_is_fixed = not is_per_call and not template.has_tokens(config.opening_message)
+    return Configured(config.model_copy(update=rendered), variables, opening_is_fixed)
 
 
 def require_open(config: BotConfig, now: datetime) -> None:

@@ -33,6 +33,7 @@ class Code(StrEnum):
     ROOM_UNAVAILABLE = "room_unavailable"
     SECRET_WRONG = "secret_wrong"
     STALE_INCARNATION = "stale_incarnation"
+    STANDBY_GONE = "standby_gone"
     UNAUTHORISED = "unauthorised"
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
 from sidecar import capacity
 from sidecar.capacity import Capacity
 from sidecar.clock import Clock
+from sidecar.store import standbys
 from sidecar.store.database import Database
 from sidecar.store.tables import DEFAULT_TENANT
 from sidecar.wake import Wake
@@ -29,6 +31,7 @@ class Fleet:
         self._clock = clock
         self._closing = closing
         self._picture: tuple[datetime, Capacity] | None = None
+        self._standbys: Counter[str] = Counter()
 
     async def turn(self) -> None:
         """Refresh, and wait for the next time."""
@@ -40,6 +43,8 @@ class Fleet:
         now = self._clock()
         async with self._database.read() as connection:
             measured = await capacity.measure(connection, DEFAULT_TENANT, self._limit, now)
+            waiting = await standbys.listed(connection, DEFAULT_TENANT)
+        self._standbys = Counter(row.state.value for row in waiting)
         self._picture = (now, measured)
 
     def health(self) -> dict[str, Any]:
@@ -66,6 +71,7 @@ class Fleet:
             "fleet_max": 0 if measured is None else measured.total,
             "fleet_available": self._available(status, measured),
             "workers": [] if measured is None else _workers(measured),
+            "standbys": {state: self._standbys[state] for state in ("making", "ready")},
         }
 
     def _current(self) -> tuple[str, Capacity | None]:

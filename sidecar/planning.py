@@ -16,7 +16,7 @@ from contracts import ids
 from contracts.event import EventType
 from contracts.outcome import Reason
 from contracts.plan import Plan, PlanRequest
-from sidecar import admission, capacity, ending, progress
+from sidecar import admission, capacity, ending, progress, standby
 from sidecar.clock import Clock
 from sidecar.configure import (
     ConfigQuery,
@@ -92,7 +92,7 @@ class Planner:
             if row.is_ended:
                 raise _refusal_of(row)
             if row.config is not None:
-                return self._plan_of(row)
+                return self._plan_of(row, request)
             return await self._fill(row, request)
 
     async def _reserve(
@@ -133,10 +133,14 @@ class Planner:
     async def _fill(self, row: CallRow, request: PlanRequest) -> Plan:
         try:
             configured = await self._configured(row, request)
-            row = await self._database.run(lambda c: self._confirm(c, row, configured))
+            row = await self._database.run(lambda c: self._confirm(c, row, configured, request))
+            has_agent = bool(row.standby_id)
+            if has_agent:
+                self._bells.standbys.ring()
             self._bells.events.ring()
             self._bells.timers.ring()
-            await self._open_room(row)
+            if not has_agent:
+                await self._open_room(row)
         except Denied as denied:
             await self._give_up(row, denied)
             raise
@@ -144,8 +148,14 @@ class Planner:
             # Cancelled or broken half-way: the slot must not outlive the attempt.
             await self._give_up(row, Denied(Code.PLANNING, "planning failed"))
             raise
-        log.info("call_planned", call_id=row.call_id, bot_id=row.bot_id, channel=row.channel)
-        return self._plan_of(row)
+        log.info(
+            "call_planned",
+            call_id=row.call_id,
+            bot_id=row.bot_id,
+            channel=row.channel,
+            standby=has_agent,
+        )
+        return self._plan_of(row, request)
 
     async def _configured(self, row: CallRow, request: PlanRequest) -> Configured:
         event = request.connected_event
@@ -153,31 +163,40 @@ class Planner:
         config = await self._configs.fetch(query)
         admission.admit(config, request, anonymous=self._settings.stream_anonymous)
         now = self._clock()
-        configured = prepare(config, event, now)
+        configured = prepare(config, event, now, is_per_call=self._configs.is_per_call)
         try:
             require_open(config, now)
         except Denied:
             # The bot is known, so its owner learns of the call.
-            await self._database.run(lambda c: self._confirm(c, row, configured))
+            await self._database.run(lambda c: self._confirm(c, row, configured, None))
             raise
         return configured
 
     async def _confirm(
-        self, connection: AsyncConnection, row: CallRow, configured: Configured
+        self,
+        connection: AsyncConnection,
+        row: CallRow,
+        configured: Configured,
+        request: PlanRequest | None,
     ) -> CallRow:
+        """Give the call its config and, where somebody listens already, an agent that waits."""
         config = configured.config
         session_id = session_id_of(config, row.connected_event) or row.call_id
         too_long = len(session_id) > MAX_NAME_CHARS
         if too_long or await calls.is_taken(connection, row.tenant_id, session_id):
             session_id = row.call_id
         now = self._clock()
+        waiting = request and await standby.take(connection, row, request, now)
+        timeout = timedelta(seconds=self._settings.claim_timeout_s)
         confirmed = replace(
             row,
+            room_name=waiting.room_name if waiting else row.room_name,
             session_id=session_id,
             config=config.model_copy(update={"session_id": session_id}).model_dump(mode="json"),
             variables=configured.variables,
             max_call_duration_s=config.max_call_duration_seconds,
-            claim_due_at=now + timedelta(seconds=self._settings.claim_timeout_s),
+            opening_is_fixed=configured.opening_is_fixed,
+            claim_due_at=now + (standby.CLAIM_TIMEOUT if waiting else timeout),
         )
         confirmed = await calls.save(connection, row, confirmed)
         planned = Draft(
@@ -195,6 +214,8 @@ class Planner:
         )
         await events.append(connection, row.tenant_id, [planned])
         await self._database.notify(connection)
+        if waiting:
+            await self._database.notify_standbys(connection)
         return confirmed
 
     async def _open_room(self, row: CallRow) -> None:
@@ -227,15 +248,17 @@ class Planner:
         self._bells.ring_all()
         log.info("call_refused", call_id=row.call_id, bot_id=row.bot_id, code=denied.code)
 
-    def _plan_of(self, row: CallRow) -> Plan:
+    def _plan_of(self, row: CallRow, request: PlanRequest) -> Plan:
+        identity = row.caller_identity
         return Plan(
             call_id=row.call_id,
             session_id=row.session_id,
             room_name=row.room_name,
             livekit_url=self._settings.livekit_url,
-            token=self._rooms.caller_token(row.room_name, row.call_id),
-            caller_identity=ids.caller_identity(row.call_id),
+            token=self._rooms.caller_token(row.room_name, identity, answered=request.answered),
+            caller_identity=identity,
             max_call_duration_s=row.max_call_duration_s,
+            standby_id=row.standby_id,
         )
 
 

@@ -11,10 +11,12 @@ from typing import Protocol
 import aiohttp
 from livekit import api
 
-from contracts.ids import AGENT_NAME, caller_identity, job_metadata
+from contracts.ids import AGENT_NAME, ANSWERED_ATTRIBUTE, job_metadata, standby_metadata
 
 EMPTY_TIMEOUT_S = 20
 DEPARTURE_TIMEOUT_S = 3
+STANDBY_SLACK_S = 60
+"""What a waiting room outlives its agent's age limit by, should nobody be left to delete it."""
 REQUEST_TIMEOUT_S = 5.0
 TOKEN_TTL = timedelta(minutes=10)
 
@@ -45,14 +47,17 @@ class Rooms(Protocol):
     async def create(self, room_name: str, call_id: str, incarnation: int) -> None:
         """Make the room and call an agent into it, in one request."""
 
+    async def open_standby(self, room_name: str, standby_id: str, max_age: timedelta) -> None:
+        """Make a room that lasts, and call an agent into it that waits there."""
+
     async def dispatch(self, room_name: str, call_id: str, incarnation: int) -> None:
         """Call another agent into a room that exists."""
 
     async def delete(self, room_name: str) -> None:
         """Send everybody out. A room that is gone already is fine."""
 
-    def caller_token(self, room_name: str, call_id: str) -> str:
-        """Return what lets the caller's bridge join this one room."""
+    def caller_token(self, room_name: str, identity: str, *, answered: bool = False) -> str:
+        """Return what lets the caller's bridge join this one room, perhaps answered already."""
 
 
 class LiveKitRooms:
@@ -64,17 +69,12 @@ class LiveKitRooms:
         self._api_secret = api_secret
 
     async def create(self, room_name: str, call_id: str, incarnation: int) -> None:
-        dispatch = api.RoomAgentDispatch(
-            agent_name=AGENT_NAME, metadata=job_metadata(call_id, incarnation)
-        )
-        request = api.CreateRoomRequest(
-            name=room_name,
-            empty_timeout=EMPTY_TIMEOUT_S,
-            departure_timeout=DEPARTURE_TIMEOUT_S,
-            agents=[dispatch],
-        )
-        with mapped_errors():
-            await self._api.room.create_room(request)
+        await self._create(room_name, job_metadata(call_id, incarnation), EMPTY_TIMEOUT_S)
+
+    async def open_standby(self, room_name: str, standby_id: str, max_age: timedelta) -> None:
+        # An agent alone does not keep a room from being empty.
+        empty_timeout_s = round(max_age.total_seconds()) + STANDBY_SLACK_S
+        await self._create(room_name, standby_metadata(standby_id), empty_timeout_s)
 
     async def dispatch(self, room_name: str, call_id: str, incarnation: int) -> None:
         request = api.CreateAgentDispatchRequest(
@@ -91,7 +91,7 @@ class LiveKitRooms:
             if refused.code != api.TwirpErrorCode.NOT_FOUND:
                 raise
 
-    def caller_token(self, room_name: str, call_id: str) -> str:
+    def caller_token(self, room_name: str, identity: str, *, answered: bool = False) -> str:
         grants = api.VideoGrants(
             room_join=True,
             room=room_name,
@@ -102,13 +102,25 @@ class LiveKitRooms:
             can_update_own_metadata=True,
         )
         token = api.AccessToken(self._api_key, self._api_secret)
-        token = token.with_identity(caller_identity(call_id)).with_grants(grants)
+        token = token.with_identity(identity).with_grants(grants)
+        if answered:
+            token = token.with_attributes({ANSWERED_ATTRIBUTE: "1"})
         return token.with_ttl(TOKEN_TTL).to_jwt()
 
     async def aclose(self) -> None:
         """Close the connections, if any were opened."""
         if "_api" in self.__dict__:
             await self._api.aclose()
+
+    async def _create(self, room_name: str, metadata: str, empty_timeout_s: int) -> None:
+        request = api.CreateRoomRequest(
+            name=room_name,
+            empty_timeout=empty_timeout_s,
+            departure_timeout=DEPARTURE_TIMEOUT_S,
+            agents=[api.RoomAgentDispatch(agent_name=AGENT_NAME, metadata=metadata)],
+        )
+        with mapped_errors():
+            await self._api.room.create_room(request)
 
     @cached_property
     def _api(self) -> api.LiveKitAPI:

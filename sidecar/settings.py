@@ -72,6 +72,14 @@ class Settings(BaseSettings):
     plan_expiry_s: float = Field(
         default=30.0, gt=0, description="How long an unanswered call keeps its slot unheard of."
     )
+    standby_agents: int = Field(
+        default=0,
+        ge=0,
+        description="Agents that wait in rooms of their own for callers who are answered at once.",
+    )
+    standby_max_age_s: float = Field(
+        default=600.0, gt=0, description="How long an agent waits before a fresh one replaces it."
+    )
     result_signing_secret: str = Field(
         default="", description="Signs results (`whsec_…`, Standard Webhooks); empty: unsigned."
     )

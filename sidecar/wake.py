@@ -42,6 +42,9 @@ class Bells:
     events: Wake = field(default_factory=Wake)
     timers: Wake = field(default_factory=Wake)
     deliveries: Wake = field(default_factory=Wake)
+    standbys: Wake = field(default_factory=Wake)
+    parting: asyncio.Event = field(default_factory=asyncio.Event)
+    """The process was told to end: requests held open are to be answered."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def ring_all(self) -> None:
@@ -49,7 +52,13 @@ class Bells:
         for bell in (self.events, self.timers, self.deliveries):
             bell.ring()
 
+    def part(self) -> None:
+        """Let requests that are held open come to their end."""
+        self.parting.set()
+        self.standbys.ring()
+
     def close(self) -> None:
         """Tell everybody that the process is about to end."""
+        self.part()
         self.closing.set()
         self.ring_all()

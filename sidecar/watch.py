@@ -76,7 +76,9 @@ class Watch:
             await self._expire(row)
 
     async def _replace(self, row: CallRow) -> None:
-        if row.incarnation >= MAX_UNCLAIMED_INCARNATIONS:
+        # An agent that had waited and died cost no dispatch.
+        most = MAX_UNCLAIMED_INCARNATIONS + bool(row.standby_id)
+        if row.incarnation >= most:
             await self._calls.finish(row, Reason.NO_AGENT, "no agent claimed the call")
             return
         incarnation = await self._calls.raise_incarnation(row)

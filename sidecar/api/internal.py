@@ -1,6 +1,8 @@
-"""For bridges and agents: plan, claim, report, recording, heartbeat."""
+"""For bridges and agents: plan, wait, claim, report, recording, heartbeat."""
 
 from __future__ import annotations
+
+import asyncio
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -8,12 +10,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from contracts.ids import MAX_INCARNATION
-from contracts.plan import Claim, PlanRequest
+from contracts.plan import AgentPlan, Claim, PlanRequest, Wait
 from contracts.report import Heartbeat, Report
 from sidecar.access import Access
 from sidecar.api.body import body_of, does_not_fit
 from sidecar.calls import Calls
 from sidecar.planning import Planner
+from sidecar.pulse import Pulse
+from sidecar.standby import Standbys
 
 
 class _Upload(BaseModel):
@@ -23,7 +27,9 @@ class _Upload(BaseModel):
     duration_s: float = Field(ge=0)
 
 
-def routes(access: Access, planner: Planner, calls: Calls) -> list[BaseRoute]:
+def routes(
+    access: Access, planner: Planner, calls: Calls, pulse: Pulse, standbys: Standbys
+) -> list[BaseRoute]:
     """Return the internal API."""
 
     async def plan(request: Request) -> Response:
@@ -55,16 +61,40 @@ def routes(access: Access, planner: Planner, calls: Calls) -> list[BaseRoute]:
 
     async def heartbeat(request: Request) -> Response:
         tenant_id = access.require_service(request.headers)
-        await calls.heartbeat(tenant_id, await body_of(request, Heartbeat))
-        return Response(status_code=204)
+        return _json(await pulse.heartbeat(tenant_id, await body_of(request, Heartbeat)))
+
+    async def wait(request: Request) -> Response:
+        tenant_id = access.require_service(request.headers)
+        asked = await body_of(request, Wait)
+        standby_id = request.path_params["standby_id"]
+        waiting = asyncio.create_task(standbys.wait(tenant_id, standby_id, asked.worker_id))
+        if await _left_before(request, waiting):
+            await standbys.lost(tenant_id, standby_id)
+            return Response(status_code=400)
+        plan = waiting.result()
+        return Response(status_code=204) if plan is None else _json(plan)
 
     return [
         Route("/internal/v1/calls", plan, methods=["POST"]),
+        Route("/internal/v1/standbys/{standby_id}/wait", wait, methods=["POST"]),
         Route("/internal/v1/calls/{call_id}/claim", claim, methods=["POST"]),
         Route("/internal/v1/calls/{call_id}/reports", report, methods=["POST"]),
         Route("/internal/v1/calls/{call_id}/recording", recording, methods=["PUT"]),
         Route("/internal/v1/heartbeats", heartbeat, methods=["POST"]),
     ]
+
+
+async def _left_before(request: Request, answer: asyncio.Task[AgentPlan | None]) -> bool:
+    """Wait for the answer; return whether its reader hung up first."""
+    leaving = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        if not answer.done():
+            answer.cancel()
+            await asyncio.wait({answer})
+    return answer.cancelled()
 
 
 def _upload_of(request: Request) -> _Upload:

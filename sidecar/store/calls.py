@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts import ids
 from contracts.call import Call, CallState
 from contracts.outcome import Reason, outcome
 from sidecar.store.database import Conflict
@@ -62,6 +63,16 @@ class CallRow:
     @property
     def is_ended(self) -> bool:
         return self.state is CallState.ENDED
+
+    @property
+    def standby_id(self) -> str:
+        """The agent that waited in the call's room before there was a call; "" if none did."""
+        return ids.standby_of(self.room_name)
+
+    @property
+    def caller_identity(self) -> str:
+        """The caller's name in the room. A seat that was kept free had one before the call."""
+        return ids.caller_identity(self.standby_id or self.call_id)
 
     @property
     def call(self) -> Call:
@@ -147,6 +158,17 @@ async def count_live(connection: AsyncConnection, tenant_id: str) -> int:
     live = and_(calls.c.tenant_id == tenant_id, calls.c.state != CallState.ENDED)
     count = await connection.scalar(select(func.count()).select_from(calls).where(live))
     return int(count or 0)
+
+
+async def any_unclaimed(connection: AsyncConnection, tenant_id: str) -> bool:
+    """Return whether a call waits for its agent."""
+    waiting = and_(
+        calls.c.tenant_id == tenant_id,
+        calls.c.state != CallState.ENDED,
+        calls.c.claim_due_at.is_not(None),
+    )
+    found = await connection.scalar(select(calls.c.call_id).where(waiting).limit(1))
+    return found is not None
 
 
 async def page(

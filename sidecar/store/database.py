@@ -23,6 +23,7 @@ BUSY_TIMEOUT_MS = 5000
 MAX_TRIES = 20
 MIGRATION_LOCK = 0x766F6963
 NOTIFY_CHANNEL = "voicefleet_events"
+STANDBY_CHANNEL = "voicefleet_standbys"
 DEADLOCK_STATES = frozenset({"40001", "40P01"})
 """Postgres took this transaction back so that another could go on."""
 
@@ -90,7 +91,17 @@ class Database:
         if not self.is_sqlite:
             await connection.execute(text(f"notify {NOTIFY_CHANNEL}"))
 
-    async def listen(self, ring: Callable[[], None], closing: asyncio.Event) -> None:
+    async def notify_standbys(self, connection: AsyncConnection) -> None:
+        """The same for what concerns agents that wait; apart, since events are many."""
+        if not self.is_sqlite:
+            await connection.execute(text(f"notify {STANDBY_CHANNEL}"))
+
+    async def listen(
+        self,
+        ring: Callable[[], None],
+        closing: asyncio.Event,
+        ring_standbys: Callable[[], None] = lambda: None,
+    ) -> None:
         """Call `ring` whenever any replica commits events, until `closing` or a lost connection.
 
         On SQLite there is one process, which rings for itself.
@@ -103,8 +114,10 @@ class Database:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             driver.add_termination_listener(lambda *_: lost.set())
             await driver.add_listener(NOTIFY_CHANNEL, lambda *_: ring())
-            # What was committed before the listener stood has rung nowhere.
+            await driver.add_listener(STANDBY_CHANNEL, lambda *_: ring_standbys())
+            # What was committed before the listeners stood has rung nowhere.
             ring()
+            ring_standbys()
             waits = [asyncio.create_task(event.wait()) for event in (lost, closing)]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:

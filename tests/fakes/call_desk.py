@@ -64,7 +64,7 @@ class CallDesk:
                 return httpx.Response(200, json={"key": "a.wav"})
             case _:
                 self.heartbeats.append(Heartbeat.model_validate_json(content))
-                return httpx.Response(204)
+                return httpx.Response(200, json={})
 
     def _claim(self, claim: Claim, request: httpx.Request) -> httpx.Response:
         self.claims.append(claim)

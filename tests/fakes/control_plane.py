@@ -16,6 +16,7 @@ from contracts.report import (
     ConversationStarted,
     Fact,
     Heartbeat,
+    HeartbeatReceipt,
     LegAnswered,
     LegEnded,
     Report,
@@ -24,9 +25,12 @@ from contracts.report import (
 )
 from sidecar.calls import Calls
 from sidecar.configure import OwnBots
+from sidecar.keeper import Keeper
 from sidecar.planning import Planner
+from sidecar.pulse import Pulse
 from sidecar.recording import RecordingFolder
 from sidecar.settings import Settings
+from sidecar.standby import Standbys
 from sidecar.store import bots, calls
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
@@ -93,6 +97,16 @@ class ControlPlane:
             bells=self.bells,
         )
         self.calls = Calls(database, self.folder, self.settings, clock=self.clock, bells=self.bells)
+        self.pulse = Pulse(database, self.rooms, self.settings, clock=self.clock, bells=self.bells)
+        self.standbys = Standbys(database, clock=self.clock, bells=self.bells)
+        self.keeper = Keeper(
+            database,
+            self.rooms,
+            self.settings,
+            clock=self.clock,
+            new_id=self._new_id,
+            bells=self.bells,
+        )
         self.watch = Watch(
             database, self.calls, self.rooms, clock=self.clock, changed=self.bells.timers
         )
@@ -106,7 +120,9 @@ class ControlPlane:
         async with self.database.transaction() as connection:
             await bots.save(connection, DEFAULT_TENANT, config["bot_id"], config, self.clock())
 
-    async def beat(self, kind: str = "agent", *, max_calls: int = 8, **changes: Any) -> None:
+    async def beat(
+        self, kind: str = "agent", *, max_calls: int = 8, **changes: Any
+    ) -> HeartbeatReceipt:
         given: dict[str, Any] = {
             "kind": kind,
             "id": f"{kind}-1",
@@ -117,7 +133,7 @@ class ControlPlane:
             "started_at": START,
             **changes,
         }
-        await self.calls.heartbeat(DEFAULT_TENANT, Heartbeat(**given))
+        return await self.pulse.heartbeat(DEFAULT_TENANT, Heartbeat(**given))
 
     async def ready(self, **bot: Any) -> None:
         """One bot, one ready agent worker."""

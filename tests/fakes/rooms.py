@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from sidecar.rooms import RoomError
 
@@ -13,6 +14,7 @@ class FakeRooms:
     Attributes:
         rooms: the rooms that exist.
         dispatches: every `(room, call, incarnation)` an agent was called for.
+        standbys: every agent called to wait, in order.
         deleted: every room that was deleted, in order.
         failure: raised by every request while set.
     """
@@ -20,6 +22,7 @@ class FakeRooms:
     def __init__(self) -> None:
         self.rooms: set[str] = set()
         self.dispatches: list[tuple[str, str, int]] = []
+        self.standbys: list[str] = []
         self.deleted: list[str] = []
         self.failure: RoomError | None = None
         self._changed = asyncio.Condition()
@@ -36,6 +39,13 @@ class FakeRooms:
         self.rooms.add(room_name)
         await self._dispatched(room_name, call_id, incarnation)
 
+    async def open_standby(self, room_name: str, standby_id: str, max_age: timedelta) -> None:
+        self._fail_if_told()
+        self.rooms.add(room_name)
+        async with self._changed:
+            self.standbys.append(standby_id)
+            self._changed.notify_all()
+
     async def dispatch(self, room_name: str, call_id: str, incarnation: int) -> None:
         self._fail_if_told()
         await self._dispatched(room_name, call_id, incarnation)
@@ -47,8 +57,8 @@ class FakeRooms:
             self.deleted.append(room_name)
             self._changed.notify_all()
 
-    def caller_token(self, room_name: str, call_id: str) -> str:
-        return f"token for {call_id} in {room_name}"
+    def caller_token(self, room_name: str, identity: str, *, answered: bool = False) -> str:
+        return f"token for {identity} in {room_name}{', answered' if answered else ''}"
 
     async def _dispatched(self, room_name: str, call_id: str, incarnation: int) -> None:
         async with self._changed:

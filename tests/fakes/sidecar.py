@@ -94,7 +94,7 @@ class FakeSidecar:
             return httpx.Response(200, json=self._fleet())
         if path == "/internal/v1/heartbeats":
             self.heartbeats.append(Heartbeat.model_validate_json(request.content))
-            return httpx.Response(204)
+            return httpx.Response(200, json={})
         if path == "/internal/v1/calls":
             return await self._plan(PlanRequest.model_validate_json(request.content))
         call_id = path.split("/")[4]

@@ -24,7 +24,7 @@ async def test_room_is_made_joined_and_deleted(livekit_server: LiveKitServer) ->
         (listed,) = (await livekit.room.list_rooms(api.ListRoomsRequest(names=[name]))).rooms
         assert (listed.empty_timeout, listed.departure_timeout) == (20, 3)
         caller = rtc.Room()
-        await caller.connect(server.url, rooms.caller_token(name, call_id))
+        await caller.connect(server.url, rooms.caller_token(name, caller_identity(call_id)))
         assert caller.local_participant.identity == caller_identity(call_id)
         await caller.disconnect()
         await rooms.delete(name)

@@ -25,6 +25,7 @@ async def test_picture_counts_calls_and_marks_the_silent(plane: ControlPlane) ->
             {"id": "agent-1", "status": "unreachable"},
             {"id": "agent-2", "calls": 1, "max": 5, "pid": 7},
         ],
+        "standbys": {"making": 0, "ready": 0},
     }
 
 

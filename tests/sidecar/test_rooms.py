@@ -133,7 +133,9 @@ async def test_closing_unused_rooms_is_fine() -> None:
 
 def test_token_opens_one_room_to_data_alone() -> None:
     rooms = LiveKitRooms("ws://127.0.0.1:1", "devkey", SECRET)
-    claims = jwt.decode(rooms.caller_token("ws-1", CALL_ID), SECRET, algorithms=["HS256"])
+    claims = jwt.decode(
+        rooms.caller_token("ws-1", f"caller-{CALL_ID}"), SECRET, algorithms=["HS256"]
+    )
     assert claims["sub"] == f"caller-{CALL_ID}"
     assert claims["video"] == {
         "roomJoin": True,

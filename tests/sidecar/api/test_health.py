@@ -26,14 +26,16 @@ async def text_of(plane: ControlPlane, path: str) -> str:
 
 async def test_fleet_is_compact_and_exact(plane: ControlPlane) -> None:
     assert await text_of(plane, "/health/fleet") == (
-        '{"status":"ok","fleet_calls":0,"fleet_max":0,"fleet_available":0,"workers":[]}'
+        '{"status":"ok","fleet_calls":0,"fleet_max":0,"fleet_available":0,"workers":[],'
+        '"standbys":{"making":0,"ready":0}}'
     )
     await plane.beat(max_calls=4)
     full = await text_of(plane, "/health/fleet")
     assert HAPROXY.search(full)
     assert full == (
         '{"status":"ok","fleet_calls":0,"fleet_max":4,"fleet_available":4,'
-        '"workers":[{"id":"agent-1","calls":0,"max":4,"pid":7}]}'
+        '"workers":[{"id":"agent-1","calls":0,"max":4,"pid":7}],'
+        '"standbys":{"making":0,"ready":0}}'
     )
 
 
