@@ -158,7 +158,7 @@ class StreamLeg:
                 assert self._uplink is not None
                 now, playout = self._clock.now(), self._playout
                 for heard in self._uplink.add(
-                    event.pcm, now, playout.segment, playout.played_samples
+                    event.pcm, now, playout.segment, playout.position(now)
                 ):
                     self._emit(heard)
             case Connected():
@@ -192,7 +192,7 @@ class StreamLeg:
             self._perform(self._playout.tick(now))
             if self._uplink is not None and self._playout.deadline() is not None:
                 playout = self._playout
-                for heard in self._uplink.tick(now, playout.segment, playout.played_samples):
+                for heard in self._uplink.tick(now, playout.segment, playout.position(now)):
                     self._emit(heard)
             try:
                 await self._flush()
@@ -264,7 +264,7 @@ class StreamLeg:
     def _flush_heard(self) -> None:
         if self._uplink is not None:
             now, playout = self._clock.now(), self._playout
-            for heard in self._uplink.flush(now, playout.segment, playout.played_samples):
+            for heard in self._uplink.flush(now, playout.segment, playout.position(now)):
                 self._emit(heard)
 
     def _transfer(self, command: Transfer) -> None:

@@ -59,7 +59,7 @@ class Playout:
 
     Attributes:
         segment: the segment that played last (0 before the first).
-        played_samples: how many of its samples are played.
+        played_samples: how many of its samples were given out to be played.
         underruns: how often speech came too late to go on without a gap.
         dropped_bytes: speech beyond `MAX_HELD_S`.
     """
@@ -69,7 +69,9 @@ class Playout:
         self.played_samples = 0
         self.underruns = 0
         self.dropped_bytes = 0
+        self._rate_hz = rate_hz
         self._frame_bytes = int(rate_hz * FRAME_S) * 2
+        self._last_frame_samples = 0
         self._max_held_bytes = int(rate_hz * MAX_HELD_S) * 2
         self._segments: deque[_Segment] = deque()
         self._done_through = 0
@@ -86,7 +88,7 @@ class Playout:
     def reset(self) -> list[PlayoutEvent]:
         """Forget what a former agent sent; its successor counts segments from 1 again."""
         self._segments.clear()
-        self._done_through = self.segment = self.played_samples = 0
+        self._done_through = self.segment = self.played_samples = self._last_frame_samples = 0
         self._paused = False
         return self._stop()
 
@@ -120,6 +122,16 @@ class Playout:
         head = self._segments[0]
         return self._due if head.complete or head.left_bytes >= self._frame_bytes else None
 
+    def position(self, now: float) -> int:
+        """Return how many samples of `segment` are played by `now`: the last frame takes its time.
+
+        Without this an answer would seem to have begun up to a frame before it did.
+        """
+        left = max(0.0, self._due - now) * self._rate_hz
+        since_frame = max(0, self._frame_bytes // 2 - round(left))
+        unplayed = max(0, self._last_frame_samples - since_frame)
+        return self.played_samples - unplayed
+
     def tick(self, now: float) -> list[PlayoutEvent]:
         """Return everything that is due by `now`."""
         events: list[PlayoutEvent] = []
@@ -139,6 +151,7 @@ class Playout:
         pcm = bytes(segment.pcm[start : start + self._frame_bytes])
         segment.played_bytes += len(pcm)
         self.segment, self.played_samples = segment.number, segment.played_bytes // 2
+        self._last_frame_samples = len(pcm) // 2
         self._sounding = True
         return pcm.ljust(self._frame_bytes, b"\0")
 

@@ -50,6 +50,22 @@ def test_speech_plays_one_frame_each_20_ms_and_finishes_when_the_last_is_over() 
     assert playout.deadline() is None
 
 
+def test_position_is_what_was_played_not_what_was_given_out() -> None:
+    playout = started()
+    assert playout.position(0.5) == 0
+    playout.accept(Speech(1, bytes(2 * FRAME + 80)), 1.0)
+    playout.accept(SpeechEnd(1), 1.0)
+    run(playout, 1.0)
+    assert [playout.position(at) for at in (1.0, 1.005, 1.02, 1.5)] == [0, 40, 160, 160]
+    run(playout, 1.02)
+    assert playout.position(1.03) == 240
+    playout.accept(Pause(), 1.03)
+    assert playout.position(2.0) == 320
+    playout.accept(Resume(), 2.0)
+    run(playout, 2.0)
+    assert [playout.position(at) for at in (2.0, 2.0025, 2.005, 2.02)] == [320, 340, 360, 360]
+
+
 def test_nothing_plays_before_answer() -> None:
     playout = Playout()
     playout.accept(Speech(1, bytes(FRAME)), 1.0)
