@@ -1,6 +1,6 @@
 """From a bot's config to the engines of its session.
 
-One function per kind, one branch per vendor.
+One function per kind, one branch per vendor; the vendors' own modules are in `agent.vendor`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import AgentSession, llm, stt, tts, vad
+from livekit.agents import AgentSession, APIConnectOptions, llm, stt, tts, vad
+from livekit.agents.types import NOT_GIVEN
+from livekit.agents.voice.agent_session import SessionConnectOptions
 from livekit.agents.voice.turn import TurnHandlingOptions
 
 from agent.speech.rules import RulesLLM
@@ -22,6 +24,7 @@ from agent.vad import PhoneVAD
 from contracts.bot import BotConfig, LlmConfig, SttConfig, TtsConfig, TurnConfig, VadConfig
 from contracts.plan import AgentPlan
 from contracts.rules import RulesConfig
+from contracts.vendor import complaints, ignored_options
 
 OnIntent = Callable[[str, float, dict[str, Any]], None]
 
@@ -30,7 +33,28 @@ _FALSE_INTERRUPTION_S = 0.4
 """How long after a voice fell silent without words the bot goes on with its line."""
 
 
-class ProviderUnknown(Exception):
+PHONE_PATIENCE = SessionConnectOptions(
+    stt_conn_options=APIConnectOptions(max_retry=2, retry_interval=0.5, timeout=4.0),
+    llm_conn_options=APIConnectOptions(max_retry=1, retry_interval=0.2, timeout=5.0),
+    tts_conn_options=APIConnectOptions(max_retry=1, retry_interval=0.2, timeout=4.0),
+    max_unrecoverable_errors=2,
+)
+"""How long a caller is kept waiting for a vendor: the framework's own would add up to 40 s."""
+
+
+class ConfigUnusable(Exception):
+    """A bot's vendors cannot be run; the message names the fields, never their values.
+
+    Attributes:
+        fields: what is wrong, as `llm.api_key`.
+    """
+
+    def __init__(self, fields: list[str], message: str) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+
+class ProviderUnknown(ConfigUnusable):
     """A bot names an engine this worker does not have.
 
     Attributes:
@@ -39,7 +63,8 @@ class ProviderUnknown(Exception):
     """
 
     def __init__(self, kind: str, provider: str) -> None:
-        super().__init__(f"{kind}.provider {provider!r} is not known to this worker")
+        message = f"{kind}.provider {provider!r} is not known to this worker"
+        super().__init__([f"{kind}.provider"], message)
         self.kind = kind
         self.provider = provider
 
@@ -56,6 +81,10 @@ class Engines:
     rules: RulesConfig
     """The rules of a rules brain, and with them its declared tools; empty for other brains."""
     pipeline: dict[str, Any] = field(default_factory=dict)
+    ignored_options: list[str] = field(default_factory=list)
+    """What the bot asks of vendors that do not know it."""
+    cleans_text: bool = True
+    """Whether the session takes Markdown out of what is said; else the voice does it itself."""
 
     def session(self, config: BotConfig) -> AgentSession[None]:
         """Return the session, with the options a telephone call needs."""
@@ -65,7 +94,9 @@ class Engines:
             tts=self.tts,
             vad=self.vad,
             turn_handling=turn_handling(config.turn, self.turn_detection),
+            conn_options=PHONE_PATIENCE,
             use_tts_aligned_transcript=True,
+            tts_text_transforms=NOT_GIVEN if self.cleans_text else [],
             # During its warm-up the STT would hear silence, and an early "hello" be lost.
             aec_warmup_duration=None,
             user_away_timeout=None,
@@ -74,7 +105,8 @@ class Engines:
 
     async def synthesize(self, text: str) -> AsyncIterator[rtc.AudioFrame]:
         """Yield a line's audio as it is made."""
-        async with self.tts.synthesize(text) as stream:
+        patience = PHONE_PATIENCE.tts_conn_options
+        async with self.tts.synthesize(text, conn_options=patience) as stream:
             async for audio in stream:
                 yield audio.frame
 
@@ -108,15 +140,16 @@ def build_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
     """Return the engines a plan asks for.
 
     Raises:
-        ProviderUnknown: the bot names an engine that is not here.
+        ConfigUnusable: an engine that the bot names is not here, or lacks a key, a model or such.
         pydantic.ValidationError: the rules of a `rules` brain are malformed.
     """
     config = plan.config
+    _require_usable(config)
     rules = RulesConfig.model_validate(config.llm.rules or {})
     return Engines(
-        stt=_stt(config.stt),
+        stt=_stt(config.stt, plan.media_rate_hz),
         llm=_llm(config.llm, rules, plan, on_intent),
-        tts=_tts(config.tts),
+        tts=_tts(config.tts, plan.media_rate_hz),
         vad=_vad(config.vad, config.turn),
         turn_detection=_turn_detection(config.turn),
         rules=rules,
@@ -126,39 +159,56 @@ def build_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
             "tts": {"provider": config.tts.provider, "voice": config.tts.voice},
             "turn_detector": config.turn.detector,
         },
+        ignored_options=ignored_options(config),
+        cleans_text=config.tts.provider != "elevenlabs",
     )
 
 
-def _stt(config: SttConfig) -> stt.STT[Any]:
-    match config.provider:
-        case "offline":
-            return MoonshineSTT(language=config.language)
-        case unknown:
-            raise ProviderUnknown("stt", unknown)
+def _require_usable(config: BotConfig) -> None:
+    found = complaints(config)
+    for each in found:
+        kind, _, name = each.field.partition(".")
+        if name == "provider":
+            raise ProviderUnknown(kind, getattr(config, kind).provider)
+    if found:
+        message = "; ".join(f"{each.field}: {each.message}" for each in found)
+        raise ConfigUnusable([each.field for each in found], message)
+
+
+# The vendors' plug-ins are imported where they are used: a second and 32 MB that only the
+# forkserver pays, once for all calls (`agent.vendor.preload`).
+
+
+def _stt(config: SttConfig, rate_hz: int) -> stt.STT[Any]:
+    if config.provider == "deepgram":
+        from agent.vendor.deepgram import deepgram_stt
+
+        return deepgram_stt(config, rate_hz)
+    return MoonshineSTT(language=config.language)
 
 
 def _llm(
     config: LlmConfig, rules: RulesConfig, plan: AgentPlan, on_intent: OnIntent
 ) -> llm.LLM[Any]:
-    match config.provider:
-        case "rules":
-            return RulesLLM(
-                rules,
-                variables=plan.variables,
-                timezone=plan.config.timezone,
-                now=lambda: datetime.now(UTC),
-                on_intent=on_intent,
-            )
-        case unknown:
-            raise ProviderUnknown("llm", unknown)
+    if config.provider == "openai":
+        from agent.vendor.openai import openai_llm
+
+        return openai_llm(config, plan.config.prompt_parts)
+    return RulesLLM(
+        rules,
+        variables=plan.variables,
+        timezone=plan.config.timezone,
+        now=lambda: datetime.now(UTC),
+        on_intent=on_intent,
+    )
 
 
-def _tts(config: TtsConfig) -> tts.TTS[Any]:
-    match config.provider:
-        case "offline":
-            return HibariTTS()
-        case unknown:
-            raise ProviderUnknown("tts", unknown)
+def _tts(config: TtsConfig, rate_hz: int) -> tts.TTS[Any]:
+    if config.provider == "elevenlabs":
+        from agent.vendor.elevenlabs import elevenlabs_tts
+
+        return elevenlabs_tts(config, rate_hz)
+    return HibariTTS()
 
 
 def _vad(config: VadConfig, turn: TurnConfig) -> vad.VAD:

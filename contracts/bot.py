@@ -27,6 +27,8 @@ class SttConfig(_Open):
     api_key: str = ""
     model: str = ""
     language: str = "en"
+    base_url: str = ""
+    """Where the vendor's API is, if not at its own place: a server of one's own (ours)."""
     extra: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -38,6 +40,8 @@ class LlmConfig(_Open):
     model: str = ""
     temperature: float = 0.7
     max_tokens: int = 256
+    base_url: str = ""
+    """Any server that speaks the vendor's protocol (ours)."""
     extra: dict[str, Any] = Field(default_factory=dict)
     rules: dict[str, Any] | None = None
 
@@ -58,7 +62,26 @@ class TtsConfig(_Open):
     model: str = ""
     voice: str = ""
     language: str = "en"
+    base_url: str = ""
+    """Where the vendor's API is, if not at its own place (ours)."""
     extra: dict[str, Any] = Field(default_factory=dict)
+
+
+class PromptParts(_Open):
+    """A prompt in two parts, so that the vendor can cache the first (the family's)."""
+
+    mode: Literal["legacy", "direct"] = "legacy"
+    cache_enabled: bool = False
+    static_system_prompt: str = ""
+    dynamic_runtime_prompt: str = ""
+    static_version: str = ""
+    prompt_cache_key: str = ""
+    prompt_cache_retention: Literal["", "in_memory", "24h"] = ""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the parts stand in for `system_prompt`."""
+        return self.mode == "direct" and self.cache_enabled
 
 
 class VadConfig(_Open):
@@ -159,7 +182,7 @@ class BotConfig(_Open):
     llm: LlmConfig = Field(default_factory=LlmConfig)
     tts: TtsConfig = Field(default_factory=TtsConfig)
     vad: VadConfig = Field(default_factory=VadConfig)
-    prompt_parts: dict[str, Any] | None = None
+    prompt_parts: PromptParts | None = None
     callback_detection_enabled: bool = False
     active_hours: ActiveHours = Field(default_factory=ActiveHours)
     post_call_push: dict[str, Any] | None = None
@@ -196,6 +219,15 @@ class BotConfig(_Open):
     """Said before the bot hangs up for dead air or at the duration cap."""
     variables: dict[str, Any] = Field(default_factory=dict)
     """Defaults for `{{crm.*}}` and `{{call.*}}`, below what the call brings."""
+
+    @property
+    def instructions(self) -> str:
+        """What the LLM is told: the system prompt, or the two parts that stand in for it."""
+        parts = self.prompt_parts
+        if parts is None or not parts.is_live:
+            return self.system_prompt
+        both = (parts.static_system_prompt, parts.dynamic_runtime_prompt)
+        return "\n\n".join(part for part in both if part)
 
     @model_validator(mode="after")
     def _unique_target_ids(self) -> BotConfig:
