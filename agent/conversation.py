@@ -342,7 +342,7 @@ class Conversation:
             role = "assistant" if line.speaker == "bot" else "user"
             history.add_message(role=role, content=line.text)  # type: ignore[arg-type]
         return Bot(
-            instructions=self._config.system_prompt,
+            instructions=self._config.instructions,
             tools=tools,
             chat_ctx=history,
             output=self._link.output,

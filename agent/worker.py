@@ -38,7 +38,7 @@ def new_server(settings: AgentSettings) -> AgentServer:
         job_memory_warn_mb=_MEMORY_WARN_MB,
         drain_timeout=settings.agent_drain_s,
         setup_fnc=warm_up,
-        preload_modules=["agent.speech.preload"],
+        preload_modules=["agent.speech.preload", "agent.vendor.preload"],
         ws_url=settings.livekit_url,
         api_key=settings.livekit_api_key,
         api_secret=settings.livekit_api_secret,
