@@ -45,15 +45,18 @@ class DataRoom(rtc.Room):
                 for queue, loop, wanted in events._subscribers
             ]
 
-    def send(self, payload: bytes, identity: str, topic: str) -> None:
-        """Send a packet, in order with those before it, without waiting for it to leave."""
+    def send(self, payload: bytes, identity: str, topic: str, *, reliable: bool = True) -> None:
+        """Send a packet, in order with those before it, without waiting for it to leave.
+
+        One that is not `reliable` is sent once, and may be lost or come out of order.
+        """
         request = ffi_pb2.FfiRequest()
         packet = request.publish_data
         packet.local_participant_handle = self.local_participant._ffi_handle.handle
         # The native side copies the payload before `request` returns.
         packet.data_ptr = ctypes.cast(ctypes.c_char_p(payload), ctypes.c_void_p).value or 0
         packet.data_len = len(payload)
-        packet.reliable = True
+        packet.reliable = reliable
         packet.topic = topic
         packet.destination_identities.append(identity)
         FfiClient.instance.request(request)
