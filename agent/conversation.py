@@ -6,7 +6,6 @@ Wires the session to the call's policies and facts, and runs it to its ending.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,7 +25,9 @@ from livekit.agents.voice.events import (
 from agent.account import Account
 from agent.bot import Bot
 from agent.bridge import send_command
+from agent.ending import Ending
 from agent.latency import TurnClock
+from agent.line_cache import Synthesize
 from agent.manners import GiveUp, Prompt, SilencePolicy
 from agent.prefetch import Prefetch
 from agent.providers import Engines
@@ -57,16 +58,6 @@ _NOT_SENT = "the line did not take the request"
 _RESUMED_LINE = "Sorry, the line dropped for a moment. Please go on."
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why and when the conversation ended; `by_bot` if the phone is still to be hung up."""
-
-    reason: Reason
-    at: datetime
-    detail: str = ""
-    by_bot: bool = True
-
-
 class Conversation:
     """Everything between a claimed plan and an `Ending`.
 
@@ -82,6 +73,7 @@ class Conversation:
         link: MediaLink,
         engines: Engines,
         account: Account,
+        speak: Synthesize | None = None,
     ) -> None:
         self._plan = plan
         self._config = plan.config
@@ -98,6 +90,7 @@ class Conversation:
         self._stirred = asyncio.Event()
         self._transferring = False
         self._engines = engines
+        self._speak = speak or engines.synthesize
         self._greeting = _RESUMED_LINE if plan.history else plan.config.opening_message
         self._greeting_audio: Prefetch | None = None
         self._session: AgentSession[None] = engines.session(plan.config)
@@ -108,7 +101,7 @@ class Conversation:
         """Get ready to speak: session running, greeting synthesised."""
         if self._greeting:
             # Made while the session starts: whoever answered at once is waiting for it.
-            self._greeting_audio = Prefetch(self._engines.synthesize(self._greeting))
+            self._greeting_audio = Prefetch(self._speak(self._greeting))
         self._session.input.audio = self._link.input
         self._session.output.audio = self._link.output
         await self._session.start(

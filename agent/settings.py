@@ -34,6 +34,13 @@ class AgentSettings(BaseSettings):
         default=Path(".voicefleet/agent/recordings"),
         description="Where recordings are written before the sidecar has them. Make it persistent.",
     )
+    agent_lines_dir: Path = Field(
+        default=Path(".voicefleet/agent/lines"),
+        description="Where opening lines that are the same for every caller are kept as audio.",
+    )
+    agent_lines_mb: int = Field(
+        default=64, ge=0, description="How much of them is kept, the least used go first; 0: none."
+    )
     agent_drain_s: int = Field(
         default=30, ge=0, description="How long a stopping worker waits for its calls."
     )

@@ -17,8 +17,15 @@ from livekit.agents import AgentServer, JobExecutorType, JobRequest
 
 from agent.job import serve_call, warm_up
 from agent.recording import duration_s, is_being_written
+from agent.roster import Roster
 from agent.settings import AgentSettings
-from contracts.ids import AGENT_NAME, agent_identity, parse_job_metadata
+from contracts.ids import (
+    AGENT_NAME,
+    agent_identity,
+    parse_job_metadata,
+    parse_standby_metadata,
+    standby_identity,
+)
 from contracts.report import Heartbeat
 from sidecar.client import Refused, SidecarClient, SidecarError
 
@@ -56,13 +63,13 @@ class Worker:
     def __init__(self, settings: AgentSettings, client: SidecarClient, server: AgentServer) -> None:
         self._settings = settings
         self._client = client
-        self._accepting: set[str] = set()
         self._registered = False
         self._stopping = asyncio.Event()
         self._news = asyncio.Event()
         self._started_at = datetime.now(UTC)
         self._id = f"agent-{socket.gethostname()}-{os.getpid()}"
         self._server = server
+        self._roster = Roster(lambda: [job.job.metadata for job in server.active_jobs])
         self._server.load_fnc = self._load
         self._server.rtc_session(serve_call, agent_name=AGENT_NAME, on_request=self._on_request)
         self._server.on("worker_registered", self._on_registered)
@@ -92,7 +99,7 @@ class Worker:
 
     def calls(self) -> dict[str, int]:
         """Return the calls being served: incarnation by call id."""
-        return dict(parse_job_metadata(job.job.metadata) for job in self._server.active_jobs)
+        return self._roster.calls()
 
     def heartbeat(self) -> Heartbeat:
         """Return this worker's sign of life."""
@@ -103,6 +110,7 @@ class Worker:
             pid=os.getpid(),
             ready=self._registered and not self._stopping.is_set(),
             calls=list(self.calls()),
+            standbys=self._roster.standbys(),
             max_calls=self._settings.agent_max_calls,
             started_at=self._started_at,
         )
@@ -115,25 +123,26 @@ class Worker:
             log.warning("drain time passed", calls=len(self._server.active_jobs))
         await self._server.aclose()
 
-    def _load(self, server: AgentServer) -> float:
-        return min(1.0, len(server.active_jobs) / self._settings.agent_max_calls)
+    def _load(self, _: AgentServer) -> float:
+        return min(1.0, len(self.calls()) / self._settings.agent_max_calls)
 
     async def _on_request(self, request: JobRequest) -> None:
-        busy = len(self._server.active_jobs) + len(self._accepting)
+        metadata = request.job.metadata
         try:
-            call_id, incarnation = parse_job_metadata(request.job.metadata)
+            identity = _identity_of(metadata)
         except ValueError:
             log.warning("dispatch that is not ours refused")
             await request.reject(terminate=True)
             return
-        if busy >= self._settings.agent_max_calls or self._stopping.is_set():
+        has_room = self._roster.has_room(metadata, self._settings.agent_max_calls)
+        if not has_room or self._stopping.is_set():
             await request.reject(terminate=False)
             return
-        self._accepting.add(request.id)
+        self._roster.begin(metadata)
         try:
-            await request.accept(identity=agent_identity(call_id, incarnation))
+            await request.accept(identity=identity)
         finally:
-            self._accepting.discard(request.id)
+            self._roster.took(metadata)
 
     def _on_registered(self, *_: object) -> None:
         self._registered = True
@@ -143,7 +152,8 @@ class Worker:
     async def _beat(self) -> None:
         while True:
             try:
-                await self._client.heartbeat(self.heartbeat())
+                receipt = await self._client.heartbeat(self.heartbeat())
+                self._roster.note(receipt.calls)
             except SidecarError as error:
                 log.warning("heartbeat not delivered", error=type(error).__name__)
             self._news.clear()
@@ -184,3 +194,13 @@ class Worker:
         else:
             path.unlink(missing_ok=True)
             log.info("recording of a dead job handed over", call_id=call_id)
+
+
+def _identity_of(metadata: str) -> str:
+    """Return under which name a dispatched agent joins; `ValueError` if it is not ours."""
+    standby_id = parse_standby_metadata(metadata)
+    return (
+        standby_identity(standby_id)
+        if standby_id
+        else agent_identity(*parse_job_metadata(metadata))
+    )

@@ -1,0 +1,56 @@
+"""What a worker's jobs are for: a call each, or waiting for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from contracts.ids import parse_job_metadata, parse_standby_metadata
+
+
+class Roster:
+    """The jobs that run, and those that are just being taken.
+
+    A job that waits learns of its call from the sidecar, and so does its worker: by `note`.
+    """
+
+    def __init__(self, metadata: Callable[[], Iterable[str]]) -> None:
+        self._metadata = metadata
+        self._taking: list[str] = []
+        self._served: Mapping[str, str] = {}
+
+    def calls(self) -> dict[str, int]:
+        """Return the calls being served: incarnation by call id."""
+        dispatched = dict(parse_job_metadata(each) for each in self._dispatches())
+        woken = {self._served[each]: 1 for each in self.standbys() if each in self._served}
+        return woken | dispatched
+
+    def standbys(self) -> list[str]:
+        """Return the jobs that were started without a call, whether they have one by now or not."""
+        named = (parse_standby_metadata(each) for each in self._metadata())
+        return [standby_id for standby_id in named if standby_id]
+
+    def note(self, served: Mapping[str, str]) -> None:
+        """Take note which call each of them serves, of those that do."""
+        self._served = served
+
+    def begin(self, metadata: str) -> None:
+        """A job is being taken."""
+        self._taking.append(metadata)
+
+    def took(self, metadata: str) -> None:
+        """It runs, or does not."""
+        self._taking.remove(metadata)
+
+    def has_room(self, metadata: str, max_calls: int) -> bool:
+        """Return whether one more job may be taken.
+
+        Those that wait are no calls: they never keep one out. But nobody waits where every place
+        is taken.
+        """
+        if parse_standby_metadata(metadata):
+            return len(list(self._metadata())) + len(self._taking) < max_calls
+        taking = sum(not parse_standby_metadata(each) for each in self._taking)
+        return len(self.calls()) + taking < max_calls
+
+    def _dispatches(self) -> list[str]:
+        return [each for each in self._metadata() if not parse_standby_metadata(each)]
