@@ -11,7 +11,8 @@ from typing import Any
 
 from livekit import rtc
 
-from agent.job import recording_path, serve
+from agent.call import recording_path
+from agent.job import serve
 from agent.providers import build_engines
 from agent.settings import AgentSettings
 from contracts.bot import BotConfig
