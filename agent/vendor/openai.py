@@ -61,9 +61,6 @@ def _client(config: LlmConfig) -> AsyncOpenAI:
     return AsyncOpenAI(
         api_key=config.api_key or _NO_KEY,
         base_url=config.base_url or _URL,
-        # An account's organisation in this machine's environment is not the bot's.
-        organization="",
-        project="",
         max_retries=0,
         http_client=http,
     )
