@@ -103,6 +103,11 @@ class Engines:
             session_close_transcript_timeout=0.2,
         )
 
+    async def aclose(self) -> None:
+        """Hang up on the vendors."""
+        for engine in (self.stt, self.llm, self.tts):
+            await engine.aclose()
+
     async def synthesize(self, text: str) -> AsyncIterator[rtc.AudioFrame]:
         """Yield a line's audio as it is made."""
         patience = PHONE_PATIENCE.tts_conn_options

@@ -13,8 +13,8 @@ BREATH_GAP_MS = 30
 
 _SENTENCE_END = re.compile(r"[.!?\u2026\u0964\u0965]+[\"')\]\u201d\u2019]*(?=\s)|\n")
 _CLAUSE_END = re.compile(r"[,;:\u2014](?=\s)")
-_EARLY_END = re.compile(r"(?<=[^\W\d])[,;!?\u2014\u0964]$")
-"""An end behind a letter, whatever follows: no number, address or abbreviation goes on there."""
+_EARLY_END = re.compile(r"(?:^|\s)[^\s\d./:@_\\]*[^\s\d./:@_\\,;!?][,;!?\u2014\u0964]$")
+"""A plain word and an end, whatever follows: no number, address or abbreviation goes on there."""
 _CONJUNCTION = re.compile(
     r"\s(?=(?:and|but|or|so|because|which|that|then|when|if|with|for|to)\s)", re.IGNORECASE
 )

@@ -25,6 +25,14 @@ def tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+class OpenAiLLM(plugin.LLM):
+    """The plug-in's LLM, which closes the client it was given."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        await self._client.close()
+
+
 def openai_llm(config: LlmConfig, prompt: PromptParts | None) -> plugin.LLM:
     """Return the model.
 
@@ -33,7 +41,7 @@ def openai_llm(config: LlmConfig, prompt: PromptParts | None) -> plugin.LLM:
     """
     options = OpenAiOptions.model_validate(config.extra)
     cached = prompt if prompt is not None and prompt.is_live else PromptParts()
-    return plugin.LLM(
+    return OpenAiLLM(
         client=_client(config),
         model=config.model,
         temperature=config.temperature,

@@ -40,9 +40,11 @@ class VendorServer:
         for vendor in (Deepgram, OpenAI, ElevenLabs):
             app.add_routes(vendor(self.script, self.journal).routes())
         app.add_routes([web.get("/_control", self._show), web.post("/_control", self._control)])
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        )
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, shutdown_timeout=0.1).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = self._runner.addresses[0][1]
         return self
 

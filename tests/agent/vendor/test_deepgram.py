@@ -1,0 +1,142 @@
+"""Deepgram through its plug-in: what is on the wire, what comes back, and how it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from livekit import rtc
+from livekit.agents import APIConnectOptions, APIError, APIStatusError, stt, utils
+
+from agent.vendor.deepgram import deepgram_stt
+from contracts.bot import SttConfig
+from tests.fakes.vendors.script import Fault, Vendor, VendorScript
+from tests.fakes.vendors.server import VendorServer
+from tests.fakes.vendors.tone import tone
+
+RATE_HZ = 8000
+ONCE = APIConnectOptions(max_retry=0, timeout=2.0)
+Kind = stt.SpeechEventType
+
+
+@pytest_asyncio.fixture
+async def vendors() -> AsyncIterator[VendorServer]:
+    script = VendorScript(stt_final_ms=100, transcripts=["hello there"])
+    async with utils.http_context.open(), VendorServer(script) as running:
+        yield running
+
+
+async def hear(
+    vendors: VendorServer, extra: dict[str, Any] | None = None, **config: Any
+) -> list[stt.SpeechEvent]:
+    """Play a second of speech and one of quiet, in the bridge's frames; return what is heard."""
+    engine = deepgram_stt(
+        SttConfig(
+            provider="deepgram",
+            api_key="dg-key",
+            base_url=vendors.deepgram,
+            extra=extra or {},
+            **config,
+        ),
+        RATE_HZ,
+    )
+    stream = engine.stream(conn_options=ONCE)
+    pcm = tone(440.0, 1.0, RATE_HZ).tobytes() + bytes(2 * RATE_HZ)
+    for start in range(0, len(pcm), 640):
+        piece = pcm[start : start + 640]
+        stream.push_frame(rtc.AudioFrame(piece, RATE_HZ, 1, len(piece) // 2))
+    heard: list[stt.SpeechEvent] = []
+    try:
+        async with asyncio.timeout(5):
+            async for event in stream:
+                heard.append(event)
+                if event.type is Kind.END_OF_SPEECH:
+                    break
+    finally:
+        await stream.aclose()
+        await engine.aclose()
+    return heard
+
+
+def query(vendors: VendorServer) -> dict[str, list[str]]:
+    [request] = vendors.journal.of(Vendor.STT)
+    return request.query
+
+
+async def test_phone_audio_goes_out_at_its_own_rate_and_comes_back_as_words(
+    vendors: VendorServer,
+) -> None:
+    heard = await hear(vendors)
+    finals = [event for event in heard if event.type is Kind.FINAL_TRANSCRIPT]
+    assert [event.alternatives[0].text for event in finals] == ["R1 T1 hello there"]
+    assert any(event.type is Kind.INTERIM_TRANSCRIPT for event in heard)
+    [request] = vendors.journal.of(Vendor.STT)
+    assert request.headers["Authorization"] == "Token dg-key"
+    assert request.query["sample_rate"] == ["8000"]
+    assert request.query["encoding"] == ["linear16"]
+
+
+async def test_defaults_are_nova_3_with_the_shortest_delay(vendors: VendorServer) -> None:
+    await hear(vendors)
+    sent = query(vendors)
+    expected = {
+        "model": "nova-3",
+        "language": "en",
+        "endpointing": "25",
+        "no_delay": "true",
+        "interim_results": "true",
+        "punctuate": "true",
+        "smart_format": "false",
+        "vad_events": "true",
+    }
+    assert {name: sent[name] for name in expected} == {k: [v] for k, v in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("extra", "name", "sent"),
+    [
+        ({"endpointing": 300}, "endpointing", ["300"]),
+        ({"endpointing": False}, "endpointing", ["false"]),
+        ({"smart_format": True}, "smart_format", ["true"]),
+        ({"punctuate": False}, "punctuate", ["false"]),
+        ({"interim_results": False}, "interim_results", ["false"]),
+        ({"no_delay": False}, "no_delay", ["false"]),
+        ({"filler_words": False}, "filler_words", ["false"]),
+        ({"numerals": True}, "numerals", ["true"]),
+        ({"profanity_filter": True}, "profanity_filter", ["true"]),
+        ({"redact": ["pci", "ssn"]}, "redact", ["pci", "ssn"]),
+        ({"keyterm": ["Asha", "Nova Dental"]}, "keyterm", ["Asha", "Nova Dental"]),
+        ({"mip_opt_out": True}, "mip_opt_out", ["true"]),
+    ],
+)
+async def test_option_is_on_the_wire(
+    vendors: VendorServer, extra: dict[str, Any], name: str, sent: list[str]
+) -> None:
+    await hear(vendors, extra)
+    assert query(vendors)[name] == sent
+
+
+async def test_model_and_language_are_on_the_wire(vendors: VendorServer) -> None:
+    await hear(vendors, model="nova-2", language="hi")
+    assert (query(vendors)["model"], query(vendors)["language"]) == (["nova-2"], ["hi"])
+
+
+async def test_wrong_key_is_an_error_that_is_not_tried_again(vendors: VendorServer) -> None:
+    vendors.script.faults = {Vendor.STT: Fault(kind="http", status=401)}
+    with pytest.raises(APIStatusError) as refused:
+        await hear(vendors)
+    assert refused.value.status_code == 401
+    assert not refused.value.retryable
+    assert "dg-key" not in repr(refused.value) + repr(refused.value.__cause__)
+
+
+async def test_dropped_connection_is_an_error_that_may_be_tried_again(
+    vendors: VendorServer,
+) -> None:
+    vendors.script.faults = {Vendor.STT: Fault(kind="reset")}
+    with pytest.raises(APIError) as dropped:
+        await hear(vendors)
+    assert dropped.value.retryable
