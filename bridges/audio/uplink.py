@@ -1,14 +1,24 @@
-"""Caller audio on its way to the agent: 40 ms packets, each with the playback position."""
+"""Caller audio on its way to the agent, in packets that each carry the playback position.
+
+A packet costs every process on its way a wake-up or two, and most of what a caller sends is silence
+while the bot speaks. So silence waits for company, a voice does not.
+"""
 
 from __future__ import annotations
 
 from contracts.media import MAX_PACKET_BYTES, Heard
 
 PACKET_MS = 40
-"""Half the wake-ups of the carrier's 20 ms, which is what a room costs."""
-QUIET_MS = 60
+"""While there is a voice: half the wake-ups of the carrier's 20 ms."""
+SILENT_PACKET_MS = 120
+"""While there is none. The frame in which a voice begins takes what waits along at once."""
+LOUD_PEAK = 150
+"""Above this (-47 dBFS) a frame may be voice. On a line that hums louder nothing is saved."""
+HANG_OVER_MS = 600
+"""How long a voice that fell silent counts as going on: whether the turn is over is decided now."""
+QUIET_MS = 140
 """After this long without caller audio the position travels alone. Longer than a packet, since a
-frame that is due with the tick would else be sent apart from its pair."""
+frame that is due with the tick would else be sent apart from the others."""
 MAX_AHEAD_MS = 10_000
 """How much more audio than time a caller may have sent: a network that stalled catches up, a peer
 that floods would drown the room's other end."""
@@ -30,6 +40,7 @@ class Uplink:
         self._bytes_per_ms = rate_hz * 2 / 1000
         self._gathered = bytearray()
         self._last_at = answered_at
+        self._silent_bytes = 0
 
     def add(self, pcm: bytes, now: float, segment: int, played_samples: int) -> list[Heard]:
         """Take caller audio that ended at `now` and return what is due."""
@@ -39,7 +50,7 @@ class Uplink:
             return []
         self.heard_bytes += len(pcm)
         self._gathered += pcm
-        if len(self._gathered) < PACKET_MS * self._bytes_per_ms:
+        if len(self._gathered) < self._wanted_ms(pcm) * self._bytes_per_ms:
             return []
         return self._pack(now, segment, played_samples)
 
@@ -53,6 +64,14 @@ class Uplink:
         """Return what is gathered, if anything is."""
         return self._pack(now, segment, played_samples) if self._gathered else []
 
+    def _wanted_ms(self, pcm: bytes) -> int:
+        """Return how much audio makes a packet after this piece of it."""
+        was_silent = self._silent_bytes > HANG_OVER_MS * self._bytes_per_ms
+        self._silent_bytes = 0 if _is_loud(pcm) else self._silent_bytes + len(pcm)
+        if self._silent_bytes > HANG_OVER_MS * self._bytes_per_ms:
+            return SILENT_PACKET_MS
+        return 0 if was_silent else PACKET_MS
+
     def _pack(self, now: float, segment: int, played_samples: int) -> list[Heard]:
         pcm, self._gathered = bytes(self._gathered), bytearray()
         self._last_at = now
@@ -63,3 +82,9 @@ class Uplink:
             packets.append(Heard(max(0, round(end_ms)), segment, played_samples, piece))
             end_ms -= len(piece) / self._bytes_per_ms
         return packets[::-1]
+
+
+def _is_loud(pcm: bytes) -> bool:
+    # Every fourth sample: no voice fits between them, and this runs fifty times a second.
+    samples = memoryview(pcm).cast("h")[::4]
+    return bool(samples) and max(max(samples), -min(samples)) > LOUD_PEAK

@@ -6,10 +6,20 @@ from itertools import pairwise
 
 import pytest
 
-from bridges.audio.uplink import MAX_PCM_BYTES, PACKET_MS, QUIET_MS, Uplink
+from bridges.audio.uplink import (
+    HANG_OVER_MS,
+    LOUD_PEAK,
+    MAX_PCM_BYTES,
+    PACKET_MS,
+    QUIET_MS,
+    SILENT_PACKET_MS,
+    Uplink,
+)
 from contracts.media import MAX_PACKET_BYTES, Heard, serialize
 
 FRAME = bytes(320)
+FRAME_MS = 20
+VOICE = (LOUD_PEAK + 1).to_bytes(2, "little") * 160
 
 
 def test_two_frames_make_a_packet_with_clock_and_position() -> None:
@@ -20,6 +30,45 @@ def test_two_frames_make_a_packet_with_clock_and_position() -> None:
         Heard(520, 3, 160, b"\x01" * 320 + b"\x02" * 320)
     ]
     assert uplink.heard_bytes == 640
+
+
+def test_silence_waits_for_company() -> None:
+    uplink = Uplink(answered_at=0.0)
+    _feed(uplink, [VOICE])
+
+    sizes = _feed(uplink, [FRAME] * ((HANG_OVER_MS + 10 * SILENT_PACKET_MS) // FRAME_MS))
+
+    assert sizes[0] == sizes[HANG_OVER_MS // PACKET_MS - 1] == PACKET_MS
+    assert set(sizes[-5:]) == {SILENT_PACKET_MS}
+
+
+def test_voice_that_begins_waits_for_nothing() -> None:
+    uplink = Uplink(answered_at=0.0)
+    _feed(uplink, [FRAME] * (2 * HANG_OVER_MS // FRAME_MS))
+
+    sizes = _feed(uplink, [VOICE] * 3)
+
+    assert sizes[0] <= SILENT_PACKET_MS
+    assert sizes[1] == PACKET_MS
+
+
+def test_negative_peak_is_as_loud_as_a_positive_one() -> None:
+    uplink = Uplink(answered_at=0.0)
+    _feed(uplink, [FRAME] * (2 * HANG_OVER_MS // FRAME_MS))
+
+    low = (-LOUD_PEAK - 1).to_bytes(2, "little", signed=True) * 160
+    assert uplink.add(low, 2.0, 0, 0) != []
+
+
+def _feed(uplink: Uplink, frames: list[bytes]) -> list[int]:
+    """Return how many ms each packet held."""
+    began = uplink.heard_bytes // 16
+    packets = [
+        packet
+        for number, frame in enumerate(frames, 1)
+        for packet in uplink.add(frame, (began + number * FRAME_MS) / 1000, 0, 0)
+    ]
+    return [len(packet.pcm) // 16 for packet in packets]
 
 
 def test_large_chunk_is_split_and_each_piece_keeps_its_own_time() -> None:
@@ -46,7 +95,7 @@ def test_position_travels_alone_while_the_caller_is_quiet_on_the_wire() -> None:
 
 def test_tick_does_not_tear_a_pair_of_frames_apart() -> None:
     uplink = Uplink(answered_at=0.0)
-    uplink.add(FRAME, 0.02, 1, 160)
+    uplink.add(VOICE, 0.02, 1, 160)
 
     assert uplink.tick(PACKET_MS / 1000, 1, 320) == []
     assert len(uplink.add(FRAME, 0.041, 1, 320)) == 1
