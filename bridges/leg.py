@@ -25,6 +25,15 @@ class Offered:
     direction: Literal["incoming", "outgoing"]
     stream_id: str
     connected_event: Mapping[str, Any]
+    answered: bool = False
+    """Whether the phone is answered already, so that somebody listens while the call is planned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The call is planned: how the carrier's side is to carry it."""
+
+    message_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class AgentReplaced:
 
 
 LegFact = LegStarted | LegAnswered | TransferSent | TransferFailed | Noticed
-LegEvent = Offered | LegFact | UpPacket | DownPacket | HangUp | Transfer | AgentReplaced
+LegEvent = Offered | Planned | LegFact | UpPacket | DownPacket | HangUp | Transfer | AgentReplaced
 Emit = Callable[[LegEvent], None]
 
 

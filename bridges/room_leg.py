@@ -15,7 +15,7 @@ from livekit.rtc.participant import PublishDataError, PublishDataTrackError
 from bridges.clock import Clock
 from bridges.data_room import DataRoom
 from bridges.ending import Ending, refused_plan
-from bridges.leg import AgentReplaced, Emit, LegEvent, Offered
+from bridges.leg import AgentReplaced, Emit, LegEvent, Offered, Planned
 from bridges.race import race
 from contracts.command import parse_command
 from contracts.ids import (
@@ -83,6 +83,7 @@ class RoomLeg:
         except SidecarError as error:
             return refused_plan(error, self._clock.at())
         self._call_id = plan.call_id
+        emit(Planned(plan.stream_message_ms))
         room = self._room = self._listen(DataRoom(self._receive))
         # Never cut short: a join that nobody waits for would leave a caller without a phone behind.
         self._joining = asyncio.create_task(room.join(plan.livekit_url, plan.token))

@@ -19,7 +19,7 @@ from bridges.audio.playout import Frame, Playout, PlayoutEvent, Stopped
 from bridges.audio.uplink import Uplink
 from bridges.clock import Clock
 from bridges.ending import Ending, broken_protocol
-from bridges.leg import AgentReplaced, Emit, LegEvent, Offered
+from bridges.leg import AgentReplaced, Emit, LegEvent, Offered, Planned
 from bridges.race import race, within
 from bridges.wire.close import CloseCode, ProtocolError, close_reason
 from bridges.wire.dialler import DiallerServer, State
@@ -31,6 +31,7 @@ from bridges.wire.dialler_event import (
     MediaReceived,
     Started,
 )
+from bridges.wire.dialler_message import CHUNK_MS
 from contracts.command import HangUp, Transfer
 from contracts.media import Clear, Finished, Pause, Resume, Speech, SpeechEnd
 from contracts.outcome import Reason
@@ -98,8 +99,13 @@ class StreamLeg:
                 self._perform(self._playout.accept(event, self._clock.now()))
                 if self._waits_for_speech and self._playout.deadline() is not None:
                     self._wake.set()
+            case Planned():
+                # Twenty milliseconds leave on time, one by one. A longer message must be complete
+                # before it leaves, and the next one be there when it is over.
+                lead_ms = event.message_ms if event.message_ms > CHUNK_MS else 0
+                self._playout.resize(event.message_ms, lead_ms)
             case AgentReplaced():
-                self._perform(self._playout.reset())
+                self._perform(self._playout.reset(self._clock.now()))
             case Transfer():
                 self._transfer(event)
             case HangUp():
@@ -157,9 +163,7 @@ class StreamLeg:
             case MediaReceived():
                 assert self._uplink is not None
                 now, playout = self._clock.now(), self._playout
-                for heard in self._uplink.add(
-                    event.pcm, now, playout.segment, playout.position(now)
-                ):
+                for heard in self._uplink.add(event.pcm, now, *playout.position(now)):
                     self._emit(heard)
             case Connected():
                 self._emit(
@@ -192,7 +196,7 @@ class StreamLeg:
             self._perform(self._playout.tick(now))
             if self._uplink is not None and self._playout.deadline() is not None:
                 playout = self._playout
-                for heard in self._uplink.tick(now, playout.segment, playout.position(now)):
+                for heard in self._uplink.tick(now, *playout.position(now)):
                     self._emit(heard)
             try:
                 await self._flush()
@@ -264,7 +268,7 @@ class StreamLeg:
     def _flush_heard(self) -> None:
         if self._uplink is not None:
             now, playout = self._clock.now(), self._playout
-            for heard in self._uplink.flush(now, playout.segment, playout.position(now)):
+            for heard in self._uplink.flush(now, *playout.position(now)):
                 self._emit(heard)
 
     def _transfer(self, command: Transfer) -> None:

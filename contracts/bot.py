@@ -208,6 +208,11 @@ class BotConfig(_Open):
     """Whether a dialler may come without a token; None means the platform's default."""
     stream_allowed_ips: list[str] = Field(default_factory=list)
     """Addresses or networks a dialler may come from; empty means any."""
+    stream_message_ms: int = Field(default=20, ge=20, le=400, multiple_of=20)
+    """Bot audio per message to the carrier, padded at the end of an utterance.
+
+    Twenty is heard, and stopped, soonest; some carriers want 200 (3,200 bytes at 8 kHz).
+    """
     turn: TurnConfig = Field(default_factory=TurnConfig)
     end_call_enabled: bool = True
     voicemail_detection_enabled: bool = True

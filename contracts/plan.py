@@ -44,6 +44,8 @@ class Plan(BaseModel):
     """Joins that one room as the caller; may publish data and set its own attributes."""
     caller_identity: str
     media_rate_hz: int = 8000
+    stream_message_ms: int = 20
+    """How much bot audio goes into one message to the carrier."""
     max_call_duration_s: int = 600
     standby_id: str = ""
     """The agent that waited in the room, which is the call's incarnation 1; "": none did."""

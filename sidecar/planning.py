@@ -257,6 +257,7 @@ class Planner:
             livekit_url=self._settings.livekit_url,
             token=self._rooms.caller_token(row.room_name, identity, answered=request.answered),
             caller_identity=identity,
+            stream_message_ms=(row.config or {}).get("stream_message_ms", 20),
             max_call_duration_s=row.max_call_duration_s,
             standby_id=row.standby_id,
         )

@@ -120,7 +120,7 @@ def our_bot(setup: Setup) -> dict[str, Any]:
             "voice": "bench",
             "base_url": vendors.elevenlabs,
         },
-        **({} if setup.message_ms == 20 else {"stream_chunk_ms": setup.message_ms}),
+        "stream_message_ms": setup.message_ms,
         **setup.config,
     }
 

@@ -1,7 +1,8 @@
-"""The playback clock: bot speech in as fast as it is made, one 20 ms frame out when it is due.
+"""The playback clock: bot speech in as fast as it is made, out in messages when they are due.
 
-Nothing is sent ahead of real time, so a phone holds at most one frame it has not played: a pause or
-an interruption is heard at once, and positions are exact.
+A message is 20 ms of audio unless a bot asks for longer ones. It leaves when its audio is complete
+and the phone holds at most `lead` of audio it has not begun to play; so a pause or an interruption
+spares no more than the message that plays, and positions are the phone's own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MAX_HELD_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Play this now. `late_s` is how far behind its due time the driver asked for it."""
+    """Send this now. `late_s` is how far behind its due time the driver asked for it."""
 
     pcm: bytes
     late_s: float
@@ -30,7 +31,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The phone must drop what it has not played yet."""
+    """The phone must drop what it has not begun to play."""
 
 
 PlayoutEvent = Frame | Stopped | Finished
@@ -40,15 +41,26 @@ PlayoutEvent = Frame | Stopped | Finished
 class _Segment:
     number: int
     pcm: bytearray = field(default_factory=bytearray)
-    played_bytes: int = 0
+    sent_bytes: int = 0
     complete: bool = False
 
     @property
     def left_bytes(self) -> int:
-        return len(self.pcm) - self.played_bytes
+        return len(self.pcm) - self.sent_bytes
 
     def finished(self, *, interrupted: bool) -> Finished:
-        return Finished(self.number, self.played_bytes // 2, interrupted)
+        return Finished(self.number, self.sent_bytes // 2, interrupted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A message the phone has: which samples of which segment, and when it plays them."""
+
+    segment: int
+    start: int
+    end: int
+    plays_at: float
+    until: float
 
 
 class Playout:
@@ -57,44 +69,62 @@ class Playout:
     `start` lets playback begin (at answer), `accept` takes what the agent sent, `tick` returns what
     is due by now, and `deadline` says when to call it next.
 
+    Args:
+        message_ms: how much audio goes into a message; the last of an utterance is padded.
+        lead_ms: how much audio beyond the message that plays the phone may hold.
+
     Attributes:
-        segment: the segment that played last (0 before the first).
-        played_samples: how many of its samples were given out to be played.
         underruns: how often speech came too late to go on without a gap.
         dropped_bytes: speech beyond `MAX_HELD_S`.
     """
 
-    def __init__(self, rate_hz: int = 8000) -> None:
-        self.segment = 0
-        self.played_samples = 0
+    def __init__(self, rate_hz: int = 8000, *, message_ms: int = 20, lead_ms: int = 0) -> None:
         self.underruns = 0
         self.dropped_bytes = 0
         self._rate_hz = rate_hz
-        self._frame_bytes = int(rate_hz * FRAME_S) * 2
-        self._last_frame_samples = 0
         self._max_held_bytes = int(rate_hz * MAX_HELD_S) * 2
         self._segments: deque[_Segment] = deque()
+        self._phone: deque[_Sent] = deque()
+        self._played = (0, 0)
         self._done_through = 0
-        self._due = 0.0
+        self._due = self._ready_at = 0.0
         self._started = False
         self._paused = False
         self._sounding = False
+        self.resize(message_ms, lead_ms)
+
+    def resize(self, message_ms: int, lead_ms: int) -> None:
+        """Let messages hold `message_ms` from now on, and the phone `lead_ms` beyond them."""
+        self._message_s, self._lead_s = message_ms / 1000, lead_ms / 1000
+        self._message_bytes = self._rate_hz * message_ms // 1000 * 2
 
     def start(self, now: float) -> None:
         """Let playback begin: the phone is answered."""
         self._started = True
-        self._due = now
+        self._due = self._ready_at = now
 
-    def reset(self) -> list[PlayoutEvent]:
+    def reset(self, now: float) -> list[PlayoutEvent]:
         """Forget what a former agent sent; its successor counts segments from 1 again."""
+        events = self._stop(now)
         self._segments.clear()
-        self._done_through = self.segment = self.played_samples = self._last_frame_samples = 0
+        self._phone.clear()
+        self._done_through = 0
+        self._played = (0, 0)
         self._paused = False
-        return self._stop()
+        return events
+
+    def position(self, now: float) -> tuple[int, int]:
+        """Return the segment that played last (0 before the first) and how many samples of it."""
+        for sent in self._phone:
+            if sent.plays_at > now:
+                break
+            played = int((now - sent.plays_at) * self._rate_hz + 0.5)
+            self._played = (sent.segment, min(sent.end, sent.start + played))
+        return self._played
 
     def accept(self, packet: DownPacket, now: float) -> list[PlayoutEvent]:
         """Take one packet and return what follows from it at once."""
-        was_idle = self.deadline() is None
+        was_sending, was_idle = self._sending() is not None, self.deadline() is None
         events: list[PlayoutEvent] = []
         match packet:
             case Speech():
@@ -102,58 +132,91 @@ class Playout:
             case SpeechEnd():
                 self._append(packet.segment, b"", complete=True)
             case Clear():
-                events = self._clear(packet.segment)
+                events = self._clear(packet.segment, now)
             case Pause():
                 self._paused = True
-                events = self._stop()
+                events = self._stop(now)
             case Resume():
                 self._paused = False
-        if was_idle and self.deadline() is not None:
-            if now > self._due and self._segments[0].played_bytes and isinstance(packet, Speech):
+        sending = self._sending()
+        if sending is not None and not was_sending:
+            if now > self._due and sending.sent_bytes and isinstance(packet, Speech):
                 self.underruns += 1
-            # A clock that stood still goes on from now, but not before its last frame is over.
+            # A clock that stood still goes on from now, but not before its last message is over.
             self._due = max(self._due, now)
+            self._ready_at = now
+        elif was_idle:
+            self._ready_at = now
         return events
 
     def deadline(self) -> float | None:
-        """Return when the next frame, or the end of the last one, is due; None while none is."""
+        """Return when the next message, or the end of a segment, is due; None while none is."""
         if not self._started or self._paused or not self._segments:
             return None
-        head = self._segments[0]
-        return self._due if head.complete or head.left_bytes >= self._frame_bytes else None
-
-    def position(self, now: float) -> int:
-        """Return how many samples of `segment` are played by `now`: the last frame takes its time.
-
-        Without this an answer would seem to have begun up to a frame before it did.
-        """
-        left = max(0.0, self._due - now) * self._rate_hz
-        since_frame = max(0, self._frame_bytes // 2 - round(left))
-        unplayed = max(0, self._last_frame_samples - since_frame)
-        return self.played_samples - unplayed
+        times = [self._ends_at()] if self._is_over(self._segments[0]) else []
+        if self._sending() is not None:
+            times.append(max(self._due - self._lead_s, self._ready_at))
+        return min(times, default=None)
 
     def tick(self, now: float) -> list[PlayoutEvent]:
         """Return everything that is due by `now`."""
         events: list[PlayoutEvent] = []
         while (due := self.deadline()) is not None and due <= now:
-            head = self._segments[0]
-            if head.left_bytes:
-                events.append(Frame(self._take(head), now - due))
-                self._due = (due if now - due <= MAX_CATCH_UP_S else now) + FRAME_S
-            else:
+            head, sending = self._segments[0], self._sending()
+            if self._is_over(head) and self._ends_at() <= due:
+                self.position(self._ends_at())
                 events.append(head.finished(interrupted=False))
                 self._done_through = head.number
                 self._segments.popleft()
+            elif sending is not None:
+                events.append(Frame(self._take(sending, now), now - due))
         return events
 
-    def _take(self, segment: _Segment) -> bytes:
-        start = segment.played_bytes
-        pcm = bytes(segment.pcm[start : start + self._frame_bytes])
-        segment.played_bytes += len(pcm)
-        self.segment, self.played_samples = segment.number, segment.played_bytes // 2
-        self._last_frame_samples = len(pcm) // 2
+    def _sending(self) -> _Segment | None:
+        """Return the segment whose next message is complete, if nothing holds it back."""
+        if not self._started or self._paused:
+            return None
+        segment = next((held for held in self._segments if not self._is_over(held)), None)
+        if segment is None:
+            return None
+        if segment.left_bytes >= self._message_bytes or (segment.complete and segment.left_bytes):
+            return segment
+        return None
+
+    def _is_over(self, segment: _Segment) -> bool:
+        return segment.complete and not segment.left_bytes
+
+    def _ends_at(self) -> float:
+        """Return when the phone has played all it has of the first segment."""
+        number = self._segments[0].number
+        ours = [sent.until for sent in self._phone if sent.segment == number]
+        if ours:
+            return ours[-1]
+        # A segment without a sound ends when what came before it has.
+        return max([self._ready_at, *(sent.until for sent in self._phone)])
+
+    def _take(self, segment: _Segment, now: float) -> bytes:
+        start = segment.sent_bytes
+        pcm = bytes(segment.pcm[start : start + self._message_bytes])
+        segment.sent_bytes += len(pcm)
+        if now - self._due > MAX_CATCH_UP_S:
+            self._due = now
+        self.position(now)
+        self._forget(now)
+        plays_at, self._due = self._due, self._due + self._message_s
+        span = (start // 2, segment.sent_bytes // 2)
+        self._phone.append(_Sent(segment.number, *span, plays_at, self._due))
         self._sounding = True
-        return pcm.ljust(self._frame_bytes, b"\0")
+        return pcm.ljust(self._message_bytes, b"\0")
+
+    def _forget(self, now: float) -> None:
+        """Drop what is played, but for the last of each segment, which tells when it ends."""
+        first = self._segments[0].number
+        while self._phone and self._phone[0].until <= now:
+            oldest = self._phone[0].segment
+            if oldest >= first and (len(self._phone) == 1 or self._phone[1].segment > oldest):
+                return
+            self._phone.popleft()
 
     def _append(self, number: int, pcm: bytes, *, complete: bool = False) -> None:
         if number <= self._done_through:
@@ -170,12 +233,12 @@ class Playout:
         self.dropped_bytes += max(0, len(pcm) - room_bytes)
         segment.complete = complete
 
-    def _clear(self, through: int) -> list[PlayoutEvent]:
+    def _clear(self, through: int, now: float) -> list[PlayoutEvent]:
         # Nothing is left that could be paused: what is said next shall be heard.
         self._paused = False
         if through <= self._done_through:
             return []  # its `Finished` is on the way already
-        events = self._stop()
+        events = self._stop(now)
         self._done_through = through
         cut = [held for held in self._segments if held.number <= through]
         if not cut or cut[-1].number < through:
@@ -183,7 +246,16 @@ class Playout:
         self._segments = deque(held for held in self._segments if held.number > through)
         return events + [segment.finished(interrupted=True) for segment in cut]
 
-    def _stop(self) -> list[PlayoutEvent]:
-        stopped: list[PlayoutEvent] = [Stopped()] if self._sounding else []
+    def _stop(self, now: float) -> list[PlayoutEvent]:
+        """Take back what the phone has not begun; the message that plays is played to its end."""
+        if not self._sounding:
+            return []
         self._sounding = False
-        return stopped
+        self.position(now)
+        while self._phone and self._phone[-1].plays_at > now:
+            unheard = self._phone.pop()
+            self._due = unheard.plays_at
+            for segment in self._segments:
+                if segment.number == unheard.segment:
+                    segment.sent_bytes = unheard.start * 2
+        return [Stopped()]

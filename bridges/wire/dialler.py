@@ -22,6 +22,7 @@ from bridges.wire.dialler_event import (
 from bridges.wire.dialler_message import (
     CHUNK_BYTES,
     CHUNK_MS,
+    MAX_CHUNK_MS,
     MAX_FIELDS,
     Direction,
     coerce_direction,
@@ -133,14 +134,15 @@ class DiallerServer:
         raise ProtocolError(CloseCode.HANDSHAKE_TIMEOUT, f"no {waited_for.value} in time")
 
     def send_media(self, pcm: bytes, at: datetime) -> None:
-        """Send one 20 ms chunk of bot audio, stamped with the wall time `at`.
+        """Send one chunk of bot audio, stamped with the wall time `at`.
 
         Raises:
-            InvalidState: not answered, or not exactly one chunk.
+            InvalidState: not answered, or not a multiple of 20 ms up to `MAX_CHUNK_MS`.
         """
         self._require(State.ANSWERED)
-        if len(pcm) != CHUNK_BYTES:
-            raise InvalidState(f"a chunk has {CHUNK_BYTES} bytes, not {len(pcm)}")
+        duration_ms = len(pcm) // CHUNK_BYTES * CHUNK_MS
+        if len(pcm) % CHUNK_BYTES or not 0 < duration_ms <= MAX_CHUNK_MS:
+            raise InvalidState(f"a chunk has a multiple of {CHUNK_BYTES} bytes, not {len(pcm)}")
         self._chunk += 1
         self._send(
             {
@@ -151,7 +153,7 @@ class DiallerServer:
                 "timestamp": at.isoformat(" ", "seconds")[:19],
                 "streamId": self._stream_id,
                 "callerId": self._caller_id,
-                "chunk_durn_ms": CHUNK_MS,
+                "chunk_durn_ms": duration_ms,
                 "callDirection": self._direction,
                 "encoding": "LINEAR",
                 "RevMediaQ": 0,

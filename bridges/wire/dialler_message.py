@@ -24,6 +24,8 @@ RATE_HZ = 8000
 SAMPLE_BYTES = 2
 CHUNK_MS = 20
 CHUNK_BYTES = RATE_HZ * SAMPLE_BYTES * CHUNK_MS // 1000
+MAX_CHUNK_MS = 400
+"""Bot audio in one message; a bot asks for more than 20 ms by `stream_message_ms`."""
 ENCODINGS = frozenset({"linear", "linear16"})
 """Names of signed 16-bit little-endian PCM, in lower case; diallers say either."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from bridges import stream_leg
 from bridges.clock import Clock
 from bridges.ending import Ending
-from bridges.leg import AgentReplaced, LegEvent, Offered
+from bridges.leg import AgentReplaced, LegEvent, Offered, Planned
 from bridges.stream_leg import StreamLeg
 from bridges.wire.dialler import DiallerServer
 from bridges.wire.dialler_message import MAX_MESSAGE_BYTES
@@ -151,6 +152,20 @@ async def test_position_is_told_while_the_caller_is_quiet() -> None:
         heard = next(event for event in live.told if isinstance(event, Heard))
         assert heard.pcm == b""
         assert (heard.segment, heard.played_samples > 0) == (1, True)
+
+
+async def test_message_is_as_long_as_the_plan_has_it() -> None:
+    async with stream() as live:
+        live.leg.accept(Planned(200))
+        await live.answered()
+        live.leg.accept(Speech(1, FRAME * 15))
+        live.leg.accept(SpeechEnd(1))
+
+        messages = [await live.next_message() for _ in range(2)]
+
+        assert [message["chunk_durn_ms"] for message in messages] == [200, 200]
+        assert [len(base64.b64decode(message["payload"])) for message in messages] == [3200, 3200]
+        await live.until(lambda: Finished(1, 15 * 160, interrupted=False) in live.told)
 
 
 @pytest.mark.parametrize("command", [Clear(1), Pause(), AgentReplaced()])

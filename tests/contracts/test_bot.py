@@ -164,6 +164,9 @@ def test_target_is_refused(method: str, type_: str, value: str, why: str) -> Non
     "bad",
     [
         {"min_words_interruption": -1},
+        {"stream_message_ms": 0},
+        {"stream_message_ms": 30},
+        {"stream_message_ms": 420},
         {"max_call_duration_seconds": 0},
         {"knowledge_top_k": 11},
         {"knowledge_score_threshold": 1.5},

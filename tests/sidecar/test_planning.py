@@ -24,12 +24,12 @@ async def denied(plane: ControlPlane, **changes: Any) -> Denied:
 
 
 async def test_plan_makes_a_room_with_an_agent_called_to_it(plane: ControlPlane) -> None:
-    await plane.ready(max_call_duration_seconds=90)
+    await plane.ready(max_call_duration_seconds=90, stream_message_ms=200)
     plan = await plane.plan()
     assert plane.rooms.dispatches == [(plan.room_name, plan.call_id, 1)]
     assert plan.room_name == f"ws-{plan.call_id}"
     assert plan.session_id == plan.call_id
-    assert plan.max_call_duration_s == 90
+    assert (plan.max_call_duration_s, plan.stream_message_ms) == (90, 200)
     assert await plane.live() == 1
 
 

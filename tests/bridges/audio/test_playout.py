@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,24 +44,24 @@ def test_speech_plays_one_frame_each_20_ms_and_finishes_when_the_last_is_over() 
         (1.06, Frame(pcm[960:] + bytes(256), 0.0)),
         (1.08, Finished(1, 512, interrupted=False)),
     ]
-    assert (playout.segment, playout.played_samples) == (1, 512)
+    assert playout.position(9.0) == (1, 512)
     assert playout.deadline() is None
 
 
 def test_position_is_what_was_played_not_what_was_given_out() -> None:
     playout = started()
-    assert playout.position(0.5) == 0
+    assert playout.position(0.5) == (0, 0)
     playout.accept(Speech(1, bytes(2 * FRAME + 80)), 1.0)
     playout.accept(SpeechEnd(1), 1.0)
     run(playout, 1.0)
-    assert [playout.position(at) for at in (1.0, 1.005, 1.02, 1.5)] == [0, 40, 160, 160]
+    assert [playout.position(at)[1] for at in (1.0, 1.005, 1.02, 1.5)] == [0, 40, 160, 160]
     run(playout, 1.02)
-    assert playout.position(1.03) == 240
+    assert playout.position(1.03) == (1, 240)
     playout.accept(Pause(), 1.03)
-    assert playout.position(2.0) == 320
+    assert playout.position(2.0) == (1, 320)
     playout.accept(Resume(), 2.0)
     run(playout, 2.0)
-    assert [playout.position(at) for at in (2.0, 2.0025, 2.005, 2.02)] == [320, 340, 360, 360]
+    assert [playout.position(at)[1] for at in (2.0, 2.0025, 2.005, 2.02)] == [320, 340, 360, 360]
 
 
 def test_nothing_plays_before_answer() -> None:
@@ -144,7 +142,7 @@ def test_clear_drops_everything_up_to_its_segment_and_tells_the_positions() -> N
     playout.accept(Speech(2, bytes(FRAME)), 1.01)  # was on its way
     playout.accept(SpeechEnd(2), 1.01)
     assert run(playout, 1.02)[0] == (1.02, Frame(bytes(FRAME), 0.0))
-    assert playout.segment == 3
+    assert playout.position(1.03)[0] == 3
 
 
 def test_clear_is_answered_even_before_its_speech_and_only_once() -> None:
@@ -231,8 +229,8 @@ def test_new_agent_counts_from_one_again() -> None:
     playout.accept(Speech(7, bytes(9 * FRAME)), 1.0)
     playout.tick(1.0)
 
-    assert playout.reset() == [Stopped()]
-    assert (playout.segment, playout.played_samples) == (0, 0)
+    assert playout.reset(1.0) == [Stopped()]
+    assert playout.position(2.0) == (0, 0)
     playout.accept(Speech(1, bytes(FRAME)), 2.0)
     assert playout.deadline() == 2.0
 
@@ -246,6 +244,118 @@ def test_speech_beyond_the_limit_is_dropped_and_counted() -> None:
     assert playout.dropped_bytes == 2 * FRAME - 10
 
 
+LONG = 10 * FRAME
+
+
+def long_messages() -> Playout:
+    playout = Playout(message_ms=200, lead_ms=200)
+    playout.start(0.0)
+    return playout
+
+
+def test_long_message_leaves_when_it_is_complete_and_the_phone_holds_one_at_most() -> None:
+    playout = long_messages()
+    playout.accept(Speech(1, bytes(LONG - 2)), 1.0)
+    assert playout.deadline() is None
+
+    playout.accept(Speech(1, bytes(3 * LONG)), 1.1)
+    playout.accept(SpeechEnd(1), 1.1)
+
+    assert run(playout, 9.0) == [
+        (1.1, Frame(bytes(LONG), 0.0)),
+        (1.1, Frame(bytes(LONG), 0.0)),
+        (1.3, Frame(bytes(LONG), 0.0)),
+        (1.5, Frame(bytes(LONG), 0.0)),  # padded by a sample
+        (1.9, Finished(1, 4 * 1600 - 1, interrupted=False)),
+    ]
+
+
+def test_position_within_long_messages_is_what_the_phone_has_played() -> None:
+    playout = long_messages()
+    playout.accept(Speech(1, bytes(2 * LONG + 320)), 1.0)
+    playout.accept(SpeechEnd(1), 1.0)
+
+    heard = []
+    for at in (1.0, 1.05, 1.2, 1.3, 1.41, 1.6):
+        run(playout, at)
+        heard.append(playout.position(at))
+
+    assert heard == [(1, samples) for samples in (0, 400, 1600, 2400, 3280, 3360)]
+
+
+def test_pause_takes_back_what_the_phone_has_not_begun() -> None:
+    playout = long_messages()
+    pcm = bytes(LONG) + b"\x01" * LONG + b"\x02" * LONG
+    playout.accept(Speech(1, pcm), 1.0)
+    run(playout, 1.0)
+
+    assert playout.accept(Pause(), 1.05) == [Stopped()]
+    assert playout.position(3.0) == (1, 1600)  # the message that plays is played to its end
+    playout.accept(Resume(), 3.0)
+
+    assert [event for _, event in run(playout, 3.0)] == [
+        Frame(b"\x01" * LONG, 0.0),
+        Frame(b"\x02" * LONG, 0.0),
+    ]
+
+
+def test_resume_within_a_long_message_follows_it() -> None:
+    playout = long_messages()
+    playout.accept(Speech(1, bytes(3 * LONG)), 1.0)
+    run(playout, 1.0)
+    playout.accept(Pause(), 1.05)
+    playout.accept(Resume(), 1.06)
+
+    run(playout, 1.2)
+
+    assert playout.position(1.3) == (1, 2400)
+
+
+def test_clear_tells_the_end_of_the_message_that_plays() -> None:
+    playout = long_messages()
+    for segment in (1, 2):
+        playout.accept(Speech(segment, bytes(LONG)), 1.0)
+        playout.accept(SpeechEnd(segment), 1.0)
+    run(playout, 1.1)
+
+    assert playout.accept(Clear(1), 1.1) == [Stopped(), Finished(1, 1600, interrupted=True)]
+    # The other's message was on the phone already, and is sent again.
+    assert run(playout, 9.0) == [
+        (1.1, Frame(bytes(LONG), 0.0)),
+        (1.4, Finished(2, 1600, interrupted=False)),
+    ]
+
+
+def test_segment_ends_while_the_next_is_on_its_way() -> None:
+    playout = long_messages()
+    playout.accept(Speech(1, bytes(LONG)), 1.0)
+    playout.accept(Speech(2, bytes(2 * LONG)), 1.0)
+    playout.accept(SpeechEnd(2), 1.0)
+    run(playout, 1.0)
+
+    late = playout.tick(1.25)
+
+    assert [type(event) for event in late] == [Finished, Frame]
+    assert run(playout, 9.0) == [(1.6, Finished(2, 3200, interrupted=False))]
+
+
+def test_message_size_may_change_before_the_first() -> None:
+    playout = started()
+    playout.resize(200, 200)
+    playout.accept(Speech(1, bytes(LONG - FRAME)), 1.0)
+
+    assert playout.deadline() is None
+
+
+def test_played_messages_are_forgotten() -> None:
+    playout = started()
+    playout.accept(Speech(1, bytes(1000 * FRAME)), 0.0)
+
+    run(playout, 15.0)
+
+    assert len(playout._phone) <= 2
+
+
 PACKETS = st.one_of(
     st.builds(Speech, st.integers(1, 4), st.integers(0, 400).map(lambda n: bytes(2 * n))),
     st.builds(SpeechEnd, st.integers(1, 4)),
@@ -255,11 +365,15 @@ PACKETS = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(st.floats(0, 0.5), PACKETS), max_size=30))
-def test_no_frame_is_ever_ahead_of_time_and_every_segment_finishes_once(
-    script: list[tuple[float, DownPacket]],
+@given(
+    st.lists(st.tuples(st.floats(0, 0.5), PACKETS), max_size=30),
+    st.sampled_from([(20, 0), (20, 20), (40, 120), (200, 200)]),
+)
+def test_no_message_is_ever_ahead_of_its_lead_and_every_segment_finishes_once(
+    script: list[tuple[float, DownPacket]], size: tuple[int, int]
 ) -> None:
-    playout, now = started(), 0.0
+    playout, now = Playout(message_ms=size[0], lead_ms=size[1]), 0.0
+    playout.start(now)
     events: list[tuple[float, PlayoutEvent]] = []
     for wait_s, packet in script:
         events += run(playout, now + wait_s)
@@ -269,8 +383,16 @@ def test_no_frame_is_ever_ahead_of_time_and_every_segment_finishes_once(
     events += [(now, event) for event in playout.accept(SpeechEnd(5), now)]
     events += run(playout, now + 1000.0)
 
-    times = times_of_frames(events)
-    assert all(after - before > FRAME_S - 1e-6 for before, after in pairwise(times))
+    message_s, lead_s = size[0] / 1000, size[1] / 1000
+    phone_until = 0.0
+    for at, event in events:
+        match event:
+            case Frame():
+                assert max(phone_until, at) - at <= lead_s + 1e-6
+                phone_until = max(phone_until, at) + message_s
+            case Stopped():
+                # What is not begun is dropped.
+                phone_until = min(phone_until, at + message_s)
     finished = [event.segment for _, event in events if isinstance(event, Finished)]
     assert len(finished) == len(set(finished))
     assert finished == sorted(finished)

@@ -247,9 +247,19 @@ def test_speaking_before_answer_or_after_the_end_is_our_bug(
             misuse(server)
 
 
-def test_chunk_of_another_size_is_our_bug() -> None:
-    with pytest.raises(InvalidState, match="a chunk has 320 bytes, not 319"):
-        answered_server().send_media(bytes(CHUNK_BYTES - 1), AT)
+@pytest.mark.parametrize("chunks", [1, 10, 20])
+def test_chunk_tells_how_long_it_is(chunks: int) -> None:
+    server = answered_server()
+    server.send_media(bytes(chunks * CHUNK_BYTES), AT)
+
+    (message,) = server.outgoing()
+    assert json.loads(message)["chunk_durn_ms"] == 20 * chunks
+
+
+@pytest.mark.parametrize("size_bytes", [0, CHUNK_BYTES - 1, 21 * CHUNK_BYTES])
+def test_chunk_of_another_size_is_our_bug(size_bytes: int) -> None:
+    with pytest.raises(InvalidState, match=f"not {size_bytes}"):
+        answered_server().send_media(bytes(size_bytes), AT)
 
 
 def test_two_ends_back_to_back_understand_each_other() -> None:
