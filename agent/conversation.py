@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from livekit import rtc
-from livekit.agents import AgentSession, APIError, RunContext, llm, stt
+from livekit.agents import AgentSession, RunContext, llm
 from livekit.agents.voice import SpeechHandle, room_io
 from livekit.agents.voice.events import (
     AgentStateChangedEvent,
@@ -20,12 +20,14 @@ from livekit.agents.voice.events import (
     SpeechCreatedEvent,
     UserInputTranscribedEvent,
     UserStateChangedEvent,
+    UserTranscriptionTimeoutEvent,
 )
 
 from agent.account import Account
 from agent.bot import Bot
 from agent.bridge import send_command
 from agent.ending import Ending
+from agent.failure import fatal
 from agent.latency import TurnClock
 from agent.line_cache import Synthesize
 from agent.manners import GiveUp, Prompt, SilencePolicy
@@ -34,15 +36,11 @@ from agent.providers import Engines
 from agent.room_audio import MediaLink
 from agent.speaking import follow
 from agent.tools import built_in_tools, declared_tools
+from agent.unheard import Unheard
 from contracts.command import HangUp, Transfer
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
-from contracts.report import (
-    ConversationStarted,
-    TransferFailed,
-    TransferStarted,
-    UsageCounted,
-)
+from contracts.report import ConversationStarted, TransferFailed, TransferStarted, UsageCounted
 from contracts.transfer import METHODS, TransferTargetError, resolve_target
 from contracts.zone import zone_of
 
@@ -54,6 +52,7 @@ _CLOSE_S = 5.0
 _LAST_WORDS_S = 1.2
 _SPEECH_TAIL_S = 1.0
 _TRANSFER_S = 15.0
+_DEAF = "the caller spoke, and the STT answered nothing"
 _NOT_SENT = "the line did not take the request"
 _RESUMED_LINE = "Sorry, the line dropped for a moment. Please go on."
 
@@ -84,6 +83,7 @@ class Conversation:
         self._turns = TurnClock(link.clock, link.leg_clock, link.ear, account.tell)
         link.output.watch(self._turns)
         self._silence = SilencePolicy(plan.config)
+        self._unheard = Unheard()
         loop = asyncio.get_running_loop()
         self._now = loop.time
         self._ending: asyncio.Future[Ending] = loop.create_future()
@@ -175,6 +175,7 @@ class Conversation:
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await self._session.aclose()
+                await self._engines.aclose()
         except TimeoutError:
             log.warning("session did not close in time", timeout_s=_CLOSE_S)
         # Not before: closing the session may still take up the caller's last turn.
@@ -256,6 +257,8 @@ class Conversation:
                 case GiveUp(reason):
                     if reason is Reason.DEAD_AIR:
                         await self._say_and_wait(self._config.closing_message)
+                    if reason is Reason.NO_RESPONSE and self._unheard.is_suspicious:
+                        self.end(Reason.PIPELINE_FAILED, _DEAF)
                     self.end(reason)
                     return
                 case None:
@@ -273,6 +276,7 @@ class Conversation:
         on("agent_state_changed", self._on_agent_state)
         on("speech_created", self._on_speech)
         on("user_input_transcribed", self._on_transcribed)
+        on("user_transcription_timeout", self._on_unheard)
         on("conversation_item_added", self._account.on_item)
         on("agent_false_interruption", lambda _: self._account.notice("resumed"))
         on("error", self._on_error)
@@ -303,6 +307,12 @@ class Conversation:
     def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
         if self._account.on_transcribed(event):
             self._silence.heard_caller()
+            self._unheard.heard()
+
+    def _on_unheard(self, event: UserTranscriptionTimeoutEvent) -> None:
+        self._account.notice("not_transcribed", speech_s=round(event.speech_duration, 2))
+        if self._unheard.missed(event.speech_duration):
+            self.end(Reason.PIPELINE_FAILED, _DEAF)
 
     def _on_backchannel(self, text: str) -> None:
         self._silence.heard_caller()
@@ -313,10 +323,8 @@ class Conversation:
         recoverable = bool(getattr(event.error, "recoverable", False))
         log.warning("service error", source=source, recoverable=recoverable)
         self._account.notice("service_error", source=source, recoverable=recoverable)
-        cause = getattr(event.error, "error", None)
-        if isinstance(event.error, stt.STTError) and not isinstance(cause, APIError):
-            # The session starts a lost stream anew after an `APIError` alone; else it stays deaf.
-            self.end(Reason.PIPELINE_FAILED, type(cause).__name__)
+        if (why := fatal(event.error, source)) is not None:
+            self.end(Reason.PIPELINE_FAILED, why)
 
     def _on_close(self, event: CloseEvent) -> None:
         if event.error is not None:

@@ -33,6 +33,8 @@ _FALSE_INTERRUPTION_S = 0.4
 """How long after a voice fell silent without words the bot goes on with its line."""
 
 
+_TRANSCRIPTION_S = 4.0
+"""How long after speech its transcript may take before it counts as missed."""
 PHONE_PATIENCE = SessionConnectOptions(
     stt_conn_options=APIConnectOptions(max_retry=2, retry_interval=0.5, timeout=4.0),
     llm_conn_options=APIConnectOptions(max_retry=1, retry_interval=0.2, timeout=5.0),
@@ -100,6 +102,7 @@ class Engines:
             # During its warm-up the STT would hear silence, and an early "hello" be lost.
             aec_warmup_duration=None,
             user_away_timeout=None,
+            transcription_timeout=_TRANSCRIPTION_S,
             session_close_transcript_timeout=0.2,
         )
 

@@ -1,0 +1,37 @@
+"""Whether the STT still hears: a pure policy on the speech that it made nothing of."""
+
+from __future__ import annotations
+
+_SHORTEST_S = 0.5
+"""A cough is no word that went missing."""
+_STRETCHES = 3
+_SUSPICIOUS_S = 1.0
+
+
+class Unheard:
+    """Counts speech without a transcript, in a row.
+
+    An STT that takes audio and answers nothing raises no error; left alone, it would make a caller
+    who speaks look like one who is not there.
+    """
+
+    def __init__(self) -> None:
+        self._stretches = 0
+        self._speech_s = 0.0
+
+    def missed(self, speech_s: float) -> bool:
+        """Take note of a stretch of speech without words; return whether to give the STT up."""
+        if speech_s >= _SHORTEST_S:
+            self._stretches += 1
+            self._speech_s += speech_s
+        return self._stretches >= _STRETCHES
+
+    def heard(self) -> None:
+        """Words came: all is well."""
+        self._stretches = 0
+        self._speech_s = 0.0
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether there was enough of it that somebody must have spoken."""
+        return self._speech_s >= _SUSPICIOUS_S
