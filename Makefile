@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env demo run test check coverage fmt bench fuzz lock
+.PHONY: help setup env demo run test check coverage fmt bench bench-peer fuzz lock
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: # the locked environment and the LiveKit server
 	@$(PYTHON) -m scripts.bootstrap
@@ -39,6 +39,9 @@ fmt: env ## format the code and sort its imports
 
 bench: setup ## measure one call; figures go to bench/out
 	@$(BIN)/python -m bench
+
+bench-peer: setup ## measure this platform and Pipecat side by side (ARGS="--calls 4 --only ours")
+	@$(BIN)/python -m bench.peer $(ARGS)
 
 fuzz: env ## throw 100,000 mutated messages at the wire parsers
 	@$(BIN)/python -m bench.fuzz

@@ -12,8 +12,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -27,6 +25,7 @@ from rich.table import Table
 from bench.bridge import measure_bridge
 from bench.call import BOT, CONFIG, CallBench
 from bench.figure import Figure
+from bench.machine import commit, machine
 from voicefleet.fleet import Fleet, find_server, prepare
 from voicefleet.runner import Runner
 from voicefleet.settings import FleetSettings
@@ -65,8 +64,8 @@ async def bench(calls: int, detector: str, console: Console) -> dict[str, Any]:
     figures = [*samples.figures(), *bridge]
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "machine": _machine(),
+        "commit": commit(),
+        "machine": machine(),
         "calls": calls,
         "turn_detector": detector,
         "figures": [each.to_json() for each in figures],
@@ -94,26 +93,6 @@ async def _save_bot(fleet: Fleet, detector: str) -> None:
     async with httpx.AsyncClient(base_url=fleet.sidecar_url, trust_env=False) as http:
         body = {**CONFIG, "bot_id": BOT, "turn": {"detector": detector}}
         (await http.put(f"/api/v1/bots/{BOT}", json=body, headers=headers)).raise_for_status()
-
-
-def _commit() -> str:
-    asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return asked.stdout.strip()
-
-
-def _machine() -> str:
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    return f"{os.cpu_count()} x {model}, Python {platform.python_version()}"
 
 
 def show(console: Console, measured: dict[str, Any]) -> None:

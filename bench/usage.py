@@ -36,7 +36,8 @@ def roles(root: psutil.Process) -> dict[str, list[psutil.Process]]:
 
 def _role(process: psutil.Process) -> str:
     command = process.cmdline()
-    if command and command[0].endswith("livekit-server"):
+    # By its option: the program itself may be a link to a file of any name.
+    if command[1:2] == ["--config"] and command[-1].endswith("livekit.yaml"):
         return "livekit-server"
     if command[-2:-1] == ["-m"]:
         return {"agent": "agent main", "bridges": "bridge", "sidecar": "sidecar"}.get(

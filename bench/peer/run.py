@@ -120,6 +120,19 @@ class Result:
         """Return for each message how late it was for a phone without a jitter buffer."""
         return [1000 * late for call in self.calls for late in call.recording.late_s]
 
+    def mb_per_call(self, kind: str) -> float:
+        """Return what a live call holds: `uss`, `pss` or `rss`."""
+        return (self.cost.live_mb[kind] - self.cost.idle_mb[kind]) / max(1, len(self.calls))
+
+    def mb_left_per_call(self, kind: str) -> float:
+        """Return what a finished call leaves behind."""
+        return (self.cost.after_mb[kind] - self.cost.idle_mb[kind]) / max(1, len(self.calls))
+
+    @property
+    def problems(self) -> list[str]:
+        """Return why calls failed, if any did."""
+        return [call.recording.problem for call in self.calls if call.recording.problem]
+
     @property
     def cpu_per_call(self) -> float:
         """Return the product's share of a core per call."""
@@ -195,7 +208,8 @@ async def _warm(product: Product, phrases: Phrasebook, case: Case) -> None:
     recording = await talk.hold(0, early=False, greeted=Gate(1), done=Gate(1))
     if recording.problem:
         raise ConnectionError(f"{case.product} does not take calls: {recording.problem}")
-    await asyncio.sleep(1.0)
+    # Until whatever the call left behind is gone and what serves the next one is warm.
+    await asyncio.sleep(SETTLE_S)
 
 
 async def _talk(
