@@ -94,7 +94,7 @@ class LossyWire(ReliableWire):
 class LoneWire(ReliableWire):
     """Small packets with nothing behind them, like a `Pause`: a loss shows only by a time-out."""
 
-    frame_s = 0.2
+    frame_s = 0.5
 
     def speak(self, number: int, now: float) -> None:
         self.trips.sent_at[number] = now
