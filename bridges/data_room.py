@@ -31,6 +31,10 @@ class DataRoom(rtc.Room):
         super().__init__()
         self._on_data = on_data
 
+    def attach(self, on_data: OnData) -> None:
+        """Hand on what comes from now on to somebody else."""
+        self._on_data = on_data
+
     async def join(self, url: str, token: str) -> None:
         """Connect, and from then on hear of this room alone.
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from contracts.report import Heartbeat
+from contracts.report import Heartbeat, HeartbeatReceipt, Seat
 from sidecar.client import SidecarError
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ TIMEOUT_S = 2.0
 class FleetSidecar(Protocol):
     """What is asked of the sidecar each second; `sidecar.client.SidecarClient` has it."""
 
-    async def heartbeat(self, heartbeat: Heartbeat) -> None: ...
+    async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReceipt: ...
 
     async def fleet(self) -> dict[str, Any]: ...
 
@@ -40,6 +40,7 @@ class Fleet:
         accepting: whether it takes more, limits aside.
         started_at: when the process started.
         take_lateness: of the frames since the last heartbeat.
+        keep_seats: told which seats to hold.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Fleet:
         accepting: Callable[[], bool],
         started_at: datetime,
         take_lateness: Callable[[], dict[str, float]],
+        keep_seats: Callable[[list[Seat]], None] = lambda _: None,
     ) -> None:
         self._sidecar = sidecar
         self._bridge_id = bridge_id
@@ -59,6 +61,7 @@ class Fleet:
         self._accepting = accepting
         self._started_at = started_at
         self._take_lateness = take_lateness
+        self._keep_seats = keep_seats
         self._figures: Mapping[str, Any] | None = None
 
     async def run(self) -> None:
@@ -124,7 +127,9 @@ class Fleet:
         )
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                await self._sidecar.heartbeat(heartbeat)
+                receipt = await self._sidecar.heartbeat(heartbeat)
+            if self._accepting():
+                self._keep_seats(receipt.seats)
         except (SidecarError, TimeoutError):
             log.debug("heartbeat_lost", bridge_id=self._bridge_id)
 

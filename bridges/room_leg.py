@@ -10,19 +10,19 @@ from typing import Any
 
 import structlog
 from livekit import rtc
-from livekit.rtc.participant import PublishDataError, PublishDataTrackError
+from livekit.rtc.participant import PublishDataError
 
 from bridges.clock import Clock
 from bridges.data_room import DataRoom
 from bridges.ending import Ending, refused_plan
 from bridges.leg import AgentReplaced, Emit, LegEvent, Offered, Planned
-from bridges.race import race
+from bridges.race import cancel, race, within
+from bridges.seat import Seats, be_seen
 from contracts.command import parse_command
 from contracts.ids import (
     ANSWERED_ATTRIBUTE,
     COMMAND_TOPIC,
     MEDIA_TOPIC,
-    PRESENCE_TRACK,
     agent_incarnation,
 )
 from contracts.media import Finished, Heard, UpPacket, parse_down, serialize
@@ -34,6 +34,10 @@ from sidecar.client import SidecarError
 log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
+ANSWER_WINDOW_S = 0.02
+"""How long a call is held back to see whether it is answered with its first messages."""
+ATTRIBUTE_TIMEOUT_S = 0.3
+"""What telling the room of the answer may take: the server's receipt for it is lost at times."""
 AGENT_JOIN_TIMEOUT_S = 10.0
 """A backstop: the sidecar gives up an unclaimed call, and deletes its room, sooner."""
 AGENT_RETURN_TIMEOUT_S = 5.0
@@ -50,14 +54,20 @@ class RoomLeg:
     Args:
         plan: asks for the plan; called once, when the call is offered.
         clock: the times.
+        seats: rooms this bridge sits in already.
     """
 
-    def __init__(self, plan: Callable[[Offered], Awaitable[Plan]], clock: Clock) -> None:
+    def __init__(
+        self, plan: Callable[[Offered], Awaitable[Plan]], clock: Clock, seats: Seats | None = None
+    ) -> None:
         self._plan = plan
         self._clock = clock
+        self._seats = seats or Seats()
         self._room: DataRoom | None = None
         self._joining: asyncio.Task[None] | None = None
         self._call_id = ""
+        self._standby_id = ""
+        self._is_seen = False
         self._emit: Emit | None = None
         self._offered: asyncio.Future[Offered] = asyncio.get_running_loop().create_future()
         self._lost: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -78,24 +88,22 @@ class RoomLeg:
         """Plan, join, and carry the call until the room or its agent is gone."""
         self._emit = emit
         offered = await self._offered
+        at_once = await within(ANSWER_WINDOW_S, self._answered.wait())
+        offered = replace(offered, answered=at_once)
         try:
             plan = await self._plan(offered)
         except SidecarError as error:
             return refused_plan(error, self._clock.at())
-        self._call_id = plan.call_id
+        self._call_id, self._standby_id = plan.call_id, plan.standby_id
         emit(Planned(plan.stream_message_ms))
-        room = self._room = self._listen(DataRoom(self._receive))
-        # Never cut short: a join that nobody waits for would leave a caller without a phone behind.
-        self._joining = asyncio.create_task(room.join(plan.livekit_url, plan.token))
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await asyncio.shield(self._joining)
+            room = await self._enter(plan)
         except (rtc.ConnectError, TimeoutError) as error:
             return self._ending(Reason.ROOM_LOST, f"cannot join: {type(error).__name__}")
         for participant in list(room.remote_participants.values()):
             self._meet(participant)
         return await race(
-            self._seat(room.local_participant),
+            self._sit(room.local_participant, is_told=at_once and not self._is_seen),
             self._miss_agent(),
             self._overrun(plan.max_call_duration_s),
             self._lost,
@@ -128,9 +136,11 @@ class RoomLeg:
 
     async def close(self) -> None:
         """Leave the room."""
-        if self._room is not None and self._joining is not None:
+        if self._room is None:
+            return
+        if self._joining is not None:
             await asyncio.wait([self._joining])
-            await self._room.disconnect()
+        await self._room.disconnect()
 
     def stats(self) -> dict[str, Any]:
         """Return what went wrong in the room, if anything did."""
@@ -141,18 +151,41 @@ class RoomLeg:
             "lost_packets": self.lost_packets,
         }
 
-    async def _seat(self, local: rtc.LocalParticipant) -> Ending:
-        """Be seen at once, and be seen to be answered once the phone is."""
-        try:
-            await local.publish_data_track(name=PRESENCE_TRACK)
-        except PublishDataTrackError:
-            log.warning("presence_unpublished", call_id=self._call_id)
+    async def _enter(self, plan: Plan) -> DataRoom:
+        """Return the call's room: joined now, unless this bridge has a seat in it."""
+        room = self._seats.take(plan.standby_id)
+        if room is not None:
+            self._is_seen = True
+            self._room = self._listen(room)
+            room.attach(self._receive)
+            return room
+        room = self._room = self._listen(DataRoom(self._receive))
+        # Never cut short: a join that nobody waits for would leave a caller without a phone behind.
+        self._joining = asyncio.create_task(room.join(plan.livekit_url, plan.token))
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await asyncio.shield(self._joining)
+        return room
+
+    async def _sit(self, local: rtc.LocalParticipant, *, is_told: bool) -> Ending:
+        """Be seen at once, and be seen to be answered once the phone is.
+
+        Args:
+            local: the caller's own participant.
+            is_told: the token that let it in says that it is answered.
+        """
+        if not self._is_seen:
+            await be_seen(local)
         await self._answered.wait()
-        # Before any audio, so that an agent never hears a caller who is not there yet.
-        await local.set_attributes({ANSWERED_ATTRIBUTE: "1"})
-        self._open = True
-        self._drain()
-        return await self._lost
+        telling = asyncio.create_task(local.set_attributes({ANSWERED_ATTRIBUTE: "1"}))
+        try:
+            if not self._is_seen and not is_told:
+                # Before any audio, so that an agent never hears a caller who is not there yet.
+                await asyncio.wait({telling}, timeout=ATTRIBUTE_TIMEOUT_S)
+            self._open = True
+            self._drain()
+            return await self._lost
+        finally:
+            await cancel(telling)
 
     def _drain(self) -> None:
         room = self._room
@@ -191,7 +224,7 @@ class RoomLeg:
 
     def _follow(self, identity: str) -> bool:
         """Follow the newest incarnation of the call's agent; return whether this is it."""
-        incarnation = agent_incarnation(identity, self._call_id)
+        incarnation = agent_incarnation(identity, self._call_id, self._standby_id)
         if incarnation is None or incarnation < self._incarnation:
             return False
         if incarnation > self._incarnation > 0:

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from agent.account import Account
-from agent.conversation import Conversation, Ending
+from agent.conversation import Conversation
+from agent.ending import Ending
 from agent.room_audio import MediaLink
 from contracts.bot import BotConfig
 from contracts.ids import Channel, caller_identity
