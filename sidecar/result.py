@@ -11,6 +11,8 @@ from typing import Any
 from contracts.bot import BotConfig
 from contracts.outcome import Reason, outcome
 from contracts.report import (
+    MOMENTS,
+    STAGES,
     AgentEnded,
     AgentJoined,
     ConversationStarted,
@@ -30,7 +32,6 @@ from contracts.report import (
 from contracts.result import CallResult, ResultLine
 from sidecar.store.calls import CallRow
 
-_STAGES = ("endpointing_ms", "stt_ms", "llm_ttft_ms", "tts_ttfb_ms", "playback_ms")
 _CACHE_TOKENS = (
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
@@ -91,7 +92,7 @@ def build(row: CallRow, facts: Sequence[Fact], recording: RecordingLink | None) 
                 "turn": fact.turn,
                 "timestamp": clock.seconds(fact.at),
                 "response_ms": fact.response_ms,
-                **{stage: getattr(fact, stage) for stage in _STAGES},
+                **{name: getattr(fact, name) for name in (*STAGES, *MOMENTS)},
                 **fact.detail,
             }
             for fact in facts
@@ -155,7 +156,7 @@ def _latency(turns: Sequence[TurnMeasured]) -> dict[str, Any]:
         "p95_response_ms": _percentile(answers, 95),
         "max_response_ms": answers[-1] if answers else None,
     }
-    for stage in _STAGES:
+    for stage in STAGES:
         known = [value for turn in turns if (value := getattr(turn, stage)) is not None]
         summary[f"avg_{stage}"] = _mean(known)
     return summary

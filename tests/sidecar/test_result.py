@@ -10,6 +10,8 @@ import pytest
 from contracts.call import CallState
 from contracts.outcome import Reason
 from contracts.report import (
+    MOMENTS,
+    STAGES,
     AgentEnded,
     AgentJoined,
     ConversationStarted,
@@ -141,11 +143,15 @@ def test_saturated_result_is_exactly_this() -> None:
             "p50_response_ms": 400.0,
             "p95_response_ms": 600.0,
             "max_response_ms": 600.0,
-            "avg_endpointing_ms": None,
             "avg_stt_ms": 150.0,
+            "avg_endpointing_ms": None,
+            "avg_tool_ms": None,
             "avg_llm_ttft_ms": None,
+            "avg_clause_ms": None,
             "avg_tts_ttfb_ms": None,
+            "avg_sending_ms": None,
             "avg_playback_ms": None,
+            "avg_lead_in_ms": None,
         },
         "latency_samples": [
             _sample(1, 5.0, response_ms=400.0, stt_ms=100.0),
@@ -183,8 +189,8 @@ def test_saturated_result_is_exactly_this() -> None:
 
 
 def _sample(turn: int, timestamp: float, **known: object) -> dict[str, object]:
-    stages = ("response", "endpointing", "stt", "llm_ttft", "tts_ttfb", "playback")
-    return {"turn": turn, "timestamp": timestamp, **{f"{s}_ms": None for s in stages}, **known}
+    unknown = dict.fromkeys(("response_ms", *STAGES, *MOMENTS))
+    return {"turn": turn, "timestamp": timestamp, **unknown, **known}
 
 
 def test_call_never_answered_has_no_duration_and_no_link() -> None:
