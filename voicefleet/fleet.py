@@ -26,6 +26,7 @@ _LOCAL_DEFAULTS = {
     "AGENT_DRAIN_S": "10",
     "ALLOW_PRIVATE_WEBHOOKS": "true",
     "BRIDGE_DRAIN_S": "10",
+    "STANDBY_AGENTS": "2",
     "STREAM_ANONYMOUS": "true",
 }
 
@@ -151,6 +152,7 @@ def prepare(settings: FleetSettings, environ: Mapping[str, str]) -> Fleet:
         ) from error
     livekit_port, sidecar_port, bridge_port, udp_port = _ports(settings)
     chosen = {
+        "AGENT_LINES_DIR": str(home / "agent" / "lines"),
         "AGENT_RECORDINGS_DIR": str(home / "agent" / "recordings"),
         "DATA_DIR": str(home / "data"),
         "PUBLIC_URL": f"http://{_HOST}:{sidecar_port}",
