@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+
+# The SDK's native runtime: a second thread costs more wake-ups than the packets are worth.
+os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
 
 from bridges.app import Bridge
 from bridges.clock import Clock

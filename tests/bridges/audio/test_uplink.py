@@ -10,9 +10,11 @@ from bridges.audio.uplink import (
     HANG_OVER_MS,
     LOUD_PEAK,
     MAX_PCM_BYTES,
+    ONSET_MS,
     PACKET_MS,
     QUIET_MS,
     SILENT_PACKET_MS,
+    STEADY_PACKET_MS,
     Uplink,
 )
 from contracts.media import MAX_PACKET_BYTES, Heard, serialize
@@ -38,7 +40,7 @@ def test_silence_waits_for_company() -> None:
 
     sizes = _feed(uplink, [FRAME] * ((HANG_OVER_MS + 10 * SILENT_PACKET_MS) // FRAME_MS))
 
-    assert sizes[0] == sizes[HANG_OVER_MS // PACKET_MS - 1] == PACKET_MS
+    assert set(sizes[: HANG_OVER_MS // PACKET_MS]) == {PACKET_MS}
     assert set(sizes[-5:]) == {SILENT_PACKET_MS}
 
 
@@ -46,10 +48,27 @@ def test_voice_that_begins_waits_for_nothing() -> None:
     uplink = Uplink(answered_at=0.0)
     _feed(uplink, [FRAME] * (2 * HANG_OVER_MS // FRAME_MS))
 
-    sizes = _feed(uplink, [VOICE] * 3)
+    sizes = _feed(uplink, [VOICE] * (1 + ONSET_MS // FRAME_MS))
 
     assert sizes[0] <= SILENT_PACKET_MS
-    assert sizes[1] == PACKET_MS
+    assert set(sizes[1:]) == {PACKET_MS}
+
+
+def test_voice_that_goes_on_is_not_urgent() -> None:
+    uplink = Uplink(answered_at=0.0)
+    _feed(uplink, [VOICE] * (2 * ONSET_MS // FRAME_MS))
+
+    assert set(_feed(uplink, [VOICE] * 16)) == {STEADY_PACKET_MS}
+
+
+def test_voice_that_falls_silent_is_urgent_again() -> None:
+    uplink = Uplink(answered_at=0.0)
+    _feed(uplink, [VOICE] * (2 * ONSET_MS // FRAME_MS))
+
+    sizes = _feed(uplink, [FRAME] * 8)
+
+    assert sizes[0] <= STEADY_PACKET_MS
+    assert set(sizes[1:]) == {PACKET_MS}
 
 
 def test_negative_peak_is_as_loud_as_a_positive_one() -> None:
@@ -88,17 +107,25 @@ def test_large_chunk_is_split_and_each_piece_keeps_its_own_time() -> None:
 def test_position_travels_alone_while_the_caller_is_quiet_on_the_wire() -> None:
     uplink = Uplink(answered_at=0.0)
 
-    assert uplink.tick(QUIET_MS / 1000 - 0.001, 1, 160) == []
-    assert uplink.tick(QUIET_MS / 1000, 1, 320) == [Heard(QUIET_MS, 1, 320, b"")]
-    assert uplink.tick(QUIET_MS / 1000 + 0.02, 1, 480) == []
+    assert uplink.tick(QUIET_MS / 1000 - 0.001, 0, 0) == []
+    assert uplink.tick(QUIET_MS / 1000, 0, 0) == [Heard(QUIET_MS, 0, 0, b"")]
+    assert uplink.tick(QUIET_MS / 1000 + 0.02, 0, 0) == []
+
+
+def test_line_that_begins_is_told_at_once() -> None:
+    uplink = Uplink(answered_at=0.0)
+    uplink.add(FRAME, 0.02, 0, 0)
+
+    assert uplink.tick(0.03, 1, 160) == [Heard(30, 1, 160, FRAME)]
+    assert uplink.tick(0.05, 1, 320) == []
 
 
 def test_tick_does_not_tear_a_pair_of_frames_apart() -> None:
     uplink = Uplink(answered_at=0.0)
-    uplink.add(VOICE, 0.02, 1, 160)
+    uplink.add(VOICE, 0.02, 0, 0)
 
-    assert uplink.tick(PACKET_MS / 1000, 1, 320) == []
-    assert len(uplink.add(FRAME, 0.041, 1, 320)) == 1
+    assert uplink.tick(PACKET_MS / 1000, 0, 0) == []
+    assert len(uplink.add(FRAME, 0.041, 0, 0)) == 1
 
 
 def test_flush_sends_the_last_words() -> None:
