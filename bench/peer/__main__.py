@@ -30,7 +30,8 @@ from bench.peer.table import (
     OURS,
     PEER,
     costs_table,
-    runs_table,
+    latency_table,
+    quality_table,
     stages_table,
     targets,
     targets_table,
@@ -42,6 +43,7 @@ from voicefleet.runner import PartFailed
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "bench" / "out" / "peer.json"
 BUSY_LOAD = 0.7
+WIDTH = 130
 MANY_CALLS = 8
 """From here on the peer is also run in two processes."""
 
@@ -131,6 +133,8 @@ def main() -> int:
     """Read the command line, measure, print and write."""
     given = _arguments()
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
     wanted = given.only.split(",")
     starts: dict[str, Start] = {OURS: our_fleet} if OURS in wanted else {}
     if any(name.startswith(PEER) for name in wanted):
@@ -146,7 +150,7 @@ def main() -> int:
             if name.startswith(PEER)
         }
     results, problems = asyncio.run(bench(plan(given, starts), console))
-    for table in (runs_table, stages_table, costs_table):
+    for table in (latency_table, quality_table, stages_table, costs_table):
         console.print(table(results))
     console.print(targets_table(targets(results)))
     console.print(f"{machine()} · {commit()} · raw samples: {OUT}")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx
 import psutil
@@ -23,6 +22,7 @@ from voicefleet.fleet import find_server, prepare
 from voicefleet.runner import Runner
 from voicefleet.settings import FleetSettings
 
+OUT = ROOT / "bench" / "out"
 BOT = "peer"
 GREETING = "Hello, this is the information line. How can I help you?"
 PROMPT = "You are a helpful assistant on the telephone. Answer briefly."
@@ -83,7 +83,8 @@ async def our_fleet(setup: Setup) -> AsyncIterator[Product]:
         limits = ("AGENT_MAX_CALLS", "BRIDGE_MAX_CALLS", "MAX_CONCURRENT_CALLS")
         defaults = {**dict.fromkeys(limits, room), "LOG_LEVEL": "WARNING"}
         fleet = prepare(own, {**defaults, **os.environ})
-        runner = Runner(lambda _part, _line: None, restart=False)
+        log = product_log("ours")
+        runner = Runner(lambda part, line: log.write(f"{part}: {line}\n"), restart=False)
         try:
             await fleet.start(runner)
             key = {"X-API-Key": fleet.environ["ADMIN_API_KEY"]}
@@ -96,6 +97,7 @@ async def our_fleet(setup: Setup) -> AsyncIterator[Product]:
             yield Product(f"{fleet.bridge_url}/ws/{BOT}", DiallerLine, True, lambda: roles(root))
         finally:
             await runner.stop()
+            log.close()
 
 
 def our_bot(setup: Setup) -> dict[str, Any]:
@@ -121,6 +123,9 @@ def our_bot(setup: Setup) -> dict[str, Any]:
             "base_url": vendors.elevenlabs,
         },
         "stream_message_ms": setup.message_ms,
+        # Callers who are through wait for the others, longer than a bot would hold the line.
+        "no_response_seconds": 300,
+        "dead_air_seconds": 300,
         **setup.config,
     }
 
@@ -138,13 +143,14 @@ def pipecat(python: Path, workers: int) -> Start:
             "PEER_GREETING": GREETING,
             "PEER_PROMPT": PROMPT,
         }
+        log = product_log("pipecat")
         process = await asyncio.create_subprocess_exec(
             python, "-m", "uvicorn", "--app-dir", ROOT, "--host", "127.0.0.1", "--port", str(port),
             "--workers", str(workers), "--log-level", "warning", "bench.peer.pipecat_bot:app",
             env=environ,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=sys.stderr if os.environ.get("PEER_VERBOSE") else asyncio.subprocess.DEVNULL,
-            stderr=None if os.environ.get("PEER_VERBOSE") else asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )  # fmt: skip
         try:
             await _until_answering(f"http://127.0.0.1:{port}/health")
@@ -157,8 +163,15 @@ def pipecat(python: Path, workers: int) -> Start:
         finally:
             process.terminate()
             await process.wait()
+            log.close()
 
     return start
+
+
+def product_log(name: str) -> TextIO:
+    """Open what a product's last run is to print to."""
+    OUT.mkdir(exist_ok=True)
+    return (OUT / f"peer-{name}.log").open("w")
 
 
 def _free_port() -> int:

@@ -146,28 +146,36 @@ def targets_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def runs_table(results: Sequence[Result]) -> Table:
-    """Return one line per run."""
-    table = Table(title="Runs (ms, p50/p95 unless said)")
-    headings = (
-        "product", "calls", "STT", "message", "mouth to ear", "overhead", "greeting early",
-        "greeting at once", "barge-in", "underruns/min", "late p99", "CPU %/call", "MB/call",
-        "MB left", "false ends", "hesitant", "no answer", "wrong",
-    )  # fmt: skip
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == "product" else "right")
+def latency_table(results: Sequence[Result]) -> Table:
+    """Return how fast every run was."""
+    headings = ("mouth to ear", "overhead", "greeted early", "greeted at once", "barge-in")
+    table = _table("Latency (ms, p50/p95)", headings)
     for each in results:
-        case = each.case
+        told = (
+            each.mouth_to_ear_ms("plain", "interrupt"),
+            each.overhead_ms,
+            each.greeting_ms(early=True),
+            each.greeting_ms(early=False),
+            each.barge_in_ms,
+        )
+        table.add_row(*_setting(each), *(_figures(p50_p95(samples)) for samples in told))
+    return table
+
+
+def quality_table(results: Sequence[Result]) -> Table:
+    """Return what every run cost, and what went wrong in it.
+
+    Underruns are those a minute without and with a jitter buffer; turns answered too early are
+    those of sentences said in one go, and of hesitant ones.
+    """
+    headings = (
+        "underruns", "late p99 ms", "CPU %/call", "MB/call", "MB left", "too early", "hesitant",
+        "no answer", "wrong tone",
+    )  # fmt: skip
+    table = _table("Quality and cost", headings)
+    for each in results:
         table.add_row(
-            case.product,
-            str(case.calls),
-            str(case.stt_final_ms),
-            str(case.message_ms),
-            _figures(p50_p95(each.mouth_to_ear_ms("plain", "interrupt"))),
-            _figures(p50_p95(each.overhead_ms)),
-            _figures(p50_p95(each.greeting_ms(early=True))),
-            _figures(p50_p95(each.greeting_ms(early=False))),
-            _figures(p50_p95(each.barge_in_ms)),
+            *_setting(each),
             _figures(each.underruns_a_minute),
             _figures(spread(each.late_ms, 0.99)),
             f"{each.cpu_per_call:.1f}",
@@ -183,29 +191,35 @@ def runs_table(results: Sequence[Result]) -> Table:
 
 def stages_table(results: Sequence[Result]) -> Table:
     """Return where a turn's time went, in medians."""
-    table = Table(title="A turn's stages (ms, medians)")
-    for heading in ("product", "calls", "STT", "message", *STAGES):
-        table.add_column(heading, justify="left" if heading == "product" else "right")
+    table = _table("A turn's stages (ms, medians)", STAGES)
     for each in results:
-        case = each.case
         split = [f"{each.stages[stage]:.0f}" if each.stages else NONE for stage in STAGES]
-        numbers = (case.calls, case.stt_final_ms, case.message_ms)
-        table.add_row(case.product, *map(str, numbers), *split)
+        table.add_row(*_setting(each), *split)
     return table
 
 
 def costs_table(results: Sequence[Result]) -> Table:
     """Return what each kind of process took, in % of a core per call."""
     roles = sorted({role for each in results for role in each.cost.cpu_percent})
-    table = Table(title="CPU by process (% of a core per call)")
-    for heading in ("product", "calls", *roles):
-        table.add_column(heading, justify="left" if heading == "product" else "right")
+    table = _table("CPU by process (% of a core per call)", roles)
     for each in results:
         shares = [each.cost.cpu_percent.get(role) for role in roles]
         calls = max(1, len(each.calls))
         told = ["" if share is None else f"{share / calls:.1f}" for share in shares]
-        table.add_row(each.case.product, str(each.case.calls), *told)
+        table.add_row(*_setting(each), *told)
     return table
+
+
+def _table(title: str, headings: Sequence[str]) -> Table:
+    table = Table(title=title)
+    for heading in ("product", "calls", "STT", "message", *headings):
+        table.add_column(heading, justify="left" if heading == "product" else "right")
+    return table
+
+
+def _setting(result: Result) -> list[str]:
+    case = result.case
+    return [case.product, *map(str, (case.calls, case.stt_final_ms, case.message_ms))]
 
 
 def _figures(values: Sequence[float]) -> str:

@@ -66,7 +66,7 @@ def judge(recording: Recording) -> Judged:
     """Work out one call's figures from its waveform."""
     heard = Heard.of(recording.heard)
     said = recording.utterances
-    ends = [utterance.start_s for utterance in said[1:]] + [float("inf")]
+    ends = [*(utterance.start_s for utterance in said[1:]), float("inf")][: len(said)]
     turns = [
         _turn(recording.number, utterance, next_s, heard)
         for utterance, next_s in zip(said, ends, strict=True)
