@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -27,9 +28,11 @@ from sidecar.configure import (
     session_id_of,
 )
 from sidecar.denial import Code, Denied
+from sidecar.pace import Pace, TooFast
 from sidecar.recording import RecordingFolder
 from sidecar.rooms import RoomError, Rooms
 from sidecar.settings import Settings
+from sidecar.standby import Standbys
 from sidecar.store import calls, events
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
@@ -39,6 +42,9 @@ from sidecar.wake import Bells
 log = structlog.get_logger(__name__)
 
 MAX_NAME_CHARS = 200
+_START_BURST = 2
+_MAX_START_WAIT_S = 4.0
+"""Well within what a bridge waits for a plan, and a caller for a voice."""
 
 _KEPT = {
     Code.OUTSIDE_HOURS: Reason.OUTSIDE_HOURS,
@@ -65,6 +71,7 @@ class Planner:
         clock: Clock,
         new_id: Callable[[], str],
         bells: Bells,
+        standbys: Standbys,
     ) -> None:
         self._database = database
         self._configs = configs
@@ -74,6 +81,10 @@ class Planner:
         self._clock = clock
         self._new_id = new_id
         self._bells = bells
+        self._standbys = standbys
+        self._pace = Pace(
+            settings.call_starts_per_s, burst=_START_BURST, max_wait_s=_MAX_START_WAIT_S
+        )
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def plan(self, tenant_id: str, request: PlanRequest) -> Plan:
@@ -133,10 +144,11 @@ class Planner:
     async def _fill(self, row: CallRow, request: PlanRequest) -> Plan:
         try:
             configured = await self._configured(row, request)
+            await self._take_turn()
             row = await self._database.run(lambda c: self._confirm(c, row, configured, request))
             has_agent = bool(row.standby_id)
             if has_agent:
-                self._bells.standbys.ring()
+                self._standbys.give(row, is_seated=row.standby_id in request.seats)
             self._bells.events.ring()
             self._bells.timers.ring()
             if not has_agent:
@@ -156,6 +168,15 @@ class Planner:
             standby=has_agent,
         )
         return self._plan_of(row, request)
+
+    async def _take_turn(self) -> None:
+        try:
+            wait_s = self._pace.reserve(asyncio.get_running_loop().time())
+        except TooFast as error:
+            retry_after_s = math.ceil(error.wait_s)
+            raise Denied(Code.AT_CAPACITY, str(error), retry_after_s=retry_after_s) from error
+        if wait_s:
+            await asyncio.sleep(wait_s)
 
     async def _configured(self, row: CallRow, request: PlanRequest) -> Configured:
         event = request.connected_event

@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     max_concurrent_calls: int = Field(
         default=16, ge=1, description="Calls at once, whatever agents and bridges could carry."
     )
+    call_starts_per_s: float = Field(
+        default=4.0,
+        ge=0,
+        description="Calls that may start each second, after two at once; the others wait up to"
+        " four seconds, so that starts do not stall calls that talk. 0: no limit.",
+    )
     stream_anonymous: bool = Field(
         default=False,
         description="Whether diallers may come without a token to bots that name none.",

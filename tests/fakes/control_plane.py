@@ -26,6 +26,7 @@ from contracts.report import (
 from sidecar.calls import Calls
 from sidecar.configure import OwnBots
 from sidecar.keeper import Keeper
+from sidecar.metrics import Metrics
 from sidecar.planning import Planner
 from sidecar.pulse import Pulse
 from sidecar.recording import RecordingFolder
@@ -56,6 +57,7 @@ def settings_for_tests(**changes: Any) -> Settings:
         "voxcore_secret": "s3cret",
         "admin_api_key": "admin",
         "database_url": "sqlite://",
+        "call_starts_per_s": 0,
         **changes,
     }
     return Settings(**given)
@@ -86,6 +88,7 @@ class ControlPlane:
         self.bells = Bells()
         self.folder = RecordingFolder(recordings, "https://voice.example")
         self._ids = 0
+        self.standbys = Standbys(database, clock=self.clock, bells=self.bells)
         self.planner = Planner(
             database,
             OwnBots(database),
@@ -95,10 +98,18 @@ class ControlPlane:
             clock=self.clock,
             new_id=self._new_id,
             bells=self.bells,
+            standbys=self.standbys,
         )
-        self.calls = Calls(database, self.folder, self.settings, clock=self.clock, bells=self.bells)
+        self.metrics = Metrics(database)
+        self.calls = Calls(
+            database,
+            self.folder,
+            self.settings,
+            clock=self.clock,
+            bells=self.bells,
+            metrics=self.metrics,
+        )
         self.pulse = Pulse(database, self.rooms, self.settings, clock=self.clock, bells=self.bells)
-        self.standbys = Standbys(database, clock=self.clock, bells=self.bells)
         self.keeper = Keeper(
             database,
             self.rooms,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from contracts.outcome import Reason
 from sidecar.denial import Code, Denied
 from sidecar.rooms import RoomUnavailable
 from sidecar.store import calls, deliveries, events
+from sidecar.store.database import Database
 from tests.fakes.control_plane import ControlPlane
 
 CLOSED = {"active_hours": {"enabled": True, "days": []}}
@@ -55,6 +57,30 @@ async def test_same_key_at_the_same_time_is_planned_once(plane: ControlPlane) ->
     plans = await asyncio.gather(*(plane.plan("k1") for _ in range(4)))
     assert len({plan.call_id for plan in plans}) == 1
     assert len(plane.rooms.dispatches) == 1
+
+
+async def test_calls_that_start_too_fast_are_refused_and_leave_no_slot(
+    database: Database, tmp_path: Path
+) -> None:
+    plane = ControlPlane(database, tmp_path, call_starts_per_s=0.01)
+    await plane.ready()
+    for key in ("k1", "k2"):
+        await plane.plan(key)
+    error = await denied(plane, key="k3")
+    assert (error.code, error.retry_after_s) == (Code.AT_CAPACITY, 100)
+    assert await plane.live() == len(plane.rooms.dispatches) == 2
+
+
+async def test_calls_that_start_a_little_too_fast_wait_their_turn(
+    database: Database, tmp_path: Path
+) -> None:
+    plane = ControlPlane(database, tmp_path, call_starts_per_s=50.0)
+    await plane.ready()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await asyncio.gather(*(plane.plan(f"k{number}") for number in range(6)))
+    assert loop.time() - began >= 4 / 50
+    assert len(plane.rooms.dispatches) == 6
 
 
 async def test_key_too_long_to_store_still_plans_once(plane: ControlPlane) -> None:
