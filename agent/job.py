@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 _CLAIM_ATTEMPTS = 3
 _CLAIM_PAUSE_S = 0.1
 _FLUSH_S = 10.0
+_HEAD_START_S = 0.002
 _TLS = "tls"
 
 
@@ -100,6 +101,8 @@ async def _serve_from_standby(
     structlog.contextvars.bind_contextvars(call_id=plan.call_id, incarnation=plan.incarnation)
     claim = Claim(incarnation=plan.incarnation, worker_id=ctx.worker_id)
     claiming = asyncio.create_task(_claim(client, plan.call_id, claim))
+    # The request leaves before the session keeps this loop busy.
+    await asyncio.wait({claiming}, timeout=_HEAD_START_S)
     try:
         await _serve_claimed(ctx, settings, client, build, plan, joining, claiming)
     except SidecarError as error:

@@ -21,6 +21,7 @@ from sidecar.api import (
     health,
     internal,
     keys,
+    latency,
     recordings,
 )
 from sidecar.api import calls as calls_api
@@ -30,6 +31,7 @@ from sidecar.configure import ConfigApi, ConfigSource, OwnBots
 from sidecar.egress import EgressGuard
 from sidecar.fleet import Fleet
 from sidecar.keeper import Keeper
+from sidecar.metrics import Metrics
 from sidecar.outbox import Outbox, Policy
 from sidecar.planning import Planner
 from sidecar.pulse import Pulse
@@ -79,6 +81,7 @@ def create_app(
         admin_key=settings.admin_api_key,
         clock=clock,
     )
+    waiting = Standbys(database, clock=clock, bells=bells)
     planner = Planner(
         database,
         _config_source(settings, own_bots, http),
@@ -88,10 +91,11 @@ def create_app(
         clock=clock,
         new_id=new_id,
         bells=bells,
+        standbys=waiting,
     )
-    calls = Calls(database, folder, settings, clock=clock, bells=bells)
+    metrics = Metrics(database)
+    calls = Calls(database, folder, settings, clock=clock, bells=bells, metrics=metrics)
     pulse = Pulse(database, rooms, settings, clock=clock, bells=bells)
-    waiting = Standbys(database, clock=clock, bells=bells)
     keeper = Keeper(database, rooms, settings, clock=clock, new_id=new_id, bells=bells)
     fleet = Fleet(database, settings.max_concurrent_calls, clock=clock, closing=bells.closing)
     watch = Watch(database, calls, rooms, clock=clock, changed=bells.timers)
@@ -135,6 +139,7 @@ def create_app(
         *calls_api.routes(access, database),
         *deliveries.routes(access, database),
         *event_stream.routes(access, database, bells.events),
+        *latency.routes(access, database, metrics),
         *keys.routes(access, database, clock, new_id),
         *recordings.routes(access, database, folder),
     ]

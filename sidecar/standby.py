@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,6 +39,17 @@ class Standbys:
         self._database = database
         self._clock = clock
         self._bells = bells
+        self._waiting: set[str] = set()
+        self._given: dict[str, AgentPlan] = {}
+
+    def give(self, call: CallRow, *, is_seated: bool) -> None:
+        """Wake the agent that `take` gave to a call, once that is committed.
+
+        Most wait on this process: they get their plan without a look into the database.
+        """
+        if call.standby_id in self._waiting:
+            self._given[call.standby_id] = agent_plan(call, [], is_seated=is_seated)
+        self._bells.standbys.ring()
 
     async def wait(self, tenant_id: str, standby_id: str, worker_id: str) -> AgentPlan | None:
         """Return the plan of the call it was given to, as soon as it is; None: ask again.
@@ -46,15 +58,22 @@ class Standbys:
             Denied: it is not wanted any more.
         """
         until = asyncio.get_running_loop().time() + HOLD_S
-        while True:
-            armed = self._bells.standbys.armed()
-            row = await self._arrived(tenant_id, standby_id, worker_id)
-            if row.state is StandbyState.CLAIMED:
-                return await self._plan(row)
-            left_s = until - asyncio.get_running_loop().time()
-            if left_s <= 0 or self._bells.parting.is_set():
-                return None
-            await Wake.wait(armed, left_s)
+        self._waiting.add(standby_id)
+        try:
+            while True:
+                armed = self._bells.standbys.armed()
+                row = await self._arrived(tenant_id, standby_id, worker_id)
+                if row.state is StandbyState.CLAIMED:
+                    return await self._plan(row)
+                left_s = until - asyncio.get_running_loop().time()
+                if left_s <= 0 or self._bells.parting.is_set():
+                    return None
+                await Wake.wait(armed, left_s)
+                if standby_id in self._given:
+                    return self._given[standby_id]
+        finally:
+            self._waiting.discard(standby_id)
+            self._given.pop(standby_id, None)
 
     async def lost(self, tenant_id: str, standby_id: str) -> None:
         """An agent hung up on us while it waited: it has died."""
@@ -107,7 +126,7 @@ async def take(
     for row in by_preference(ready, agents, request.seats, request.bridge_id, now):
         bridge_id = request.bridge_id if row.standby_id in request.seats else None
         if await standbys.claim(connection, row, call.call_id, bridge_id, now):
-            return row
+            return replace(row, bridge_id=bridge_id)
     return None
 
 

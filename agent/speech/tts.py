@@ -55,7 +55,8 @@ class HibariTTS(tts.TTS[str]):
         return self._voice
 
     def prewarm(self) -> None:
-        self.voice.say("One moment, please.")
+        """Load the engine. Each session asks for this, on its loop: nothing is spoken here."""
+        load_voice()
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
