@@ -43,20 +43,21 @@ class ElevenLabs:
         return await self._stream(http, is_multi=False)
 
     async def _stream(self, http: web.Request, *, is_multi: bool) -> web.StreamResponse:
-        seen, fault, refusal = self._receive(http)
+        seen, refusal = self._receive(http)
         if refusal is not None:
             return refusal
         socket = web.WebSocketResponse(compress=False)
         await socket.prepare(http)
-        stream = _Stream(self._script, self._journal, seen, socket, fault, is_multi=is_multi)
+        stream = _Stream(self._script, self._journal, seen, socket, is_multi=is_multi)
         await stream.run(http.transport)
         return socket
 
     async def synthesize(self, http: web.Request) -> web.StreamResponse:
         """Answer a whole text at once, streamed as it is made."""
-        seen, fault, refusal = self._receive(http)
+        seen, refusal = self._receive(http)
         if refusal is not None:
             return refusal
+        fault = self._script.strike(Vendor.TTS, refusing=False)
         seen.body = await http.json()
         if fault is not None and fault.kind == "silent":
             await asyncio.Event().wait()
@@ -77,21 +78,21 @@ class ElevenLabs:
         await response.write_eof()
         return response
 
-    def _receive(self, http: web.Request) -> tuple[Request, Fault | None, web.Response | None]:
+    def _receive(self, http: web.Request) -> tuple[Request, web.Response | None]:
+        """Take note of a request; return the refusal it deserves, if any."""
         query = {key: http.query.getall(key) for key in http.query}
         seen = Request(Vendor.TTS, http.path, query, dict(http.headers))
         self._journal.requests.append(seen)
         self._journal.note(Vendor.TTS, "request", path=http.path)
-        fault = self._script.strike(Vendor.TTS)
-        if fault is not None and fault.kind == "http":
-            return seen, fault, _refused(fault.status, "fault", "The stand-in was told to refuse.")
+        if (fault := self._script.strike(Vendor.TTS, refusing=True)) is not None:
+            return seen, _refused(fault.status, "fault", "The stand-in was told to refuse.")
         if not http.headers.get("xi-api-key"):
-            return seen, fault, _refused(401, "invalid_api_key", "Invalid API key")
+            return seen, _refused(401, "invalid_api_key", "Invalid API key")
         try:
             _format_of(http)
         except ValueError as error:
-            return seen, fault, _refused(400, "invalid_output_format", str(error))
-        return seen, fault, None
+            return seen, _refused(400, "invalid_output_format", str(error))
+        return seen, None
 
 
 class _Stream:
@@ -103,7 +104,6 @@ class _Stream:
         journal: Journal,
         seen: Request,
         socket: web.WebSocketResponse,
-        fault: Fault | None,
         *,
         is_multi: bool,
     ) -> None:
@@ -111,7 +111,6 @@ class _Stream:
         self._journal = journal
         self._seen = seen
         self._socket = socket
-        self._fault = fault
         self._is_multi = is_multi
         self._contexts: dict[str | None, _Context] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -161,24 +160,28 @@ class _Stream:
     def _open(self, key: str | None, data: dict[str, Any]) -> None:
         generation = data.get("generation_config") or {}
         schedule = generation.get("chunk_length_schedule") or _SCHEDULE
+        fault = self._script.strike(Vendor.TTS, refusing=False)
 
         async def send(chunk: Chunk) -> None:
-            await self._send_audio(key, chunk)
+            await self._send_audio(key, chunk, fault)
 
         output = AudioFormat(self._seen.query.get("output_format", ["pcm_16000"])[0])
-        speaker = Speaker(self._script, self._journal, output, send, self._fault)
+        speaker = Speaker(self._script, self._journal, output, send, fault)
         is_auto = self._seen.query.get("auto_mode", ["false"])[0] == "true"
         self._contexts[key] = _Context(speaker, None if is_auto else list(schedule))
-        task = asyncio.create_task(self._speak(key, speaker))
+        task = asyncio.create_task(self._speak(key, speaker, fault))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _speak(self, key: str | None, speaker: Speaker) -> None:
+    async def _speak(self, key: str | None, speaker: Speaker, fault: Fault | None) -> None:
         await speaker.run()
-        await self._send({"audio": None, "isFinal": True, **self._named(key)})
+        if fault is None or fault.kind == "drip":
+            await self._send({"audio": None, "isFinal": True, **self._named(key)})
 
-    async def _send_audio(self, key: str | None, chunk: Chunk) -> None:
-        if self._fault is not None and self._fault.kind == "garbage":
+    async def _send_audio(self, key: str | None, chunk: Chunk, fault: Fault | None) -> None:
+        if fault is not None and fault.kind == "silent":
+            return
+        if fault is not None and fault.kind == "garbage":
             await self._socket.send_str("}this is no JSON{")
             return
         alignment = chunk.alignment if self._asked("sync_alignment") or self._is_multi else None
@@ -191,7 +194,7 @@ class _Stream:
                 **self._named(key),
             }
         )
-        if self._fault is not None and self._fault.kind == "reset" and self._transport is not None:
+        if fault is not None and fault.kind == "reset" and self._transport is not None:
             self._transport.abort()
 
     async def _drain(self) -> None:
@@ -200,8 +203,7 @@ class _Stream:
         await self._socket.close(code=1000)
 
     async def _send(self, message: dict[str, Any]) -> None:
-        is_silent = self._fault is not None and self._fault.kind == "silent"
-        if not is_silent and not self._socket.closed:
+        if not self._socket.closed:
             await self._socket.send_json(message)
 
     def _named(self, key: str | None) -> dict[str, str]:

@@ -22,7 +22,8 @@ class Fault(BaseModel):
     `silent`: takes everything and answers nothing. `reset`: drops the connection mid-stream (STT:
     when it should send its next final; LLM: after three tokens; TTS: after the first audio).
     `http`: refuses the connection or request with `status`. `garbage`: sends something unreadable
-    where an answer should be. `drip`: answers ten times slower.
+    where an answer should be. `drip`: answers ten times slower. At the voice's WebSocket all but
+    `http` hit a context, which is one line of the bot's.
     """
 
     kind: Literal["silent", "reset", "http", "garbage", "drip"]
@@ -71,10 +72,16 @@ class VendorScript(BaseModel):
     """Whether character times restart with each message (as the vendor documents) or run on."""
     faults: dict[Vendor, Fault] = Field(default_factory=dict)
 
-    def strike(self, vendor: Vendor) -> Fault | None:
-        """Return the fault that hits the next connection or request, counting it."""
+    def strike(self, vendor: Vendor, *, refusing: bool | None = None) -> Fault | None:
+        """Return the fault that hits the next connection or request, counting it.
+
+        Args:
+            refusing: look only for faults that refuse (True) or that do not (False).
+        """
         fault = self.faults.get(vendor)
         if fault is None or fault.times == 0:
+            return None
+        if refusing is not None and refusing is not (fault.kind == "http"):
             return None
         if fault.times is not None:
             fault.times -= 1
