@@ -23,6 +23,9 @@ from livekit.rtc._proto import ffi_pb2, room_pb2
 OnData = Callable[[str, str, bytes], None]
 """Called with `(identity, topic, payload)`."""
 
+_ANSWERS = {"publish_track", "unpublish_track"}
+"""To requests of some room, which one only the waiting request can tell. They are rare."""
+
 
 class DataRoom(rtc.Room):
     """`rtc.Room` with `on_data` in place of its `data_received` event, and `send`."""
@@ -77,10 +80,13 @@ class DataRoom(rtc.Room):
 
     def _is_ours(self, event: ffi_pb2.FfiEvent) -> bool:
         """Tell, on the SDK's own thread, whether an event is worth waking this room's loop for."""
+        message = event.WhichOneof("message")
+        if message in _ANSWERS:
+            return True
         handle = self._ffi_handle
         return (
             handle is not None
-            and event.WhichOneof("message") == "room_event"
+            and message == "room_event"
             and event.room_event.room_handle == handle.handle
         )
 

@@ -41,8 +41,17 @@ class AgentReplaced:
     """Another agent serves the call; what the former one said and did not finish is void."""
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """Bot audio that went to the phone just now, as it will be heard."""
+
+    pcm: bytes
+
+
 LegFact = LegStarted | LegAnswered | TransferSent | TransferFailed | Noticed
-LegEvent = Offered | Planned | LegFact | UpPacket | DownPacket | HangUp | Transfer | AgentReplaced
+LegEvent = (
+    Offered | Planned | LegFact | UpPacket | Played | DownPacket | HangUp | Transfer | AgentReplaced
+)
 Emit = Callable[[LegEvent], None]
 
 

@@ -15,7 +15,8 @@ from livekit.rtc.participant import PublishDataError
 from bridges.clock import Clock
 from bridges.data_room import DataRoom
 from bridges.ending import Ending, refused_plan
-from bridges.leg import AgentReplaced, Emit, LegEvent, Offered, Planned
+from bridges.leg import AgentReplaced, Emit, LegEvent, Offered, Planned, Played
+from bridges.listen_in import BOT_TRACK, CALLER_TRACK, ListenIn
 from bridges.race import cancel, race, within
 from bridges.seat import Seats, be_seen
 from contracts.command import parse_command
@@ -75,6 +76,7 @@ class RoomLeg:
         self._answered = asyncio.Event()
         self._open = False
         self._last_heard = Heard(0, 0, 0, b"")
+        self._listen_in = ListenIn()
         self._incarnation = 0
         self._agent = ""
         self._agent_there = asyncio.Event()
@@ -102,12 +104,16 @@ class RoomLeg:
             return self._ending(Reason.ROOM_LOST, f"cannot join: {type(error).__name__}")
         for participant in list(room.remote_participants.values()):
             self._meet(participant)
-        return await race(
-            self._sit(room.local_participant, is_told=at_once and not self._is_seen),
-            self._miss_agent(),
-            self._overrun(plan.max_call_duration_s),
-            self._lost,
-        )
+        listening = asyncio.create_task(self._listen_in.run(room.local_participant))
+        try:
+            return await race(
+                self._sit(room.local_participant, is_told=at_once and not self._is_seen),
+                self._miss_agent(),
+                self._overrun(plan.max_call_duration_s),
+                self._lost,
+            )
+        finally:
+            await cancel(listening)
 
     def accept(self, event: LegEvent) -> None:
         """Take the caller's audio and the carrier's facts."""
@@ -115,9 +121,12 @@ class RoomLeg:
             case Heard() | Finished():
                 if isinstance(event, Heard):
                     self._last_heard = event
+                    self._listen_in.push(CALLER_TRACK, event.pcm)
                 self.lost_packets += len(self._queue) == MAX_HELD_PACKETS
                 self._queue.append(event)
                 self._drain()
+            case Played():
+                self._listen_in.push(BOT_TRACK, event.pcm)
             case LegAnswered():
                 self._answered.set()
             case Offered():
@@ -219,8 +228,13 @@ class RoomLeg:
         return room
 
     def _meet(self, participant: rtc.RemoteParticipant) -> None:
-        if participant.state == rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
-            self._follow(participant.identity)
+        if participant.state != rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE:
+            return
+        identity = participant.identity
+        if agent_incarnation(identity, self._call_id, self._standby_id) is None:
+            self._listen_in.come(identity)
+        else:
+            self._follow(identity)
 
     def _follow(self, identity: str) -> bool:
         """Follow the newest incarnation of the call's agent; return whether this is it."""
@@ -239,6 +253,7 @@ class RoomLeg:
         return True
 
     def _part(self, participant: rtc.RemoteParticipant) -> None:
+        self._listen_in.go(participant.identity)
         if participant.identity == self._agent:
             self._agent_there.clear()
             self._agent_gone.set()

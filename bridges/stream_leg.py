@@ -19,7 +19,7 @@ from bridges.audio.playout import Frame, Playout, PlayoutEvent, Stopped
 from bridges.audio.uplink import Uplink
 from bridges.clock import Clock
 from bridges.ending import Ending, broken_protocol
-from bridges.leg import AgentReplaced, Emit, LegEvent, Offered, Planned
+from bridges.leg import AgentReplaced, Emit, LegEvent, Offered, Planned, Played
 from bridges.race import race, within
 from bridges.wire.close import CloseCode, ProtocolError, close_reason
 from bridges.wire.dialler import DiallerServer, State
@@ -260,6 +260,7 @@ class StreamLeg:
         self._lateness.observe(frame.late_s)
         self._observe_lateness(frame.late_s)
         self._server.send_media(frame.pcm, self._clock.at())
+        self._emit(Played(frame.pcm))
 
     async def _flush(self) -> None:
         for message in self._server.outgoing():

@@ -95,7 +95,9 @@ class LiveKitRooms:
         grants = api.VideoGrants(
             room_join=True,
             room=room_name,
-            can_publish=False,
+            # What the phone hears and says, when somebody listens in.
+            can_publish=True,
+            can_publish_sources=["microphone"],
             can_publish_data=True,
             # Data reaches a participant over its subscriber connection.
             can_subscribe=True,

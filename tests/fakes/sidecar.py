@@ -15,6 +15,7 @@ from contracts.outcome import Reason
 from contracts.plan import Plan, PlanRequest
 from contracts.report import Fact, Heartbeat, LegEnded, Report
 from sidecar.client import SidecarClient
+from sidecar.rooms import LiveKitRooms
 
 SECRET = "s3cret"
 
@@ -114,13 +115,16 @@ class FakeSidecar:
             error = {"code": code, "message": message, "details": {}}
             return httpx.Response(status, json={"error": error})
         call_id = str(uuid4())
+        room, caller = room_name(request.channel, call_id), caller_identity(call_id)
         plan = Plan(
             call_id=call_id,
             session_id=call_id,
-            room_name=room_name(request.channel, call_id),
+            room_name=room,
             livekit_url=self._livekit_url,
-            token=self.token(room_name(request.channel, call_id), caller_identity(call_id)),
-            caller_identity=caller_identity(call_id),
+            token=LiveKitRooms(self._livekit_url, self._key, self._secret).caller_token(
+                room, caller
+            ),
+            caller_identity=caller,
             max_call_duration_s=self.max_call_duration_s,
         )
         async with self._changed:

@@ -131,7 +131,7 @@ async def test_closing_unused_rooms_is_fine() -> None:
     await LiveKitRooms("ws://127.0.0.1:1", "devkey", SECRET).aclose()
 
 
-def test_token_opens_one_room_to_data_alone() -> None:
+def test_token_opens_one_room_to_data_and_a_voice() -> None:
     rooms = LiveKitRooms("ws://127.0.0.1:1", "devkey", SECRET)
     claims = jwt.decode(
         rooms.caller_token("ws-1", f"caller-{CALL_ID}"), SECRET, algorithms=["HS256"]
@@ -140,7 +140,8 @@ def test_token_opens_one_room_to_data_alone() -> None:
     assert claims["video"] == {
         "roomJoin": True,
         "room": "ws-1",
-        "canPublish": False,
+        "canPublish": True,
+        "canPublishSources": ["microphone"],
         "canPublishData": True,
         "canSubscribe": True,
         "canUpdateOwnMetadata": True,
