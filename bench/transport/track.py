@@ -40,6 +40,7 @@ class TrackWire:
         self._room = rtc.Room()
         self._source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=QUEUE_MS)
         self._track: rtc.Track | None = None
+        self._frames: asyncio.Queue[rtc.AudioFrame] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._was_loud = True
         self._room.on("track_subscribed", self._subscribed)
@@ -51,6 +52,7 @@ class TrackWire:
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         options.dtx = options.red = False
         await self._room.local_participant.publish_track(track, options)
+        self._start(self._pump())
 
     def speak(self, number: int, now: float) -> None:
         """Send the `number`-th frame: a burst each 200 ms, silence between."""
@@ -61,7 +63,7 @@ class TrackWire:
         if at < BURST_FRAMES:
             tone = _BURSTS[burst % len(_BURSTS)]
             pcm = tone[at * FRAME_SAMPLES : (at + 1) * FRAME_SAMPLES].tobytes()
-        self._start(self._push(rtc.AudioFrame(pcm, RATE_HZ, 1, FRAME_SAMPLES)))
+        self._frames.put_nowait(rtc.AudioFrame(pcm, RATE_HZ, 1, FRAME_SAMPLES))
 
     async def concealed(self) -> Concealed:
         """Return what the jitter buffer made up so far."""
@@ -91,9 +93,11 @@ class TrackWire:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _push(self, frame: rtc.AudioFrame) -> None:
-        if self._source.queued_duration <= SHED_ABOVE_S:
-            await self._source.capture_frame(frame)
+    async def _pump(self) -> None:
+        while True:
+            frame = await self._frames.get()
+            if self._source.queued_duration <= SHED_ABOVE_S:
+                await self._source.capture_frame(frame)
 
     async def _listen(self, track: rtc.Track) -> None:
         stream = rtc.AudioStream(
@@ -101,7 +105,7 @@ class TrackWire:
         )
         async for event in stream:
             if self._echoing:
-                await self._push(event.frame)
+                self._frames.put_nowait(event.frame)
             else:
                 self._find(np.frombuffer(event.frame.data, np.int16), time.monotonic())
 
