@@ -7,7 +7,7 @@ each other.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -29,6 +29,7 @@ from contracts.report import (
 from sidecar import ending, progress
 from sidecar.clock import Clock
 from sidecar.denial import Code, Denied
+from sidecar.metrics import Metrics
 from sidecar.recording import RecordingFolder
 from sidecar.settings import Settings
 from sidecar.store import calls, events, recordings
@@ -53,6 +54,16 @@ _EVENT_TYPES = {
 """Facts not named here are notices on the stream."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What came of a report: the facts that were new, and whether they ended the call."""
+
+    receipt: ReportReceipt
+    row: CallRow
+    facts: list[Fact]
+    has_ended: bool
+
+
 class Calls:
     """The life of calls after planning."""
 
@@ -64,12 +75,14 @@ class Calls:
         *,
         clock: Clock,
         bells: Bells,
+        metrics: Metrics,
     ) -> None:
         self._database = database
         self._folder = folder
         self._settings = settings
         self._clock = clock
         self._bells = bells
+        self._metrics = metrics
 
     async def claim(self, tenant_id: str, call_id: str, claim: Claim) -> AgentPlan:
         """Give the call to an agent, or the same plan again to the agent that has it.
@@ -101,16 +114,23 @@ class Calls:
             Denied: the reporter has been replaced, or facts before these are missing.
         """
 
-        async def work(connection: AsyncConnection) -> tuple[ReportReceipt, CallRow]:
+        async def work(connection: AsyncConnection) -> _Recorded:
             before = await _known(connection, tenant_id, call_id)
             if report.source is Source.AGENT:
                 _fence(before, report.incarnation)
             facts = _new_facts(before, report)
             if not facts:
-                return ReportReceipt(applied_seq=_applied_seq(before, report.source)), before
-            return await self._apply(connection, before, report, facts)
+                receipt = ReportReceipt(applied_seq=_applied_seq(before, report.source))
+                return _Recorded(receipt, before, facts, has_ended=False)
+            receipt, row = await self._apply(connection, before, report, facts)
+            has_ended = row.is_ended and not before.is_ended
+            return _Recorded(receipt, row, facts, has_ended)
 
-        receipt, row = await self._database.run(work)
+        recorded = await self._database.run(work)
+        receipt, row = recorded.receipt, recorded.row
+        self._metrics.recorded(tenant_id, row.bot_id, recorded.facts)
+        if recorded.has_ended:
+            self._metrics.call_ended(row.end_reason)
         self._bells.events.ring()
         if row.is_ended:
             self._bells.ring_all()
@@ -130,21 +150,22 @@ class Calls:
             Whether this ended it.
         """
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: AsyncConnection) -> CallRow | None:
             before = await _known(connection, seen.tenant_id, seen.call_id)
             if (before.version, before.expires_at) != (seen.version, seen.expires_at):
-                return False
+                return None
             now = self._clock()
             row = before if reason is None else progress.ending(before, reason, now, detail)
-            await ending.close(connection, before, row, self._folder, now)
+            ended = await ending.close(connection, before, row, self._folder, now)
             await self._database.notify(connection)
-            return True
+            return ended
 
         ended = await self._database.run(work)
-        if ended:
+        if ended is not None:
+            self._metrics.call_ended(ended.end_reason)
             self._bells.ring_all()
             log.info("call_finished", call_id=seen.call_id, reason=reason)
-        return ended
+        return ended is not None
 
     async def raise_incarnation(self, seen: CallRow) -> int | None:
         """Let a new agent take a call that nobody claimed, and shut out whoever comes late.

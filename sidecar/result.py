@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
 from typing import Any
 
 from contracts.bot import BotConfig
@@ -30,6 +29,7 @@ from contracts.report import (
     UsageCounted,
 )
 from contracts.result import CallResult, ResultLine
+from sidecar.latency import known, mean, percentile
 from sidecar.store.calls import CallRow
 
 _CACHE_TOKENS = (
@@ -148,27 +148,15 @@ def _entries(fact: Fact, clock: _Clock) -> list[dict[str, Any]]:
 
 
 def _latency(turns: Sequence[TurnMeasured]) -> dict[str, Any]:
-    answers = sorted(turn.response_ms for turn in turns if turn.response_ms is not None)
-    summary: dict[str, Any] = {
+    answers = known(turns, "response_ms")
+    return {
         "turns": len(turns),
-        "total_avg_response_ms": _mean(answers),
-        "p50_response_ms": _percentile(answers, 50),
-        "p95_response_ms": _percentile(answers, 95),
+        "total_avg_response_ms": mean(answers),
+        "p50_response_ms": percentile(answers, 50),
+        "p95_response_ms": percentile(answers, 95),
         "max_response_ms": answers[-1] if answers else None,
+        **{f"avg_{stage}": mean(known(turns, stage)) for stage in STAGES},
     }
-    for stage in STAGES:
-        known = [value for turn in turns if (value := getattr(turn, stage)) is not None]
-        summary[f"avg_{stage}"] = _mean(known)
-    return summary
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return round(sum(values) / len(values), 1) if values else None
-
-
-def _percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """Return the nearest-rank percentile: a value that was really measured."""
-    return ordered[ceil(len(ordered) * percent / 100) - 1] if ordered else None
 
 
 def _last_usage(facts: Sequence[Fact]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidecar.store.tables import deliveries, delivery_attempts
+from sidecar.store.tables import GIVEN_UP, PENDING, deliveries, delivery_attempts
 
 
 class DeliveryState(StrEnum):
@@ -119,6 +119,17 @@ async def next_due_at(connection: AsyncConnection) -> datetime | None:
         select(func.min(deliveries.c.due_at)).where(pending)
     )
     return at
+
+
+async def backlog(connection: AsyncConnection) -> dict[str, int]:
+    """Return how many deliveries of all tenants wait, and how many were given up, by state."""
+    count = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+    found = dict.fromkeys((DeliveryState.PENDING, DeliveryState.PARKED, DeliveryState.DEAD), 0)
+    for some in (PENDING, GIVEN_UP):
+        found |= {
+            DeliveryState(row[0]): row[1] for row in await connection.execute(count.where(some))
+        }
+    return {state.value: number for state, number in found.items()}
 
 
 async def page(

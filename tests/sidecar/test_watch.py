@@ -170,7 +170,14 @@ async def test_two_watchers_over_one_database_do_everything_once(plane: ControlP
 
 async def test_turns_act_on_time_and_on_change(plane: ControlPlane) -> None:
     bells = Bells()
-    calls = Calls(plane.database, plane.folder, plane.settings, clock=utc_now, bells=bells)
+    calls = Calls(
+        plane.database,
+        plane.folder,
+        plane.settings,
+        clock=utc_now,
+        bells=bells,
+        metrics=plane.metrics,
+    )
     watch = Watch(plane.database, calls, plane.rooms, clock=utc_now, changed=bells.timers)
     plane.clock.at = utc_now()
     await plane.ready()

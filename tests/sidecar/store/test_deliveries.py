@@ -141,3 +141,14 @@ async def test_attempts_are_listed_in_order(database: Database) -> None:
         await deliveries.add_attempt(connection, T, first)
         assert await deliveries.attempts(connection, T, ["d1"]) == [first, second]
         assert await deliveries.attempts(connection, "other", ["d1"]) == []
+
+
+async def test_backlog_is_counted_by_state_whatever_was_delivered(database: Database) -> None:
+    states = (DeliveryState.PENDING, DeliveryState.PENDING, DeliveryState.DEAD)
+    await stored(
+        database,
+        *(delivery(f"d{number}", state=state) for number, state in enumerate(states)),
+        delivery("done", state=DeliveryState.DELIVERED),
+    )
+    async with database.read() as connection:
+        assert await deliveries.backlog(connection) == {"pending": 2, "parked": 0, "dead": 1}

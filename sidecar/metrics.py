@@ -1,0 +1,103 @@
+"""The sidecar's figures for Prometheus: turns and endings as they come, the rest when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from contracts.outcome import Reason
+from contracts.report import STAGES, Fact, TurnMeasured
+from sidecar.store import calls, deliveries
+from sidecar.store.database import Database
+
+MAX_BOTS = 200
+"""Bots with figures of their own, the first to talk since the start. Each costs 15 lines."""
+OTHERS = "_others"
+"""Stands for all further bots: a label that no bot's id can be."""
+_RESPONSE_S = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
+_STAGE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
+
+
+class Metrics:
+    """One process's figures, in a registry of its own. Replicas count what each one recorded."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._registry = CollectorRegistry()
+        self._bots: set[tuple[str, str]] = set()
+        self._live = Gauge(
+            "sidecar_live_calls", "Calls before their end.", ["state"], registry=self._registry
+        )
+        self._deliveries = Gauge(
+            "sidecar_deliveries",
+            "Announcements not delivered: pending, parked or dead.",
+            ["state"],
+            registry=self._registry,
+        )
+        self._ended = Counter(
+            "sidecar_calls_ended", "Calls ended.", ["reason"], registry=self._registry
+        )
+        self._responses = Histogram(
+            "sidecar_turn_response_seconds",
+            "From a caller's last sound to the answer's first.",
+            ["tenant_id", "bot_id"],
+            buckets=_RESPONSE_S,
+            registry=self._registry,
+        )
+        self._stages = Histogram(
+            "sidecar_turn_stage_seconds",
+            "What each stage added to that.",
+            ["stage"],
+            buckets=_STAGE_S,
+            registry=self._registry,
+        )
+        for reason in Reason:
+            self._ended.labels(reason=reason.value)
+        for stage in STAGES:
+            self._stages.labels(stage=_name(stage))
+
+    def call_ended(self, reason: str | None) -> None:
+        """Count a call that has ended."""
+        self._ended.labels(reason=reason or Reason.ABANDONED.value).inc()
+
+    def recorded(self, tenant_id: str, bot_id: str, facts: Iterable[Fact]) -> None:
+        """Count the turns among facts that were stored for the first time."""
+        for turn in facts:
+            if isinstance(turn, TurnMeasured):
+                self._count(tenant_id, bot_id, turn)
+
+    async def exposition(self) -> bytes:
+        """Return all figures in Prometheus's text format."""
+        async with self._database.read() as connection:
+            live = await calls.live_by_state(connection)
+            backlog = await deliveries.backlog(connection)
+        _show(self._live, live)
+        _show(self._deliveries, backlog)
+        return generate_latest(self._registry)
+
+    def _count(self, tenant_id: str, bot_id: str, turn: TurnMeasured) -> None:
+        if turn.response_ms is not None:
+            labels = self._labels(tenant_id, bot_id)
+            self._responses.labels(*labels).observe(turn.response_ms / 1000)
+        for stage in STAGES:
+            value_ms: float | None = getattr(turn, stage)
+            if value_ms is not None:
+                self._stages.labels(stage=_name(stage)).observe(value_ms / 1000)
+
+    def _labels(self, tenant_id: str, bot_id: str) -> tuple[str, str]:
+        labels = (tenant_id, bot_id)
+        if labels not in self._bots:
+            if len(self._bots) >= MAX_BOTS:
+                return (OTHERS, OTHERS)
+            self._bots.add(labels)
+        return labels
+
+
+def _show(gauge: Gauge, by_state: Mapping[str, int]) -> None:
+    for state, count in by_state.items():
+        gauge.labels(state=state).set(count)
+
+
+def _name(stage: str) -> str:
+    return stage.removesuffix("_ms")

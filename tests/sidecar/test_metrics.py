@@ -1,0 +1,82 @@
+"""The sidecar's figures: what they count, and that nobody can make them grow without end."""
+
+from __future__ import annotations
+
+from contracts.outcome import Reason
+from contracts.report import Source, TurnMeasured
+from sidecar.metrics import MAX_BOTS, Metrics
+from tests.fakes.control_plane import START, ControlPlane
+
+
+def turn(response_ms: float | None = 450, **stages: float) -> TurnMeasured:
+    return TurnMeasured(at=START, turn=1, response_ms=response_ms, **stages)
+
+
+async def lines(metrics: Metrics) -> list[str]:
+    return (await metrics.exposition()).decode().splitlines()
+
+
+async def test_calls_are_counted_by_state_and_by_ending(plane: ControlPlane) -> None:
+    await plane.ready()
+    ended = await plane.talking("k1")
+    await plane.end(ended)
+    await plane.talking("k2")
+    await plane.plan("k3")
+    shown = await lines(plane.metrics)
+    assert 'sidecar_live_calls{state="talking"} 1.0' in shown
+    assert 'sidecar_live_calls{state="planned"} 1.0' in shown
+    assert 'sidecar_live_calls{state="ringing"} 0.0' in shown
+    assert 'sidecar_calls_ended_total{reason="caller_hung_up"} 1.0' in shown
+    assert 'sidecar_calls_ended_total{reason="no_agent"} 0.0' in shown
+
+
+async def test_call_whose_time_was_up_is_counted_by_its_reason(plane: ControlPlane) -> None:
+    await plane.ready()
+    seen = await plane.row(await plane.talking("k1"))
+    assert await plane.calls.finish(seen, Reason.AGENT_LOST)
+    assert not await plane.calls.finish(seen, Reason.AGENT_LOST)
+    shown = await lines(plane.metrics)
+    assert 'sidecar_calls_ended_total{reason="agent_lost"} 1.0' in shown
+
+
+async def test_announcements_not_delivered_are_counted(plane: ControlPlane) -> None:
+    await plane.ready()
+    await plane.end(await plane.talking("k1"))
+    shown = await lines(plane.metrics)
+    assert 'sidecar_deliveries{state="pending"} 1.0' in shown
+    assert 'sidecar_deliveries{state="dead"} 0.0' in shown
+    assert 'sidecar_deliveries{state="parked"} 0.0' in shown
+
+
+async def test_turns_are_counted_by_bot_and_by_stage_once_each(plane: ControlPlane) -> None:
+    await plane.ready()
+    call_id = await plane.talking("k1")
+    for _ in range(2):
+        await plane.report(call_id, Source.AGENT, 3, turn(450, stt_ms=150))
+    shown = await lines(plane.metrics)
+    desk = '{bot_id="desk",tenant_id="default"}'
+    assert f"sidecar_turn_response_seconds_count{desk} 1.0" in shown
+    assert f"sidecar_turn_response_seconds_sum{desk} 0.45" in shown
+    assert (
+        'sidecar_turn_response_seconds_bucket{bot_id="desk",le="0.4",tenant_id="default"} 0.0'
+        in (shown)
+    )
+    assert 'sidecar_turn_stage_seconds_count{stage="stt"} 1.0' in shown
+    assert 'sidecar_turn_stage_seconds_count{stage="tool"} 0.0' in shown
+
+
+async def test_turn_without_a_known_wait_counts_for_its_stages_alone(plane: ControlPlane) -> None:
+    plane.metrics.recorded("default", "desk", [turn(None, llm_ttft_ms=200)])
+    shown = await lines(plane.metrics)
+    assert not [line for line in shown if line.startswith("sidecar_turn_response_seconds_count")]
+    assert 'sidecar_turn_stage_seconds_count{stage="llm_ttft"} 1.0' in shown
+
+
+async def test_ten_thousand_bots_share_what_the_first_left(plane: ControlPlane) -> None:
+    for number in range(10_000):
+        plane.metrics.recorded("default", f"bot-{number}", [turn()])
+    shown = await lines(plane.metrics)
+    counts = [line for line in shown if line.startswith("sidecar_turn_response_seconds_count")]
+    assert len(counts) == MAX_BOTS + 1
+    (others,) = [line for line in counts if "_others" in line]
+    assert others.endswith(f" {10_000 - MAX_BOTS}.0")
