@@ -17,10 +17,11 @@ _CLOCK_WIDTH = 7
 _WHO_WIDTH = 7
 _WHO_STYLES = {"bot": "bold green", "caller": "bold cyan"}
 _STAGES = {
-    "endpointing_ms": "hearing you out",
-    "llm_ttft_ms": "thinking",
-    "tts_ttfb_ms": "speaking",
-    "playback_ms": "playing",
+    "hearing you out": ("stt_ms", "endpointing_ms"),
+    "tools": ("tool_ms",),
+    "thinking": ("llm_ttft_ms", "clause_ms"),
+    "speaking": ("tts_ttfb_ms", "lead_in_ms"),
+    "playing": ("sending_ms", "playback_ms"),
 }
 
 
@@ -128,9 +129,11 @@ def _line(at_s: float, who: str, text: str, who_style: str = "", style: str = "d
 
 
 def _latency(data: dict[str, Any]) -> str:
-    stages = [
-        f"{name} {data[key]:.0f}" for key, name in _STAGES.items() if data.get(key) is not None
-    ]
+    stages = []
+    for name, parts in _STAGES.items():
+        known = [data[part] for part in parts if data.get(part) is not None]
+        if known:
+            stages.append(f"{name} {sum(known):.0f}")
     detail = f": {', '.join(stages)}" if stages else ""
     return f"↳ answered in {data['response_ms']:.0f} ms{detail}"
 

@@ -31,7 +31,14 @@ def event(type_: EventType, **data: object) -> Event:
         (event(EventType.NOTICE, type="leg_answered"), "the phone is answered"),
         (event(EventType.AGENT_JOINED), "the bot is in the room"),
         (
-            event(EventType.LATENCY, response_ms=412.4, endpointing_ms=300, llm_ttft_ms=5.5),
+            event(
+                EventType.LATENCY,
+                response_ms=412.4,
+                stt_ms=250,
+                endpointing_ms=50,
+                tool_ms=None,
+                llm_ttft_ms=5.5,
+            ),
             "↳ answered in 412 ms: hearing you out 300, thinking 6",
         ),
         (event(EventType.LATENCY, response_ms=412.4), "↳ answered in 412 ms"),
