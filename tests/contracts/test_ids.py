@@ -16,7 +16,12 @@ from contracts.ids import (
     caller_identity,
     job_metadata,
     parse_job_metadata,
+    parse_standby_metadata,
     room_name,
+    standby_identity,
+    standby_metadata,
+    standby_of,
+    standby_room,
 )
 
 CALL_ID = "3f2c8a54-1111-4222-8333-444455556666"
@@ -92,3 +97,24 @@ def test_job_metadata_raises_only_value_error(metadata: str) -> None:
     except ValueError:
         return
     assert job_metadata(call_id, incarnation) == metadata
+
+
+def test_waiting_agent_is_the_first_incarnation_of_the_call_that_names_it() -> None:
+    waiting = standby_identity(OTHER_ID)
+    assert agent_incarnation(waiting, CALL_ID, OTHER_ID) == 1
+    assert agent_incarnation(waiting, CALL_ID) is None
+    assert agent_incarnation(waiting, CALL_ID, CALL_ID) is None
+    assert agent_incarnation(agent_identity(CALL_ID, 2), CALL_ID, OTHER_ID) == 2
+
+
+def test_waiting_room_names_its_agent_and_other_rooms_none() -> None:
+    assert standby_of(standby_room(OTHER_ID)) == OTHER_ID
+    assert standby_of(room_name(Channel.WEBSOCKET, CALL_ID)) == ""
+
+
+def test_dispatch_is_for_a_call_or_to_wait() -> None:
+    assert parse_standby_metadata(standby_metadata(OTHER_ID)) == OTHER_ID
+    for foreign in (job_metadata(CALL_ID, 1), "standby", f"standby {OTHER_ID} 1", ""):
+        assert parse_standby_metadata(foreign) == ""
+    with pytest.raises(ValueError, match="metadata"):
+        parse_job_metadata(standby_metadata(OTHER_ID))

@@ -24,6 +24,8 @@ REQUEST = PlanRequest(
     presented_token="t",
     peer_ip="127.0.0.1",
     bridge_id="b-1",
+    answered=True,
+    seats=["s-1"],
 )
 PLAN = Plan(
     call_id="c-1",
@@ -32,6 +34,7 @@ PLAN = Plan(
     livekit_url="ws://127.0.0.1:7880",
     token="jwt",
     caller_identity="caller-c-1",
+    standby_id="s-1",
 )
 AGENT_PLAN = AgentPlan(
     call_id="c-1",
@@ -43,6 +46,8 @@ AGENT_PLAN = AgentPlan(
     config=BotConfig(bot_id="desk", opening_message="Hello."),
     variables={"call.callerId": "1"},
     history=[HistoryLine(speaker="bot", text="Hello."), HistoryLine(speaker="customer", text="Hi")],
+    opening_is_fixed=True,
+    is_seated=True,
     answered_at=AT,
 )
 

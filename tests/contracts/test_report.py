@@ -107,3 +107,11 @@ def test_heartbeat_round_trips() -> None:
 def test_heartbeat_cannot_offer_fewer_than_no_calls() -> None:
     with pytest.raises(ValidationError):
         Heartbeat(kind="bridge", id="b", host="h", pid=1, ready=True, max_calls=-1, started_at=AT)
+
+
+def test_heartbeat_and_its_receipt_may_say_nothing_of_those_that_wait() -> None:
+    """A worker and a sidecar need not be of one age."""
+    beat = {"kind": "agent", "id": "w", "host": "h", "pid": 1, "ready": True, "max_calls": 1}
+    assert Heartbeat.model_validate({**beat, "started_at": AT}).standbys == []
+    receipt = report.HeartbeatReceipt.model_validate({})
+    assert (receipt.calls, receipt.seats) == ({}, [])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from contracts.template import (
     RESERVED_KEYS,
     call_variables,
+    has_tokens,
     lookup,
     namespaced,
     render,
@@ -155,3 +156,16 @@ def test_only_tokens_change(before: str, after: str) -> None:
     template = f"{before}{{{{crm.x}}}}{after}"
     if "{" not in before + after and "}" not in before + after:
         assert render(template, {"crm.x": "·"}) == f"{before}·{after}"
+
+
+@pytest.mark.parametrize(
+    ("template", "is_personal"),
+    [
+        ("Hello.", False),
+        ("", False),
+        ("Hello {{crm.customer_name}}.", True),
+        ("Hello {{ nobody knows", True),
+    ],
+)
+def test_text_with_tokens_is_not_everybodys(template: str, is_personal: bool) -> None:
+    assert has_tokens(template) is is_personal

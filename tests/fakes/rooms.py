@@ -27,11 +27,15 @@ class FakeRooms:
         self.failure: RoomError | None = None
         self._changed = asyncio.Condition()
 
-    async def reached(self, *, dispatches: int = 0, deleted: int = 0) -> None:
+    async def reached(self, *, dispatches: int = 0, deleted: int = 0, standbys: int = 0) -> None:
         """Wait until so many agents were called and so many rooms deleted."""
         async with self._changed:
             await self._changed.wait_for(
-                lambda: len(self.dispatches) >= dispatches and len(self.deleted) >= deleted
+                lambda: (
+                    len(self.dispatches) >= dispatches
+                    and len(self.deleted) >= deleted
+                    and len(self.standbys) >= standbys
+                )
             )
 
     async def create(self, room_name: str, call_id: str, incarnation: int) -> None:
