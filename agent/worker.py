@@ -45,7 +45,8 @@ def new_server(settings: AgentSettings) -> AgentServer:
         job_memory_warn_mb=_MEMORY_WARN_MB,
         drain_timeout=settings.agent_drain_s,
         setup_fnc=warm_up,
-        preload_modules=["agent.speech.preload", "agent.vendor.preload"],
+        # The job itself too: what the forkserver has imported, no call pays for, in time or memory.
+        preload_modules=["agent.speech.preload", "agent.vendor.preload", "agent.job"],
         ws_url=settings.livekit_url,
         api_key=settings.livekit_api_key,
         api_secret=settings.livekit_api_secret,
