@@ -42,6 +42,7 @@ from sidecar.signing import SigningSecrets
 from sidecar.standby import Standbys
 from sidecar.store.database import Database
 from sidecar.supervise import Turn, running
+from sidecar.vetting import VettedConfigs, Vetting
 from sidecar.wake import Bells
 from sidecar.watch import Watch
 
@@ -75,6 +76,7 @@ def create_app(
     bells = Bells()
     folder = RecordingFolder(settings.recordings_path, settings.public_url)
     own_bots = OwnBots(database)
+    vetting = Vetting(EgressGuard(allow_private=settings.allow_private_vendors))
     access = Access(
         database,
         service_secret=settings.voxcore_secret,
@@ -84,7 +86,7 @@ def create_app(
     waiting = Standbys(database, clock=clock, bells=bells)
     planner = Planner(
         database,
-        _config_source(settings, own_bots, http),
+        VettedConfigs(_config_source(settings, own_bots, http), vetting),
         rooms,
         folder,
         settings,
@@ -134,7 +136,7 @@ def create_app(
     routes: list[BaseRoute] = [
         *health.routes(fleet),
         *internal.routes(access, planner, calls, pulse, waiting),
-        *bots.routes(access, database, clock),
+        *bots.routes(access, database, vetting, clock),
         *config.routes(access, own_bots, clock, new_id),
         *calls_api.routes(access, database),
         *deliveries.routes(access, database),

@@ -29,6 +29,7 @@ _SPOKEN = (
     "closing_message",
     "knowledge_fallback_message",
 )
+_PARTS = ("static_system_prompt", "dynamic_runtime_prompt")
 SECRET_HEADER = "X-VoxCore-Secret"
 OUTSIDE_HOURS_DETAIL = "outside_active_hours"
 
@@ -153,6 +154,10 @@ def prepare(
     rendered: dict[str, Any] = {
         name: template.render(getattr(config, name), variables) for name in _SPOKEN
     }
+    if (parts := config.prompt_parts) is not None:
+        rendered["prompt_parts"] = parts.model_copy(
+            update={name: template.render(getattr(parts, name), variables) for name in _PARTS}
+        )
     if config.re_engagement is not None:
         messages = [template.render(text, variables) for text in config.re_engagement.messages]
         rendered["re_engagement"] = config.re_engagement.model_copy(update={"messages": messages})

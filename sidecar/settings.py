@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     allow_private_webhooks: bool = Field(
         default=False, description="Whether results may go to private and loopback addresses."
     )
+    allow_private_vendors: bool = Field(
+        default=False,
+        description="Whether a bot's vendor (`base_url`) may be at a private or loopback address.",
+    )
     trusted_api_origins: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
         description="Comma-separated origins (`https://host[:port]`) that get the service secret.",

@@ -24,6 +24,7 @@ _PROBE_TIMEOUT_S = 2.0
 # What suits one machine that somebody sits at. The environment wins.
 _LOCAL_DEFAULTS = {
     "AGENT_DRAIN_S": "10",
+    "ALLOW_PRIVATE_VENDORS": "true",
     "ALLOW_PRIVATE_WEBHOOKS": "true",
     "BRIDGE_DRAIN_S": "10",
     "STANDBY_AGENTS": "2",

@@ -32,8 +32,8 @@ made by `python -m voicefleet.settings_page` from the settings classes, and a te
 `voicefleet up` starts all parts on one machine and sets what they need to find one another; the
 secrets it makes are in `.voicefleet/secrets.env`. What is set in the environment wins, but for
 addresses and ports of the parts, which follow `LIVEKIT_PORT`, `SIDECAR_PORT` and `BRIDGE_PORT`.
-For its one machine it also sets `ALLOW_PRIVATE_WEBHOOKS` and `STREAM_ANONYMOUS` to true, and both
-drain times to 10 s.
+For its one machine it also sets `ALLOW_PRIVATE_VENDORS`, `ALLOW_PRIVATE_WEBHOOKS` and
+`STREAM_ANONYMOUS` to true, and both drain times to 10 s.
 """
 _INTROS = {
     "sidecar": "`python -m sidecar`: the control plane.",

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from contracts.bot import BotConfig
 from sidecar.access import Access
 from sidecar.api.body import json_object_of
 from sidecar.clock import Clock
@@ -19,11 +20,12 @@ from sidecar.secrecy import masked, restored
 from sidecar.store import bots
 from sidecar.store.bots import BotRow
 from sidecar.store.database import Database
+from sidecar.vetting import Vetting
 
 _BOT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def routes(access: Access, database: Database, clock: Clock) -> list[BaseRoute]:
+def routes(access: Access, database: Database, vetting: Vetting, clock: Clock) -> list[BaseRoute]:
     """Return `/api/v1/bots`."""
 
     async def listed(request: Request) -> Response:
@@ -37,7 +39,7 @@ def routes(access: Access, database: Database, clock: Clock) -> list[BaseRoute]:
         principal.require_admin()
         config = await json_object_of(request)
         bot_id = str(config.get("bot_id", ""))
-        _check(bot_id, config)
+        await vetting.require(_checked(bot_id, config))
         try:
             async with database.transaction() as connection:
                 if await bots.get(connection, principal.tenant_id, bot_id) is not None:
@@ -59,10 +61,13 @@ def routes(access: Access, database: Database, clock: Clock) -> list[BaseRoute]:
         principal.require_admin()
         bot_id = request.path_params["bot_id"]
         shown = {**await json_object_of(request), "bot_id": bot_id}
+        # Vendors' names are looked up before the database is held, not meanwhile.
+        async with database.read() as connection:
+            current = await bots.get(connection, principal.tenant_id, bot_id)
+        await vetting.require(_checked(bot_id, restored(shown, current and current.config)))
         async with database.transaction() as connection:
             current = await bots.get(connection, principal.tenant_id, bot_id)
-            config = restored(shown, None if current is None else current.config)
-            _check(bot_id, config)
+            config = restored(shown, current and current.config)
             await bots.save(connection, principal.tenant_id, bot_id, config, clock())
         return JSONResponse(
             await _read(principal.tenant_id, bot_id), 201 if current is None else 200
@@ -115,12 +120,12 @@ def _shown(row: BotRow) -> dict[str, Any]:
     }
 
 
-def _check(bot_id: str, config: dict[str, Any]) -> None:
+def _checked(bot_id: str, config: dict[str, Any]) -> BotConfig:
     if not _BOT_ID.fullmatch(bot_id):
         raise Denied(
             Code.CONFIG_INVALID, "bot_id: 1-100 letters, digits, dots, dashes and underscores"
         )
-    validated(config)
+    return validated(config)
 
 
 def _exists(bot_id: str) -> Denied:

@@ -194,3 +194,19 @@ def test_rules_are_kept_as_written() -> None:
     rules = {"faq": [{"questions": ["Where are you?"], "answer": "Here."}]}
     config = BotConfig.model_validate({"llm": {"provider": "rules", "rules": rules}})
     assert config.llm.rules == rules
+
+
+def test_prompt_in_two_parts_stands_in_for_the_system_prompt_while_it_is_cached() -> None:
+    parts = {"static_system_prompt": "Be brief.", "dynamic_runtime_prompt": "It is Monday."}
+    live = {**parts, "mode": "direct", "cache_enabled": True}
+    for prompt_parts, expected in [
+        (None, "Be kind."),
+        (parts, "Be kind."),
+        ({**live, "cache_enabled": False}, "Be kind."),
+        (live, "Be brief.\n\nIt is Monday."),
+        ({**live, "dynamic_runtime_prompt": ""}, "Be brief."),
+    ]:
+        config = BotConfig.model_validate(
+            {"system_prompt": "Be kind.", "prompt_parts": prompt_parts}
+        )
+        assert config.instructions == expected

@@ -46,5 +46,8 @@ HURRIED: dict[str, Any] = {**TALKER, "max_call_duration_seconds": 4}
 CLOSED: dict[str, Any] = {**TALKER, "active_hours": {"enabled": True, "days": []}}
 """Is never there."""
 
-BROKEN: dict[str, Any] = {**TALKER, "stt": {"provider": "nobody"}}
-"""Names an engine that no worker has."""
+BROKEN: dict[str, Any] = {
+    **TALKER,
+    "stt": {"provider": "deepgram", "base_url": "http://127.0.0.1:9/v1/listen"},
+}
+"""Has a recogniser where nobody listens."""

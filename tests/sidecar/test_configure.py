@@ -126,3 +126,15 @@ def test_closed_bot_is_denied_in_the_familys_words() -> None:
 )
 def test_campaign_overrides_the_session_id(event: dict[str, object], session_id: str) -> None:
     assert session_id_of(BotConfig(session_id="from-config"), event) == session_id
+
+
+def test_both_parts_of_a_prompt_are_resolved() -> None:
+    parts = {
+        "mode": "direct",
+        "cache_enabled": True,
+        "static_system_prompt": "You call for {{crm.company}}.",
+        "dynamic_runtime_prompt": "You talk to {{crm.name}}.",
+    }
+    config = BotConfig.model_validate({"prompt_parts": parts})
+    ready = prepare(config, {"name": "Sam", "company": "Nova"}, START)
+    assert ready.config.instructions == "You call for Nova.\n\nYou talk to Sam."

@@ -8,6 +8,8 @@ import pytest
 from tests.fakes.control_plane import BOT
 from tests.fakes.sidecar_app import SidecarApp
 
+LLM = {"provider": "openai", "model": "gpt-4.1-mini", "api_key": "sk"}
+
 
 def code_of(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["error"]["code"]
@@ -76,7 +78,7 @@ async def test_body_too_big_is_refused(sidecar: SidecarApp) -> None:
 
 async def test_secrets_are_masked_and_survive_a_round_trip(sidecar: SidecarApp) -> None:
     async with sidecar.operator() as operator:
-        secret = {**BOT, "stream_token": "tok", "llm": {"provider": "openai", "api_key": "sk"}}
+        secret = {**BOT, "stream_token": "tok", "llm": LLM}
         shown = (await operator.post("/api/v1/bots", json=secret)).json()["config"]
         assert (shown["stream_token"], shown["llm"]["api_key"]) == ("********", "********")
         await operator.put("/api/v1/bots/desk", json={**shown, "name": "Renamed"})
@@ -84,3 +86,23 @@ async def test_secrets_are_masked_and_survive_a_round_trip(sidecar: SidecarApp) 
         config = (await service.get("/api/v1/config/desk")).json()
     assert (config["stream_token"], config["llm"]["api_key"]) == ("tok", "sk")
     assert config["name"] == "Renamed"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"llm": {**LLM, "api_key": ""}}, ["llm", "api_key"]),
+        ({"tts": {"provider": "nobody"}}, ["tts", "provider"]),
+        ({"llm": {**LLM, "base_url": "ftp://models.example"}}, ["llm", "base_url"]),
+    ],
+)
+async def test_bot_whose_vendor_cannot_serve_is_refused_with_the_field(
+    sidecar: SidecarApp, change: dict[str, object], field: list[str]
+) -> None:
+    async with sidecar.operator() as operator:
+        made = await operator.post("/api/v1/bots", json={**BOT, **change})
+        put = await operator.put("/api/v1/bots/desk", json={**BOT, **change})
+    for refused in (made, put):
+        assert code_of(refused) == (422, "config_invalid")
+        [error] = refused.json()["error"]["details"]["errors"]
+        assert error["loc"] == field
