@@ -20,6 +20,7 @@ from livekit.agents.voice import io
 from agent.ear import Ear, onset
 from agent.heard import BotLine
 from agent.leg_clock import LegClock
+from agent.outgoing import Outgoing
 from contracts import media
 from contracts.ids import MEDIA_TOPIC
 
@@ -298,36 +299,24 @@ class MediaLink:
         self._room = room
         self._caller_identity = caller_identity
         self._on_audio = on_audio
-        self._outgoing: asyncio.Queue[media.DownPacket] = asyncio.Queue()
         self._bot_pcm = bytearray()
         self.dropped_packets = 0
         self.clock = clock
         self.leg_clock = LegClock()
         self.ear = Ear(rate_hz)
         self.input = RoomAudioInput(rate_hz)
-        self.output = RoomAudioOutput(self._enqueue, rate_hz, clock)
+        self._outgoing = Outgoing(room, caller_identity, lambda number: self.output.leaves(number))
+        self.output = RoomAudioOutput(self._outgoing.put, rate_hz, clock)
         room.on("data_received", self._on_data)
 
     async def run(self) -> None:
         """Send what is queued until cancelled or the room is gone."""
-        while True:
-            packet = await self._outgoing.get()
-            if isinstance(packet, media.Speech):
-                self.output.leaves(packet.segment)
-            await self._room.local_participant.publish_data(
-                media.serialize(packet),
-                reliable=True,
-                destination_identities=[self._caller_identity],
-                topic=MEDIA_TOPIC,
-            )
+        await self._outgoing.run()
 
     def close(self) -> None:
         """Stop listening and finish what was playing."""
         self._room.off("data_received", self._on_data)
         self.output.abandon()
-
-    def _enqueue(self, packet: media.DownPacket) -> None:
-        self._outgoing.put_nowait(packet)
 
     def _on_data(self, received: rtc.DataPacket) -> None:
         if received.topic != MEDIA_TOPIC or received.participant is None:
