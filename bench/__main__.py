@@ -26,6 +26,7 @@ from bench.bridge import measure_bridge
 from bench.call import BOT, CONFIG, CallBench
 from bench.figure import Figure
 from bench.machine import commit, machine
+from bench.split import split_figures, split_table
 from voicefleet.fleet import Fleet, find_server, prepare
 from voicefleet.runner import Runner
 from voicefleet.settings import FleetSettings
@@ -44,7 +45,10 @@ async def bench(calls: int, detector: str, console: Console) -> dict[str, Any]:
                 await fleet.start(runner)
             await _save_bot(fleet, detector)
             calls_bench = CallBench(
-                fleet.bridge_url, fleet.sidecar_url, ROOT / ".voicefleet" / "caller"
+                fleet.bridge_url,
+                fleet.sidecar_url,
+                ROOT / ".voicefleet" / "caller",
+                fleet.environ["ADMIN_API_KEY"],
             )
             with console.status("Calling …") as status:
                 for number in range(calls):
@@ -69,6 +73,7 @@ async def bench(calls: int, detector: str, console: Console) -> dict[str, Any]:
         "calls": calls,
         "turn_detector": detector,
         "figures": [each.to_json() for each in figures],
+        "turn_split": [each.to_json() for each in split_figures(samples.turns)],
         "underruns": samples.underruns,
         "cpu_percent_of_a_core": samples.cpu_percent,
         "memory_mb": samples.memory_mb,
@@ -103,6 +108,8 @@ def show(console: Console, measured: dict[str, Any]) -> None:
     for each in measured["figures"]:
         table.add_row(*Figure(each["name"], each["unit"], tuple(each["samples"])).row())
     console.print(table)
+    split = [Figure(f["name"], f["unit"], tuple(f["samples"])) for f in measured["turn_split"]]
+    console.print(split_table(split))
     costs = Table(title="Cost of one call")
     for heading in ("process", "% of a core", "USS MB", "PSS MB", "RSS MB"):
         costs.add_column(heading, justify="left" if heading == "process" else "right")

@@ -12,6 +12,7 @@ import httpx
 import psutil
 
 from bench.figure import Figure, figure
+from bench.split import SplitTurn, measured_turns
 from bench.usage import Meter, memory, roles
 from bridges.phone import FRAME_S, Phone
 from voicefleet.caller_voice import speak
@@ -53,6 +54,7 @@ class Samples:
     barge_in_ms: list[float] = field(default_factory=list)
     health_bridge_ms: list[float] = field(default_factory=list)
     health_sidecar_ms: list[float] = field(default_factory=list)
+    turns: list[SplitTurn] = field(default_factory=list)
     underruns: int = 0
     cpu_percent: list[dict[str, float]] = field(default_factory=list)
     memory_mb: list[dict[str, Any]] = field(default_factory=list)
@@ -72,7 +74,7 @@ class Samples:
 class CallBench:
     """Places calls on a running fleet and collects samples."""
 
-    def __init__(self, bridge_url: str, sidecar_url: str, voices: Path) -> None:
+    def __init__(self, bridge_url: str, sidecar_url: str, voices: Path, api_key: str) -> None:
         self._url = f"{bridge_url}/ws/{BOT}"
         self._health = {
             "bridge": f"{bridge_url.replace('ws', 'http', 1)}/health/fleet",
@@ -80,6 +82,7 @@ class CallBench:
         }
         self._said = {text: speak(text, cache_path=voices) for text in (*QUESTIONS, PROTEST)}
         self._root = psutil.Process()
+        self._sidecar_url, self._api_key = sidecar_url, api_key
         self.samples = Samples()
 
     async def conversation(self, number: int) -> None:
@@ -102,11 +105,24 @@ class CallBench:
             samples.underruns += phone.underruns
             *questions, protest = phone.caller_audio_segments()
             heard = phone.bot_audio_segments()
+        waits_ms = []
         for spoken in questions:
             started_s = next(span.start_s for span in heard if span.start_s > spoken.end_s)
-            samples.mouth_to_ear_ms.append(1000 * (started_s - spoken.end_s))
+            waits_ms.append(1000 * (started_s - spoken.end_s))
+        samples.mouth_to_ear_ms.extend(waits_ms)
+        # The protest is a turn as well, which nobody timed.
+        measured = (await self._measured(f"bench-{number}"))[: len(waits_ms)]
+        if len(measured) == len(waits_ms):
+            samples.turns.extend(map(SplitTurn, waits_ms, measured))
         cut = [span for span in heard if span.start_s < protest.start_s < span.end_s]
         samples.barge_in_ms.extend(1000 * (span.end_s - protest.start_s) for span in cut)
+
+    async def _measured(self, stream_id: str) -> list[dict[str, Any]]:
+        headers = {"X-API-Key": self._api_key}
+        async with httpx.AsyncClient(
+            base_url=self._sidecar_url, headers=headers, trust_env=False
+        ) as api:
+            return await measured_turns(api, stream_id)
 
     async def at_once(self, number: int) -> None:
         """One call whose first message is already the answer."""
