@@ -12,9 +12,10 @@ import pytest
 
 from contracts.bot import BotConfig
 from contracts.ids import Channel
-from contracts.plan import AgentPlan, Claim, Plan, PlanRequest
+from contracts.plan import AgentPlan, Claim, Plan, PlanRequest, Wait
 from contracts.report import Heartbeat
 from sidecar.client import Refused, SidecarClient, Unavailable
+from sidecar.standby import HOLD_S
 
 CALL_ID = "5f0b1c9e-8a52-4b7e-9f53-0c5a3c1d2e4f"
 AT = datetime(2026, 6, 5, 10, 0, tzinfo=UTC)
@@ -75,6 +76,16 @@ async def test_heartbeat_takes_an_empty_answer() -> None:
                 kind="agent", id="w1", host="h", pid=1, ready=True, max_calls=8, started_at=AT
             )
         )
+
+
+async def test_wait_that_brought_no_call_says_so() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/internal/v1/standbys/s1/wait"
+        assert request.extensions["timeout"]["read"] > HOLD_S
+        return httpx.Response(204)
+
+    async with client_of(answer) as client:
+        assert await client.wait("s1", Wait(worker_id="w1")) is None
 
 
 async def test_fleet_returns_the_object() -> None:

@@ -138,3 +138,20 @@ def test_both_parts_of_a_prompt_are_resolved() -> None:
     config = BotConfig.model_validate({"prompt_parts": parts})
     ready = prepare(config, {"name": "Sam", "company": "Nova"}, START)
     assert ready.config.instructions == "You call for Nova.\n\nYou talk to Sam."
+
+
+@pytest.mark.parametrize(
+    ("opening", "is_per_call", "is_fixed"),
+    [("Hello.", False, True), ("Hello {{call.name}}.", False, False), ("Hello Sam.", True, False)],
+)
+def test_opening_is_fixed_only_where_it_is_everybodys(
+    opening: str, is_per_call: bool, is_fixed: bool
+) -> None:
+    config = BotConfig(opening_message=opening)
+    ready = prepare(config, {"name": "Sam"}, START, is_per_call=is_per_call)
+    assert ready.opening_is_fixed is is_fixed
+
+
+def test_config_of_an_api_may_be_made_for_one_caller(plane: ControlPlane) -> None:
+    assert api_of(lambda _: httpx.Response(200)).is_per_call
+    assert not OwnBots(plane.database).is_per_call
