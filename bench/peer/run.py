@@ -21,6 +21,8 @@ from bench.usage import Meter, Reading, read
 START_EVERY_S = 0.6
 """Calls come one after the other; what a start costs those that talk already is part of it."""
 SETTLE_S = 4.0
+WARMING_CALLS = 3
+"""A product that has just started may refuse the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +207,13 @@ async def _warm(product: Product, phrases: Phrasebook, case: Case) -> None:
     talk = Talk(
         product.url, product.line, phrases, turns=1, message_ms=case.caller_message_ms, seed=1
     )
-    recording = await talk.hold(0, early=False, greeted=Gate(1), done=Gate(1))
-    if recording.problem:
-        raise ConnectionError(f"{case.product} does not take calls: {recording.problem}")
-    # Until whatever the call left behind is gone and what serves the next one is warm.
-    await asyncio.sleep(SETTLE_S)
+    for _ in range(WARMING_CALLS):
+        recording = await talk.hold(0, early=False, greeted=Gate(1), done=Gate(1))
+        # Until whatever the call left behind is gone and what serves the next one is warm.
+        await asyncio.sleep(SETTLE_S)
+        if not recording.problem:
+            return
+    raise ConnectionError(f"{case.product} does not take calls: {recording.problem}")
 
 
 async def _talk(
