@@ -15,19 +15,15 @@ from livekit.agents import AgentSession, RunContext, llm
 from livekit.agents.voice import SpeechHandle, room_io
 from livekit.agents.voice.events import (
     AgentStateChangedEvent,
-    CloseEvent,
-    ErrorEvent,
     SpeechCreatedEvent,
     UserInputTranscribedEvent,
     UserStateChangedEvent,
-    UserTranscriptionTimeoutEvent,
 )
 
 from agent.account import Account
 from agent.bot import Bot
 from agent.bridge import send_command
 from agent.ending import Ending
-from agent.failure import fatal
 from agent.latency import TurnClock
 from agent.line_cache import Synthesize
 from agent.manners import GiveUp, Prompt, SilencePolicy
@@ -36,7 +32,7 @@ from agent.providers import Engines
 from agent.room_audio import MediaLink
 from agent.speaking import follow
 from agent.tools import built_in_tools, declared_tools
-from agent.unheard import Unheard
+from agent.vigil import DEAF, Vigil
 from contracts.command import HangUp, Transfer
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
@@ -52,7 +48,6 @@ _CLOSE_S = 5.0
 _LAST_WORDS_S = 1.2
 _SPEECH_TAIL_S = 1.0
 _TRANSFER_S = 15.0
-_DEAF = "the caller spoke, and the STT answered nothing"
 _NOT_SENT = "the line did not take the request"
 _RESUMED_LINE = "Sorry, the line dropped for a moment. Please go on."
 
@@ -83,7 +78,6 @@ class Conversation:
         self._turns = TurnClock(link.clock, link.leg_clock, link.ear, account.tell)
         link.output.watch(self._turns)
         self._silence = SilencePolicy(plan.config)
-        self._unheard = Unheard()
         loop = asyncio.get_running_loop()
         self._now = loop.time
         self._ending: asyncio.Future[Ending] = loop.create_future()
@@ -94,6 +88,7 @@ class Conversation:
         self._greeting = _RESUMED_LINE if plan.history else plan.config.opening_message
         self._greeting_audio: Prefetch | None = None
         self._session: AgentSession[None] = engines.session(plan.config)
+        self._vigil = Vigil(self._session, self._fail, account.notice)
         self._bot = self._make_bot()
         self._listen()
 
@@ -136,6 +131,9 @@ class Conversation:
                 reason = Reason.TRANSFERRED
             self._ending.set_result(Ending(reason, datetime.now(UTC), detail, by_bot))
 
+    def _fail(self, why: str) -> None:
+        self.end(Reason.PIPELINE_FAILED, why)
+
     async def _talk(self) -> None:
         self._tell(ConversationStarted(at=datetime.now(UTC)))
         try:
@@ -169,6 +167,7 @@ class Conversation:
             await self._last_words()
         elif not self._transferring:
             await self._command(HangUp())
+        self._vigil.close()
         self._link.output.abandon()
         if self._greeting_audio is not None:
             await self._greeting_audio.aclose()
@@ -257,8 +256,8 @@ class Conversation:
                 case GiveUp(reason):
                     if reason is Reason.DEAD_AIR:
                         await self._say_and_wait(self._config.closing_message)
-                    if reason is Reason.NO_RESPONSE and self._unheard.is_suspicious:
-                        self.end(Reason.PIPELINE_FAILED, _DEAF)
+                    if reason is Reason.NO_RESPONSE and self._vigil.is_deaf:
+                        self.end(Reason.PIPELINE_FAILED, DEAF)
                     self.end(reason)
                     return
                 case None:
@@ -276,11 +275,8 @@ class Conversation:
         on("agent_state_changed", self._on_agent_state)
         on("speech_created", self._on_speech)
         on("user_input_transcribed", self._on_transcribed)
-        on("user_transcription_timeout", self._on_unheard)
         on("conversation_item_added", self._account.on_item)
         on("agent_false_interruption", lambda _: self._account.notice("resumed"))
-        on("error", self._on_error)
-        on("close", self._on_close)
         follow(self._session, self._turns)
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
@@ -307,28 +303,11 @@ class Conversation:
     def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
         if self._account.on_transcribed(event):
             self._silence.heard_caller()
-            self._unheard.heard()
-
-    def _on_unheard(self, event: UserTranscriptionTimeoutEvent) -> None:
-        self._account.notice("not_transcribed", speech_s=round(event.speech_duration, 2))
-        if self._unheard.missed(event.speech_duration):
-            self.end(Reason.PIPELINE_FAILED, _DEAF)
 
     def _on_backchannel(self, text: str) -> None:
+        self._vigil.heard()
         self._silence.heard_caller()
         self._account.said_over_bot(text)
-
-    def _on_error(self, event: ErrorEvent) -> None:
-        source = type(event.source).__name__
-        recoverable = bool(getattr(event.error, "recoverable", False))
-        log.warning("service error", source=source, recoverable=recoverable)
-        self._account.notice("service_error", source=source, recoverable=recoverable)
-        if (why := fatal(event.error, source)) is not None:
-            self.end(Reason.PIPELINE_FAILED, why)
-
-    def _on_close(self, event: CloseEvent) -> None:
-        if event.error is not None:
-            self.end(Reason.PIPELINE_FAILED, type(event.error).__name__)
 
     def _make_bot(self) -> Bot:
         can_transfer = self._plan.channel in METHODS and bool(

@@ -1,4 +1,4 @@
-"""Which failures of an engine a call cannot outlive; the others the session tries to mend."""
+"""Which failures of an engine a call cannot outlive, and how many of the others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from livekit.agents import APIError, APIStatusError, stt
 
 _HOPELESS = (401, 402, 403, 404)
 """What a vendor answers to a wrong key, an unpaid bill or an unknown model: it will stay so."""
+_MOST = 3
+_WINDOW_S = 60.0
 
 
 def fatal(error: object, source: str) -> str | None:
@@ -22,3 +24,16 @@ def fatal(error: object, source: str) -> str | None:
         # The session starts a lost stream anew after an `APIError` alone; else it stays deaf.
         return type(cause).__name__
     return None
+
+
+class FailureLog:
+    """Counts failures that nothing could mend; `now` is monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+
+    def add(self, now: float) -> bool:
+        """Take note of one; return whether there were too many in a short time."""
+        self._times = [at for at in self._times if now - at < _WINDOW_S]
+        self._times.append(now)
+        return len(self._times) >= _MOST

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from livekit.agents import APIConnectionError, APIStatusError, llm, stt
 
-from agent.failure import fatal
+from agent.failure import FailureLog, fatal
 
 
 def stt_error(cause: Exception) -> stt.STTError:
@@ -27,3 +27,13 @@ def test_what_may_pass_is_left_to_the_session() -> None:
 def test_stt_that_died_of_something_else_stays_deaf() -> None:
     assert fatal(stt_error(ZeroDivisionError()), "STT") == "ZeroDivisionError"
     assert fatal(None, "STT") is None
+
+
+def test_third_failure_within_a_minute_is_too_much() -> None:
+    failures = FailureLog()
+    assert [failures.add(now) for now in (0.0, 10.0, 59.0)] == [False, False, True]
+
+
+def test_failures_far_apart_are_outlived() -> None:
+    failures = FailureLog()
+    assert not any(failures.add(now) for now in (0.0, 31.0, 62.0, 93.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from livekit.agents import APIConnectOptions, NotGivenOr, llm, stt, tts, utils
+from livekit.agents import APIConnectOptions, APITimeoutError, NotGivenOr, llm, stt, tts, utils
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN
 
 from agent.providers import Engines
@@ -85,6 +85,9 @@ class ScriptedLLM(llm.LLM[Any]):
         self.replies = list(replies)
         self.asked: list[str] = []
         """What each reply answered: the last thing in the conversation so far."""
+        self.error: Exception | None = None
+        self.is_silent = False
+        """Whether it takes every question and answers none."""
 
     def chat(
         self,
@@ -106,11 +109,17 @@ class ScriptedLLM(llm.LLM[Any]):
 class _Reply(llm.LLMStream):
     def __init__(self, owner: ScriptedLLM, reply: str | tuple[str, str, str], **how: Any) -> None:
         super().__init__(owner, **how)
+        self._owner = owner
         self._text, self._tool, self._arguments = (
             (reply, "", "") if isinstance(reply, str) else reply
         )
 
     async def _run(self) -> None:
+        if self._owner.is_silent:
+            await asyncio.sleep(self._conn_options.timeout)
+            raise APITimeoutError
+        if self._owner.error is not None:
+            raise self._owner.error
         calls = []
         if self._tool:
             calls = [

@@ -1,0 +1,110 @@
+"""Watches a session's engines, and ends a call that they cannot carry on.
+
+A caller must never be left talking to nobody: an engine that fails again and again, hears nothing
+or never answers ends the call with that as its reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import structlog
+from livekit.agents import AgentSession, llm
+from livekit.agents.voice.events import (
+    AgentStateChangedEvent,
+    CloseEvent,
+    ConversationItemAddedEvent,
+    ErrorEvent,
+    UserInputTranscribedEvent,
+    UserTranscriptionTimeoutEvent,
+)
+
+from agent.failure import FailureLog, fatal
+from agent.unheard import Unheard
+
+log = structlog.get_logger(__name__)
+
+DEAF = "the caller spoke, and the STT answered nothing"
+_UNANSWERED_S = 20.0
+"""No caller is kept waiting longer for an answer, however often they ask again."""
+
+
+class Notice(Protocol):
+    """Tells something worth showing."""
+
+    def __call__(self, name: str, **detail: Any) -> None: ...
+
+
+class Vigil:
+    """Follows one session until `close`; calls `fail` with the reason for the first thing."""
+
+    def __init__(
+        self, session: AgentSession[None], fail: Callable[[str], None], notice: Notice
+    ) -> None:
+        self._session = session
+        self._fail = fail
+        self._notice = notice
+        self._loop = asyncio.get_running_loop()
+        self._unheard = Unheard()
+        self._failures = FailureLog()
+        self._overdue: asyncio.TimerHandle | None = None
+        session.on("error", self._on_error)
+        session.on("close", self._on_close)
+        session.on("user_transcription_timeout", self._on_untranscribed)
+        session.on("user_input_transcribed", self._on_transcribed)
+        session.on("conversation_item_added", self._on_item)
+        session.on("agent_state_changed", self._on_agent_state)
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether somebody must have spoken, though no word came."""
+        return self._unheard.is_suspicious
+
+    def heard(self) -> None:
+        """Words came: the STT hears."""
+        self._unheard.heard()
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
+
+    def _on_error(self, event: ErrorEvent) -> None:
+        source = type(event.source).__name__
+        recoverable = bool(getattr(event.error, "recoverable", False))
+        log.warning("service error", source=source, recoverable=recoverable)
+        self._notice("service_error", source=source, recoverable=recoverable)
+        if (why := fatal(event.error, source)) is not None:
+            self._fail(why)
+        elif not recoverable and self._failures.add(self._loop.time()):
+            self._fail(f"{source} failed again and again")
+
+    def _on_close(self, event: CloseEvent) -> None:
+        if event.error is not None:
+            self._fail(type(event.error).__name__)
+
+    def _on_untranscribed(self, event: UserTranscriptionTimeoutEvent) -> None:
+        self._notice("not_transcribed", speech_s=round(event.speech_duration, 2))
+        if self._unheard.missed(event.speech_duration):
+            self._fail(DEAF)
+
+    def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
+        if event.is_final and event.transcript.strip():
+            self.heard()
+
+    def _on_item(self, event: ConversationItemAddedEvent) -> None:
+        message = event.item
+        if isinstance(message, llm.ChatMessage) and message.role == "user" and not self._overdue:
+            self._overdue = self._loop.call_later(_UNANSWERED_S, self._on_overdue)
+
+    def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
+        if event.new_state == "speaking":
+            self.close()
+
+    def _on_overdue(self) -> None:
+        self._overdue = None
+        if self._session.agent_state == "thinking" or self._session.user_state == "speaking":
+            self._fail("no answer came")
