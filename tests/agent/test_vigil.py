@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from livekit.agents import AgentSession, APIConnectionError, APIStatusError
@@ -103,7 +104,8 @@ async def test_stt_that_hears_nothing_is_given_up() -> None:
 
 async def test_words_show_that_the_stt_hears() -> None:
     watched = Watched()
-    for show in (lambda: watched.transcribe("Hello."), watched.vigil.heard):
+    shows: list[Callable[[], None]] = [lambda: watched.transcribe("Hello."), watched.vigil.heard]
+    for show in shows:
         watched.miss(1.2)
         watched.miss(1.2)
         show()
