@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
@@ -161,14 +162,16 @@ async def _start(spec: Spec, stack: AsyncExitStack) -> Process:
     end = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.transport.end", spec.serialize(),
         cwd=ROOT, stdin=PIPE, stdout=PIPE, limit=1 << 24,
+        env={**os.environ, "TOKIO_WORKER_THREADS": "1"},
     )  # fmt: skip
-    stack.callback(_kill, end)
+    stack.push_async_callback(_end, end)
     return end
 
 
-def _kill(end: Process) -> None:
+async def _end(end: Process) -> None:
     if end.returncode is None:
         end.kill()
+    await end.wait()
 
 
 def _tell(end: Process) -> None:

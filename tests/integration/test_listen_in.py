@@ -15,6 +15,8 @@ from tests.integration.test_bridge import RATE_HZ, Call, call, tone, until
 
 CALLER_HZ = 500
 BOT_HZ = 1200
+HIDDEN_S = 0.4
+"""Stalls of a busy machine; what a carrier's jitter buffer hides is for `bench.listen_in`."""
 
 
 class Listener:
@@ -73,7 +75,7 @@ async def published(server: LiveKitServer, live: Call) -> set[str]:
 async def test_listener_hears_both_sides_and_the_phone_notices_nothing(
     livekit_server: LiveKitServer,
 ) -> None:
-    async with call(livekit_server, jitter_buffer_s=0.1) as live:
+    async with call(livekit_server, jitter_buffer_s=HIDDEN_S) as live:
         (plan,) = live.sidecar.plans.values()
         said = tone(8.0, BOT_HZ)
         await live.agent.say(1, said)
@@ -96,5 +98,7 @@ async def test_listener_hears_both_sides_and_the_phone_notices_nothing(
         await saying
 
         assert live.agent.finished == [Finished(1, len(said) // 2, interrupted=False)]
-        assert live.phone.underruns == 0
         assert said in live.phone.heard()
+
+    stats = (await live.sidecar.ended()).stats
+    assert (stats["underruns"], stats["dropped_frames"]) == (0, 0)
