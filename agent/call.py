@@ -124,24 +124,29 @@ class Call:
     async def _send(self, link: MediaLink) -> None:
         """Send what the bot says, as soon as the call is ours and never if it is not."""
         await asyncio.wait({self._claiming})
-        if self._claiming.exception() is None:
+        if self._is_ours:
             await link.run()
 
     async def _confirmed(self) -> None:
         """Wait for the claim; one that is refused ends the conversation before it began."""
         await asyncio.wait({self._claiming})
-        if self._claiming.exception() is not None:
+        if not self._is_ours:
             self._end(Reason.AGENT_LOST)
             return
         for fact in self._early:
             self._reporter.add(fact)
         self._early.clear()
 
+    @property
+    def _is_ours(self) -> bool:
+        claiming = self._claiming
+        return claiming.done() and not claiming.cancelled() and claiming.exception() is None
+
     def _tell(self, fact: Fact) -> None:
-        if not self._claiming.done():
-            self._early.append(fact)
-        elif self._claiming.exception() is None:
+        if self._is_ours:
             self._reporter.add(fact)
+        elif not self._claiming.done():
+            self._early.append(fact)
 
     def _speaker(self, engines: Engines) -> Synthesize:
         """Return what says the opening line: from what is kept, where all callers hear the same."""
@@ -202,7 +207,7 @@ class Call:
             self._conversation.end(reason, by_bot=False)
 
     def _record(self, at_ms: int, caller: bytes, bot: bytes) -> None:
-        if not self._is_recording:
+        if not self._is_recording or not self._is_ours:
             return
         try:
             if self._recorder is None:

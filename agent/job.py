@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -16,7 +17,8 @@ from livekit.agents import AutoSubscribe, JobContext, JobProcess
 from agent.call import BuildEngines, Call, be_seen
 from agent.providers import build_engines
 from agent.settings import AgentSettings
-from agent.speech import load, rehearse
+from agent.speech import load
+from agent.speech import rehearse as rehearse_engines
 from agent.standby import rehearse_conversation, wait_for_call
 from contracts.ids import parse_job_metadata, parse_standby_metadata
 from contracts.log import configure_logging
@@ -26,6 +28,9 @@ from contracts.report import AgentEnded, Source
 from sidecar.client import Refused, Reporter, SidecarClient, SidecarError, Unavailable
 
 log = structlog.get_logger(__name__)
+
+Rehearse = Callable[[], Awaitable[None]]
+"""Run once what a call will run, in this process."""
 
 _CLAIM_ATTEMPTS = 3
 _CLAIM_PAUSE_S = 0.1
@@ -38,7 +43,7 @@ def warm_up(process: JobProcess) -> None:
     """Get a child process ready, so that its call finds everything loaded and run once."""
     configure_logging(AgentSettings().log_level)
     load()
-    rehearse()
+    rehearse_engines()
     rtc.AudioResampler(8000, 16000)  # starts the SDK's native runtime
     process.userdata[_TLS] = ssl.create_default_context()
 
@@ -57,12 +62,13 @@ async def serve(
     settings: AgentSettings,
     client: SidecarClient,
     build: BuildEngines = build_engines,
+    rehearse: Rehearse = rehearse_conversation,
 ) -> None:
     """Claim the call and serve it. Whatever goes wrong once it is ours becomes its ending."""
     joining = asyncio.create_task(ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
     standby_id = parse_standby_metadata(ctx.job.metadata)
     if standby_id:
-        await _serve_from_standby(ctx, settings, client, build, joining, standby_id)
+        await _serve_from_standby(ctx, settings, client, build, joining, standby_id, rehearse)
         return
     call_id, incarnation = parse_job_metadata(ctx.job.metadata)
     structlog.contextvars.bind_contextvars(call_id=call_id, incarnation=incarnation)
@@ -85,6 +91,7 @@ async def _serve_from_standby(
     build: BuildEngines,
     joining: asyncio.Task[None],
     standby_id: str,
+    rehearse: Rehearse,
 ) -> None:
     """Wait for a call, and get ready for it while its claim is on the way."""
     structlog.contextvars.bind_contextvars(standby_id=standby_id)
@@ -93,7 +100,7 @@ async def _serve_from_standby(
     except rtc.ConnectError:
         ctx.shutdown(reason="no room to wait in")
         return
-    await asyncio.gather(be_seen(ctx.room), rehearse_conversation())
+    await asyncio.gather(be_seen(ctx.room), rehearse())
     plan = await wait_for_call(client, ctx.room, standby_id, ctx.worker_id)
     if plan is None:
         ctx.shutdown(reason="not needed")

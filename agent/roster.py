@@ -30,8 +30,12 @@ class Roster:
         return [standby_id for standby_id in named if standby_id]
 
     def note(self, served: Mapping[str, str]) -> None:
-        """Take note which call each of them serves, of those that do."""
-        self._served = served
+        """Take note which call each of them serves, of those that do.
+
+        The sidecar forgets one with its call, its job only when it is done.
+        """
+        known = {**self._served, **served}
+        self._served = {each: known[each] for each in self.standbys() if each in known}
 
     def begin(self, metadata: str) -> None:
         """A job is being taken."""

@@ -16,7 +16,14 @@ from agent.job import serve
 from agent.providers import build_engines
 from agent.settings import AgentSettings
 from contracts.bot import BotConfig
-from contracts.ids import ANSWERED_ATTRIBUTE, Channel, caller_identity, job_metadata
+from contracts.ids import (
+    ANSWERED_ATTRIBUTE,
+    PRESENCE_TRACK,
+    Channel,
+    caller_identity,
+    job_metadata,
+    standby_metadata,
+)
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import Noticed
@@ -26,6 +33,7 @@ from tests.fakes.phone_room import PhoneRoom
 from tests.fakes.virtual_time import virtual_time
 
 CALL_ID = "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b11"
+STANDBY_ID = "11111111-92a4-4c5e-9a39-0d3c1f0a7b11"
 
 
 def plan(**config: Any) -> AgentPlan:
@@ -49,14 +57,18 @@ class Job:
         self.job = SimpleNamespace(metadata=job_metadata(CALL_ID, 1))
         self.worker_id = "worker"
         self.shutdowns: list[str] = []
+        self.rehearsals = 0
         self.join_error: Exception | None = None
         self.build: Callable[..., Any] = lambda *_: ScriptedEngines().engines()
         self.path = recording_path(folder, CALL_ID, 1)
-        self.settings = AgentSettings(agent_recordings_dir=folder)
+        self.settings = AgentSettings(agent_recordings_dir=folder, agent_lines_dir=folder / "lines")
 
     async def connect(self, **_: Any) -> None:
         if self.join_error is not None:
             raise self.join_error
+
+    async def rehearse(self) -> None:
+        self.rehearsals += 1
 
     def shutdown(self, reason: str) -> None:
         self.shutdowns.append(reason)
@@ -64,7 +76,7 @@ class Job:
     async def serve(self) -> None:
         context: Any = self
         async with self.desk.client() as client:
-            await serve(context, self.settings, client, self.build)
+            await serve(context, self.settings, client, self.build, self.rehearse)
         await self.room.stop()
 
     async def until(self, happened: Callable[[], bool]) -> None:
@@ -229,3 +241,90 @@ async def test_stopping_worker_still_reports_the_end(tmp_path: Path) -> None:
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
     assert job.desk.ended().reason is Reason.AGENT_LOST
+
+
+class Waiting(Job):
+    """A job that was there before its call."""
+
+    def __init__(self, folder: Path, *, is_seated: bool = True, **config: Any) -> None:
+        super().__init__(folder, **config)
+        self.job.metadata = standby_metadata(STANDBY_ID)
+        assert self.desk.plan is not None
+        self.desk.plan = self.desk.plan.model_copy(update={"is_seated": is_seated})
+
+    async def until_ready(self) -> None:
+        await self.until(lambda: self.room.tracks == [PRESENCE_TRACK])
+        await asyncio.sleep(5)
+
+
+@virtual_time
+async def test_agent_that_waited_speaks_as_soon_as_it_is_woken(tmp_path: Path) -> None:
+    job = Waiting(tmp_path)
+    serving = asyncio.create_task(job.serve())
+    await job.until_ready()
+    assert (job.room.packets, job.rehearsals) == ([], 1)
+    job.room.answer()
+    job.desk.held.set()
+    await job.until(lambda: "transcript_line" in job.desk.types())
+    assert [claim.incarnation for claim in job.desk.claims] == [1]
+    assert job.room.tracks == [PRESENCE_TRACK]
+    await job.room.leave()
+    await serving
+    assert job.desk.ended().reason is Reason.CALLER_HUNG_UP
+    assert job.shutdowns == ["call ended"]
+
+
+@virtual_time
+async def test_agent_that_waited_speaks_to_nobody_who_has_not_answered(tmp_path: Path) -> None:
+    job = Waiting(tmp_path, is_seated=False)
+    serving = asyncio.create_task(job.serve())
+    await job.until_ready()
+    job.desk.held.set()
+    await job.until(lambda: "agent_joined" in job.desk.types())
+    await asyncio.sleep(1)
+    assert job.room.packets == []
+    job.answer()
+    await job.until(lambda: "transcript_line" in job.desk.types())
+    await job.room.leave()
+    await serving
+
+
+@virtual_time
+async def test_agent_that_waited_and_came_too_late_is_never_noticed(tmp_path: Path) -> None:
+    job = Waiting(tmp_path)
+    job.desk.refusals["claim"] = (409, "stale_incarnation")
+    serving = asyncio.create_task(job.serve())
+    await job.until_ready()
+    job.room.answer()
+    job.desk.held.set()
+    await serving
+    assert (job.room.packets, job.room.commands, job.desk.facts) == ([], [], [])
+    assert job.desk.recordings == {}
+    assert job.shutdowns == ["not taken"]
+
+
+@virtual_time
+async def test_agent_that_nobody_needs_leaves(tmp_path: Path) -> None:
+    job = Waiting(tmp_path)
+    job.desk.refusals["wait"] = (410, "standby_gone")
+    await job.serve()
+    assert job.shutdowns == ["not needed"]
+
+
+@virtual_time
+async def test_agent_without_a_room_to_wait_in_leaves(tmp_path: Path) -> None:
+    job = Waiting(tmp_path)
+    job.join_error = rtc.ConnectError("gone")
+    await job.serve()
+    assert job.shutdowns == ["no room to wait in"]
+
+
+@virtual_time
+async def test_opening_line_is_kept_only_where_it_is_everybodys(tmp_path: Path) -> None:
+    for is_fixed in (False, True):
+        job = Job(tmp_path)
+        assert job.desk.plan is not None
+        job.desk.plan = job.desk.plan.model_copy(update={"opening_is_fixed": is_fixed})
+        async with talking(job):
+            await job.room.leave()
+        assert len(list((tmp_path / "lines").glob("*.wav"))) == is_fixed

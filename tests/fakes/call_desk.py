@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 
 from contracts.plan import AgentPlan, Claim
@@ -19,8 +21,9 @@ class CallDesk:
         facts: what was reported.
         recordings: the WAVs that arrived, by call id.
         heartbeats: every heartbeat.
+        held: waits are answered with the plan once it is set.
         lost_answers: so many claims are booked, and their answers lost.
-        refusals: by what is asked (`claim`, `reports`, `recording`): how it is refused.
+        refusals: by what is asked (`wait`, `claim`, `reports`, `recording`): how it is refused.
     """
 
     def __init__(self, plan: AgentPlan | None = None) -> None:
@@ -29,6 +32,7 @@ class CallDesk:
         self.facts: list[Fact] = []
         self.recordings: dict[str, bytes] = {}
         self.heartbeats: list[Heartbeat] = []
+        self.held = asyncio.Event()
         self.lost_answers = 0
         self.refusals: dict[str, Refusal] = {}
 
@@ -52,6 +56,10 @@ class CallDesk:
             error = {"code": code, "message": code, "details": {}}
             return httpx.Response(status, json={"error": error})
         match asked:
+            case "wait":
+                await self.held.wait()
+                assert self.plan is not None
+                return httpx.Response(200, text=self.plan.model_dump_json())
             case "claim":
                 return self._claim(Claim.model_validate_json(content), request)
             case "reports":

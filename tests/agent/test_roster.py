@@ -1,0 +1,48 @@
+"""What a worker counts as a call, and what it lets in."""
+
+from __future__ import annotations
+
+from agent.roster import Roster
+from contracts.ids import job_metadata, standby_metadata
+
+CALL = "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b11"
+OTHER = "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b12"
+WAITING = "11111111-92a4-4c5e-9a39-0d3c1f0a7b11"
+ALSO_WAITING = "22222222-92a4-4c5e-9a39-0d3c1f0a7b11"
+
+
+def test_one_that_waits_is_no_call_until_it_has_one() -> None:
+    roster = Roster(lambda: [job_metadata(CALL, 2), standby_metadata(WAITING)])
+    assert roster.calls() == {CALL: 2}
+    assert roster.standbys() == [WAITING]
+    roster.note({WAITING: OTHER, ALSO_WAITING: "gone"})
+    assert roster.calls() == {CALL: 2, OTHER: 1}
+    assert roster.standbys() == [WAITING]
+    roster.note({})
+    assert roster.calls() == {CALL: 2, OTHER: 1}
+
+
+def test_those_that_wait_keep_no_call_out() -> None:
+    roster = Roster(lambda: [standby_metadata(WAITING), standby_metadata(ALSO_WAITING)])
+    assert roster.has_room(job_metadata(CALL, 1), 2)
+    assert not roster.has_room(standby_metadata(CALL), 2)
+    roster.note({WAITING: CALL, ALSO_WAITING: OTHER})
+    assert not roster.has_room(job_metadata(CALL, 1), 2)
+
+
+def test_nobody_waits_where_calls_take_every_place() -> None:
+    roster = Roster(lambda: [job_metadata(CALL, 1)])
+    assert roster.has_room(standby_metadata(WAITING), 2)
+    assert not roster.has_room(standby_metadata(WAITING), 1)
+
+
+def test_jobs_just_being_taken_count() -> None:
+    roster = Roster(list)
+    roster.begin(standby_metadata(WAITING))
+    assert roster.has_room(job_metadata(CALL, 1), 1)
+    assert not roster.has_room(standby_metadata(ALSO_WAITING), 1)
+    roster.begin(job_metadata(CALL, 1))
+    assert not roster.has_room(job_metadata(OTHER, 1), 1)
+    roster.took(job_metadata(CALL, 1))
+    roster.took(standby_metadata(WAITING))
+    assert roster.has_room(standby_metadata(ALSO_WAITING), 1)
