@@ -83,6 +83,7 @@ def create_app(
         admin_key=settings.admin_api_key,
         clock=clock,
     )
+    metrics = Metrics(database)
     waiting = Standbys(database, clock=clock, bells=bells)
     planner = Planner(
         database,
@@ -94,8 +95,8 @@ def create_app(
         new_id=new_id,
         bells=bells,
         standbys=waiting,
+        metrics=metrics,
     )
-    metrics = Metrics(database)
     calls = Calls(database, folder, settings, clock=clock, bells=bells, metrics=metrics)
     pulse = Pulse(database, rooms, settings, clock=clock, bells=bells)
     keeper = Keeper(database, rooms, settings, clock=clock, new_id=new_id, bells=bells)

@@ -28,6 +28,7 @@ from sidecar.configure import (
     session_id_of,
 )
 from sidecar.denial import Code, Denied
+from sidecar.metrics import Metrics
 from sidecar.pace import Pace, TooFast
 from sidecar.recording import RecordingFolder
 from sidecar.rooms import RoomError, Rooms
@@ -72,6 +73,7 @@ class Planner:
         new_id: Callable[[], str],
         bells: Bells,
         standbys: Standbys,
+        metrics: Metrics,
     ) -> None:
         self._database = database
         self._configs = configs
@@ -82,6 +84,7 @@ class Planner:
         self._new_id = new_id
         self._bells = bells
         self._standbys = standbys
+        self._metrics = metrics
         self._pace = Pace(
             settings.call_starts_per_s, burst=_START_BURST, max_wait_s=_MAX_START_WAIT_S
         )
@@ -254,18 +257,20 @@ class Planner:
         reason = _KEPT.get(denied.code)
         now = self._clock()
 
-        async def undo(connection: AsyncConnection) -> None:
+        async def undo(connection: AsyncConnection) -> bool:
             current = await calls.get(connection, row.tenant_id, row.call_id)
             if current is None or current.is_ended:
-                return
+                return False
             if reason is None:
                 await calls.discard(connection, current)
-                return
+                return False
             ended = progress.ending(current, reason, now, denied.message)
             await ending.close(connection, current, ended, self._folder, now)
             await self._database.notify(connection)
+            return True
 
-        await self._database.run(undo)
+        if await self._database.run(undo):
+            self._metrics.call_ended(reason)
         self._bells.ring_all()
         log.info("call_refused", call_id=row.call_id, bot_id=row.bot_id, code=denied.code)
 

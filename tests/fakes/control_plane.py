@@ -88,6 +88,7 @@ class ControlPlane:
         self.bells = Bells()
         self.folder = RecordingFolder(recordings, "https://voice.example")
         self._ids = 0
+        self.metrics = Metrics(database)
         self.standbys = Standbys(database, clock=self.clock, bells=self.bells)
         self.planner = Planner(
             database,
@@ -99,8 +100,8 @@ class ControlPlane:
             new_id=self._new_id,
             bells=self.bells,
             standbys=self.standbys,
+            metrics=self.metrics,
         )
-        self.metrics = Metrics(database)
         self.calls = Calls(
             database,
             self.folder,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from contracts.outcome import Reason
 from contracts.report import Source, TurnMeasured
+from sidecar.denial import Denied
 from sidecar.metrics import MAX_BOTS, Metrics
 from tests.fakes.control_plane import START, ControlPlane
 
@@ -37,6 +40,14 @@ async def test_call_whose_time_was_up_is_counted_by_its_reason(plane: ControlPla
     assert not await plane.calls.finish(seen, Reason.AGENT_LOST)
     shown = await lines(plane.metrics)
     assert 'sidecar_calls_ended_total{reason="agent_lost"} 1.0' in shown
+
+
+async def test_call_that_was_refused_and_kept_is_counted(plane: ControlPlane) -> None:
+    await plane.ready(active_hours={"enabled": True, "days": []})
+    with pytest.raises(Denied):
+        await plane.plan("k1")
+    shown = await lines(plane.metrics)
+    assert 'sidecar_calls_ended_total{reason="outside_hours"} 1.0' in shown
 
 
 async def test_announcements_not_delivered_are_counted(plane: ControlPlane) -> None:
