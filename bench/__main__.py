@@ -18,32 +18,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
 from bench.bridge import measure_bridge
 from bench.call import BOT, CONFIG, CallBench
 from bench.figure import Figure
+from bench.fleet import ROOT, new_fleet, save_bot
 from bench.machine import commit, machine
 from bench.split import split_figures, split_table
-from voicefleet.fleet import Fleet, find_server, prepare
 from voicefleet.runner import Runner
-from voicefleet.settings import FleetSettings
 
-ROOT = Path(__file__).parents[1]
 OUT = ROOT / "bench" / "out"
 
 
 async def bench(calls: int, detector: str, console: Console) -> dict[str, Any]:
     """Run every measurement and return what `bench/out/call.json` holds."""
     with tempfile.TemporaryDirectory(prefix="voicefleet-bench-") as folder:
-        fleet = _fleet(Path(folder))
+        fleet = new_fleet(Path(folder), os.environ)
         runner = Runner(lambda _part, _line: None, restart=False)
         try:
             with console.status("Starting a fleet …"):
                 await fleet.start(runner)
-            await _save_bot(fleet, detector)
+            await save_bot(fleet, {**CONFIG, "bot_id": BOT, "turn": {"detector": detector}})
             calls_bench = CallBench(
                 fleet.bridge_url,
                 fleet.sidecar_url,
@@ -78,26 +75,6 @@ async def bench(calls: int, detector: str, console: Console) -> dict[str, Any]:
         "cpu_percent_of_a_core": samples.cpu_percent,
         "memory_mb": samples.memory_mb,
     }
-
-
-def _fleet(folder: Path) -> Fleet:
-    own = FleetSettings(
-        voicefleet_home=folder,
-        livekit_server=find_server(FleetSettings(), os.environ),
-        livekit_config=ROOT / "livekit.yaml",
-        livekit_port=0,
-        livekit_udp_port=0,
-        sidecar_port=0,
-        bridge_port=0,
-    )
-    return prepare(own, {**os.environ, "LOG_LEVEL": "WARNING"})
-
-
-async def _save_bot(fleet: Fleet, detector: str) -> None:
-    headers = {"X-API-Key": fleet.environ["ADMIN_API_KEY"]}
-    async with httpx.AsyncClient(base_url=fleet.sidecar_url, trust_env=False) as http:
-        body = {**CONFIG, "bot_id": BOT, "turn": {"detector": detector}}
-        (await http.put(f"/api/v1/bots/{BOT}", json=body, headers=headers)).raise_for_status()
 
 
 def show(console: Console, measured: dict[str, Any]) -> None:

@@ -15,12 +15,11 @@ from typing import Any, TextIO
 import httpx
 import psutil
 
+from bench.fleet import new_fleet, save_bot
 from bench.peer.line import DiallerLine, ExotelLine, Line
 from bench.peer.vendors import ROOT, Vendors
 from bench.usage import roles
-from voicefleet.fleet import find_server, prepare
 from voicefleet.runner import Runner
-from voicefleet.settings import FleetSettings
 
 OUT = ROOT / "bench" / "out"
 BOT = "peer"
@@ -70,29 +69,14 @@ Start = Callable[[Setup], AbstractAsyncContextManager[Product]]
 async def our_fleet(setup: Setup) -> AsyncIterator[Product]:
     """The whole platform: LiveKit server, sidecar, bridge, agent worker."""
     with tempfile.TemporaryDirectory(prefix="voicefleet-peer-") as folder:
-        own = FleetSettings(
-            voicefleet_home=Path(folder),
-            livekit_server=find_server(FleetSettings(), os.environ),
-            livekit_config=ROOT / "livekit.yaml",
-            livekit_port=0,
-            livekit_udp_port=0,
-            sidecar_port=0,
-            bridge_port=0,
-        )
         room = str(ROOM_FOR_CALLS)
         limits = ("AGENT_MAX_CALLS", "BRIDGE_MAX_CALLS", "MAX_CONCURRENT_CALLS")
-        defaults = {**dict.fromkeys(limits, room), "LOG_LEVEL": "WARNING"}
-        fleet = prepare(own, {**defaults, **os.environ})
+        fleet = new_fleet(Path(folder), {**dict.fromkeys(limits, room), **os.environ})
         log = product_log("ours")
         runner = Runner(lambda part, line: log.write(f"{part}: {line}\n"), restart=False)
         try:
             await fleet.start(runner)
-            key = {"X-API-Key": fleet.environ["ADMIN_API_KEY"]}
-            async with httpx.AsyncClient(base_url=fleet.sidecar_url, trust_env=False) as http:
-                saved = await http.put(
-                    f"/api/v1/bots/{BOT}", json=our_bot(setup), headers=key, timeout=10.0
-                )
-                saved.raise_for_status()
+            await save_bot(fleet, our_bot(setup))
             root = psutil.Process()
             yield Product(f"{fleet.bridge_url}/ws/{BOT}", DiallerLine, True, lambda: roles(root))
         finally:
