@@ -27,18 +27,22 @@ from contracts.report import (
     TranscriptLine,
 )
 from sidecar import ending, progress
+from sidecar.capacity import FRESH
 from sidecar.clock import Clock
 from sidecar.denial import Code, Denied
 from sidecar.metrics import Metrics
 from sidecar.recording import RecordingFolder
 from sidecar.settings import Settings
-from sidecar.store import calls, events, recordings
+from sidecar.store import calls, events, recordings, workers
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
 from sidecar.store.events import Draft
 from sidecar.wake import Bells
 
 log = structlog.get_logger(__name__)
+
+START_PATIENCE = timedelta(seconds=8)
+"""How long after its planning a call may wait for an agent that is known to be starting."""
 
 _EVENT_TYPES = {
     "agent_joined": EventType.AGENT_JOINED,
@@ -166,6 +170,26 @@ class Calls:
             self._bells.ring_all()
             log.info("call_finished", call_id=seen.call_id, reason=reason)
         return ended is not None
+
+    async def is_being_taken(self, seen: CallRow) -> bool:
+        """Give an agent that has the call but has not claimed it yet more time, if there is one.
+
+        A busy host takes its time to start a job; another one would only make it busier.
+        """
+
+        async def work(connection: AsyncConnection) -> bool:
+            now = self._clock()
+            row = await _known(connection, seen.tenant_id, seen.call_id)
+            if row.version != seen.version or now >= row.planned_at + START_PATIENCE:
+                return False
+            hosts = await workers.listed(connection, row.tenant_id, now - FRESH)
+            if not any(row.call_id in host.calls for host in hosts if host.kind == "agent"):
+                return False
+            due_at = now + timedelta(seconds=self._settings.claim_timeout_s)
+            await calls.save(connection, row, replace(row, claim_due_at=due_at))
+            return True
+
+        return await self._database.run(work)
 
     async def raise_incarnation(self, seen: CallRow) -> int | None:
         """Let a new agent take a call that nobody claimed, and shut out whoever comes late.

@@ -10,14 +10,14 @@ import pytest
 from contracts.call import CallState
 from contracts.outcome import Reason
 from contracts.report import AgentEnded, LegAnswered, LegEnded, Source, TransferStarted
-from sidecar.calls import Calls
+from sidecar.calls import START_PATIENCE, Calls
 from sidecar.clock import utc_now
 from sidecar.rooms import RoomUnavailable
 from sidecar.store import calls, workers
 from sidecar.supervise import running
 from sidecar.wake import Bells
 from sidecar.watch import Watch
-from tests.fakes.control_plane import ControlPlane
+from tests.fakes.control_plane import START, ControlPlane
 
 A, B = Source.AGENT, Source.BRIDGE
 
@@ -37,6 +37,35 @@ async def test_unclaimed_call_is_dispatched_again_as_a_new_incarnation(
     await tick(plane, 0.1)
     assert plane.rooms.dispatches[1:] == [(plan.room_name, plan.call_id, 2)]
     await plane.claim(plan.call_id, 2)
+
+
+async def test_agent_that_is_starting_is_given_time(plane: ControlPlane) -> None:
+    await plane.ready()
+    plan = await plane.plan()
+    for _ in range(4):
+        await plane.beat(calls=[plan.call_id])
+        await tick(plane, 1.5)
+    assert len(plane.rooms.dispatches) == 1
+    await plane.claim(plan.call_id)
+
+
+async def test_agent_that_is_starting_for_too_long_is_replaced(plane: ControlPlane) -> None:
+    await plane.ready()
+    plan = await plane.plan()
+    while len(plane.rooms.dispatches) == 1:
+        await plane.beat(calls=[plan.call_id])
+        await tick(plane, 1.5)
+    assert plane.clock() - START >= START_PATIENCE
+
+
+async def test_agent_that_died_while_starting_is_replaced_at_once(plane: ControlPlane) -> None:
+    await plane.ready()
+    plan = await plane.plan()
+    await plane.beat(calls=[plan.call_id])
+    await tick(plane, 1.5)
+    await plane.beat(calls=[])
+    await tick(plane, 1.5)
+    assert plane.rooms.dispatches[1:] == [(plan.room_name, plan.call_id, 2)]
 
 
 async def test_call_unclaimed_twice_ends_and_loses_its_room(plane: ControlPlane) -> None:
