@@ -30,7 +30,11 @@ async def vendors() -> AsyncIterator[VendorServer]:
 
 
 async def hear(
-    vendors: VendorServer, extra: dict[str, Any] | None = None, **config: Any
+    vendors: VendorServer,
+    extra: dict[str, Any] | None = None,
+    *,
+    timeout_s: float = 5.0,
+    **config: Any,
 ) -> list[stt.SpeechEvent]:
     """Play a second of speech and one of quiet, in the bridge's frames; return what is heard."""
     engine = deepgram_stt(
@@ -50,7 +54,7 @@ async def hear(
         stream.push_frame(rtc.AudioFrame(piece, RATE_HZ, 1, len(piece) // 2))
     heard: list[stt.SpeechEvent] = []
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(timeout_s):
             async for event in stream:
                 heard.append(event)
                 if event.type is Kind.END_OF_SPEECH:
@@ -140,3 +144,28 @@ async def test_dropped_connection_is_an_error_that_may_be_tried_again(
     with pytest.raises(APIError) as dropped:
         await hear(vendors)
     assert dropped.value.retryable
+
+
+async def test_packets_go_out_as_they_come(vendors: VendorServer) -> None:
+    engine = deepgram_stt(
+        SttConfig(provider="deepgram", api_key="k", base_url=vendors.deepgram), RATE_HZ
+    )
+    stream = engine.stream(conn_options=ONCE)
+    sizes = [640, 1280, 3840, 640]
+    for size in sizes:
+        stream.push_frame(rtc.AudioFrame(bytes(size), RATE_HZ, 1, size // 2))
+    stream.end_input()
+    async with asyncio.timeout(5):
+        events = [event async for event in stream]
+    await stream.aclose()
+    await engine.aclose()
+    [request] = vendors.journal.of(Vendor.STT)
+    assert (request.audio_messages, request.audio_bytes) == (len(sizes), sum(sizes))
+    assert request.messages[-1] == {"type": "CloseStream"}
+    assert [event.type for event in events if event.recognition_usage] == [Kind.RECOGNITION_USAGE]
+
+
+async def test_unreadable_message_is_passed_over(vendors: VendorServer) -> None:
+    vendors.script.faults = {Vendor.STT: Fault(kind="garbage")}
+    with pytest.raises(TimeoutError):
+        await hear(vendors, timeout_s=1.0)
