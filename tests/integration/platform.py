@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import psutil
+from livekit import api as livekit_api
 
 from tests.integration.livekit_server import find_binary
 from voicefleet.caller_voice import speak
@@ -69,6 +70,15 @@ class Platform:
                 self._results.setdefault(result["session_id"], []).append(result)
         return self._results[session_id][-1]
 
+    async def rooms(self) -> list[str]:
+        """Return the rooms there are at the LiveKit server."""
+        environ = self.fleet.environ
+        async with livekit_api.LiveKitAPI(
+            self.fleet.livekit_url, environ["LIVEKIT_API_KEY"], environ["LIVEKIT_API_SECRET"]
+        ) as livekit:
+            listed = await livekit.room.list_rooms(livekit_api.ListRoomsRequest())
+        return [room.name for room in listed.rooms]
+
     def processes(self, module: str) -> list[psutil.Process]:
         """Return the running `python -m module` of this fleet and everything below it."""
         for child in psutil.Process().children(recursive=True):
@@ -112,6 +122,7 @@ async def running_platform(folder: Path, **settings: str) -> AsyncIterator[Platf
             "AGENT_IDLE_PROCESSES": "3",
             "AGENT_DRAIN_S": "2",
             "BRIDGE_DRAIN_S": "2",
+            "STANDBY_AGENTS": "0",
             **settings,
         },
     )
