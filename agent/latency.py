@@ -32,6 +32,8 @@ _CHAIN = (
     ("sending_ms", "sent_at_ms"),
     ("playback_ms", "played_at_ms"),
 )
+_NOTED = ("first_output", *(name.removesuffix("_at_ms") for name in MOMENTS[:-1]))
+"""What an answer notes by itself; when it is played, the leg tells."""
 
 
 @dataclass(slots=True)
@@ -183,14 +185,11 @@ class TurnClock:
             return None
         if voice_ended_ms is None:
             return self._ear.speech_end(decided_ms)
-        # What is louder than speech after the voice has ended, is not the caller's words.
+        # A noise after the voice has ended is not the caller's words.
         end_ms = self._ear.speech_end(min(decided_ms, voice_ended_ms + _VOICE_SLACK_MS))
         if end_ms is not None and voice_ended_ms - end_ms > _VOICE_LATE_MS:
             return None
         return end_ms
-
-
-_NOTED = ("first_output", *(name.removesuffix("_at_ms") for name in MOMENTS[:-1]))
 
 
 def _shares(
