@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +15,7 @@ from agent.settings import AgentSettings
 from agent.worker import Worker
 from contracts.ids import AGENT_NAME, agent_identity, job_metadata
 from tests.fakes.call_desk import CallDesk
+from tests.fakes.virtual_time import virtual_time
 
 CALLS = [f"6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b1{n}" for n in range(4)]
 
@@ -26,6 +29,13 @@ class FakeServer:
         self.on_request: Any = None
         self.agent_name = ""
         self.on_registered: Any = None
+        self.closed = asyncio.Event()
+
+    async def run(self) -> None:
+        await self.closed.wait()
+
+    async def aclose(self) -> None:
+        self.closed.set()
 
     def rtc_session(self, _: Any, *, agent_name: str, on_request: Any) -> None:
         self.agent_name, self.on_request = agent_name, on_request
@@ -119,6 +129,29 @@ async def test_stopping_worker_takes_no_job_and_is_not_ready(site: Site) -> None
     site.worker.stop()
     assert not site.worker.heartbeat().ready
     assert await site.offer(job_metadata(CALLS[0], 1)) is False
+
+
+@virtual_time
+async def test_stopping_worker_waits_for_its_calls() -> None:
+    with TemporaryDirectory() as folder:
+        site = Site(Path(folder))
+        site.server.run_job(CALLS[0])
+        running = asyncio.create_task(site.worker.run())
+        site.worker.stop()
+        await asyncio.sleep(AgentSettings().agent_drain_s / 2)
+        assert not site.server.closed.is_set()
+        site.server.active_jobs.clear()
+        await running
+
+
+@virtual_time
+async def test_stopping_worker_waits_no_longer_than_it_may() -> None:
+    with TemporaryDirectory() as folder:
+        site = Site(Path(folder))
+        site.server.run_job(CALLS[0])
+        site.worker.stop()
+        async with asyncio.timeout(AgentSettings().agent_drain_s + 1):
+            await site.worker.run()
 
 
 async def test_heartbeat_tells_limit_and_calls_and_is_not_ready_before_registration(
