@@ -16,7 +16,7 @@ from contracts.ids import (
     MEDIA_TOPIC,
     PRESENCE_TRACK,
     agent_identity,
-    caller_identity,
+    standby_identity,
 )
 from contracts.media import (
     MAX_PACKET_BYTES,
@@ -49,8 +49,10 @@ class RoomAgent:
         self.answered = asyncio.Event()
         self.caller_left = asyncio.Event()
         self.echoing = False
-        self.identity = agent_identity(plan.call_id, incarnation)
-        self._caller = caller_identity(plan.call_id)
+        has_waited = plan.standby_id and incarnation == 1
+        own = agent_identity(plan.call_id, incarnation)
+        self.identity = standby_identity(plan.standby_id) if has_waited else own
+        self._caller = plan.caller_identity
         self._plan = plan
         self._changed = asyncio.Event()
         self._echoes: asyncio.Queue[bytes] = asyncio.Queue()

@@ -10,10 +10,10 @@ from uuid import uuid4
 import httpx
 from livekit import api
 
-from contracts.ids import caller_identity, room_name
+from contracts.ids import caller_identity, room_name, standby_room
 from contracts.outcome import Reason
 from contracts.plan import Plan, PlanRequest
-from contracts.report import Fact, Heartbeat, LegEnded, Report
+from contracts.report import Fact, Heartbeat, HeartbeatReceipt, LegEnded, Report, Seat
 from sidecar.client import SidecarClient
 from sidecar.rooms import LiveKitRooms
 
@@ -31,6 +31,8 @@ class FakeSidecar:
         refusal: `(status, code, message)` to refuse plans with, or None.
         away: answers nothing while True.
         gate: plans wait until it is set.
+        standby_id: the agent that waits for the calls planned from now on, if one does.
+        seats: what bridges are told to hold.
         fleet_available: what `/health/fleet` says; None breaks its answer.
     """
 
@@ -45,6 +47,8 @@ class FakeSidecar:
         self.away = False
         self.gate = asyncio.Event()
         self.gate.set()
+        self.standby_id = ""
+        self.seats: list[Seat] = []
         self.fleet_available: int | None = 5
         self.max_call_duration_s = 600
         self._livekit_url = livekit_url
@@ -95,7 +99,8 @@ class FakeSidecar:
             return httpx.Response(200, json=self._fleet())
         if path == "/internal/v1/heartbeats":
             self.heartbeats.append(Heartbeat.model_validate_json(request.content))
-            return httpx.Response(200, json={})
+            receipt = HeartbeatReceipt(seats=self.seats)
+            return httpx.Response(200, text=receipt.model_dump_json())
         if path == "/internal/v1/calls":
             return await self._plan(PlanRequest.model_validate_json(request.content))
         call_id = path.split("/")[4]
@@ -116,21 +121,30 @@ class FakeSidecar:
             return httpx.Response(status, json={"error": error})
         call_id = str(uuid4())
         room, caller = room_name(request.channel, call_id), caller_identity(call_id)
+        if self.standby_id:
+            room, caller = standby_room(self.standby_id), caller_identity(self.standby_id)
         plan = Plan(
             call_id=call_id,
             session_id=call_id,
             room_name=room,
             livekit_url=self._livekit_url,
-            token=LiveKitRooms(self._livekit_url, self._key, self._secret).caller_token(
-                room, caller
-            ),
+            token=self._caller_token(room, caller),
             caller_identity=caller,
             max_call_duration_s=self.max_call_duration_s,
+            standby_id=self.standby_id,
         )
         async with self._changed:
             self.plans[call_id] = plan
             self._changed.notify_all()
         return httpx.Response(200, json=json.loads(plan.model_dump_json()))
+
+    def seat(self, standby_id: str) -> Seat:
+        """Return the seat beside an agent that waits."""
+        token = self._caller_token(standby_room(standby_id), caller_identity(standby_id))
+        return Seat(standby_id=standby_id, livekit_url=self._livekit_url, token=token)
+
+    def _caller_token(self, room: str, identity: str) -> str:
+        return LiveKitRooms(self._livekit_url, self._key, self._secret).caller_token(room, identity)
 
     async def _report(self, call_id: str, report: Report) -> httpx.Response:
         async with self._changed:
