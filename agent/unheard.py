@@ -20,10 +20,14 @@ class Unheard:
         self._speech_s = 0.0
 
     def missed(self, speech_s: float) -> bool:
-        """Take note of a stretch of speech without words; return whether to give the STT up."""
-        if speech_s >= _SHORTEST_S:
+        """Take note of a stretch of speech without words; return whether to give the STT up.
+
+        Args:
+            speech_s: how long the caller has spoken since there were words, this stretch included.
+        """
+        if speech_s - self._speech_s >= _SHORTEST_S:
             self._stretches += 1
-            self._speech_s += speech_s
+        self._speech_s = speech_s
         return self._stretches >= _STRETCHES
 
     def heard(self) -> None:

@@ -155,12 +155,13 @@ class _Stream(vad.VADStream):
     def _tell(self, kind: vad.VADEventType, *, ended: bool = False) -> None:
         edges = self._edges
         silence_s = max(edges.silence_s, _ASKS_FOR_TURN_END_S) if ended else edges.silence_s
+        spoke = edges.speaking or ended or kind is vad.VADEventType.END_OF_SPEECH
         self._event_ch.send_nowait(
             vad.VADEvent(
                 type=kind,
                 samples_index=self._windows * VAD_WINDOW_SAMPLES,
                 timestamp=self._windows * WINDOW_S,
-                speech_duration=edges.speech_s if edges.speaking or ended else edges.voice_s,
+                speech_duration=edges.speech_s if spoke else edges.voice_s,
                 silence_duration=edges.silence_s,
                 speaking=edges.speaking,
                 raw_accumulated_silence=silence_s,

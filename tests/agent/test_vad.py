@@ -50,6 +50,7 @@ async def test_spoken_sentence_has_one_beginning_and_one_end() -> None:
     events = await _hear(SILENCE + speak("How much is a ticket?") + SILENCE)
     edges = [event.type for event in events if event.type != vad.VADEventType.INFERENCE_DONE]
     assert edges == [vad.VADEventType.START_OF_SPEECH, vad.VADEventType.END_OF_SPEECH]
+    assert events[-1].speech_duration > 0.5
     before_end = events[-2]
     assert before_end.raw_accumulated_silence >= 0.2, "the session must ask the turn model now"
     assert not before_end.speaking

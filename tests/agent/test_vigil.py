@@ -95,9 +95,9 @@ async def test_stt_that_hears_nothing_is_given_up() -> None:
     watched = Watched()
     watched.miss(1.2)
     assert watched.vigil.is_deaf
-    watched.miss(1.2)
+    watched.miss(2.4)
     assert watched.failed == []
-    watched.miss(1.2)
+    watched.miss(3.6)
     assert watched.failed == [DEAF]
     assert watched.noticed == ["not_transcribed"] * 3
 
@@ -107,7 +107,7 @@ async def test_words_show_that_the_stt_hears() -> None:
     shows: list[Callable[[], None]] = [lambda: watched.transcribe("Hello."), watched.vigil.heard]
     for show in shows:
         watched.miss(1.2)
-        watched.miss(1.2)
+        watched.miss(2.4)
         show()
         assert not watched.vigil.is_deaf
     watched.transcribe(" ")
