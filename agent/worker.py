@@ -122,7 +122,8 @@ class Worker:
         log.info("draining", calls=len(self.calls()))
         try:
             async with asyncio.timeout(self._settings.agent_drain_s):
-                while self.calls():  # noqa: ASYNC110 - nobody tells when a job ends
+                # One that waits leaves once the sidecar knows; it may have got a call just now.
+                while self.calls() or self._roster.standbys():  # noqa: ASYNC110 - nobody tells when a job ends
                     await asyncio.sleep(_DRAIN_POLL_S)
         except TimeoutError:
             log.warning("drain time passed", calls=len(self.calls()))

@@ -42,6 +42,9 @@ PROTEST = "Sorry, I have another question."
 RING_S = 1.5
 TALK_BEFORE_BARGE_IN_S = 0.6
 HEALTH_REQUESTS = 500
+POOL = 2
+POOL_TIMEOUT_S = 30.0
+SEAT_S = 2.5
 
 
 @dataclass(slots=True)
@@ -125,9 +128,20 @@ class CallBench:
             return await measured_turns(api, stream_id)
 
     async def at_once(self, number: int) -> None:
-        """One call whose first message is already the answer."""
+        """One call whose first message is already the answer, made when an agent waits for it."""
+        await self._pool()
         async with Phone.call(self._url, stream_id=f"at-once-{number}") as phone:
             self.samples.greeting_at_once_ms.append(1000 * await phone.wait_for_audio())
+
+    async def _pool(self) -> None:
+        """Wait until an agent waits, and the bridge sits beside it; then until it is quiet."""
+        async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(POOL_TIMEOUT_S):
+            while await self._waiting(http) < POOL:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.2)
+        await asyncio.sleep(SEAT_S)
+
+    async def _waiting(self, http: httpx.AsyncClient) -> int:
+        return int((await http.get(self._health["sidecar"])).json()["standbys"]["ready"])
 
     async def health(self) -> None:
         """Ask both health endpoints again and again while a call is up."""
