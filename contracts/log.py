@@ -14,7 +14,7 @@ from typing import TextIO
 import structlog
 
 QUIET = (
-    *("alembic", "asyncio", "httpcore", "httpx", "livekit", "sqlalchemy"),
+    *("alembic", "asyncio", "httpcore", "httpx", "httpx2", "livekit", "openai", "sqlalchemy"),
     *("sse_starlette", "uvicorn", "websockets"),
 )
 """Libraries of which only warnings are kept: the rest is request lines, tokens included."""
