@@ -32,6 +32,7 @@ from bench.peer.table import (
     costs_table,
     latency_table,
     quality_table,
+    spread,
     stages_table,
     targets,
     targets_table,
@@ -90,8 +91,7 @@ async def bench(cases: Sequence[Case], console: Console) -> tuple[list[Result], 
                 continue
         results.append(result)
         problems += [f"{name}: {problem}" for problem in result.problems]
-        turns = result.mouth_to_ear_ms("plain", "interrupt")
-        middle = sorted(turns)[len(turns) // 2] if turns else float("nan")
+        (middle,) = spread(result.mouth_to_ear_ms("plain", "interrupt"), 0.5)
         console.print(f"{name}: mouth to ear {middle:.0f} ms, CPU {result.cpu_per_call:.1f} %/call")
         _write(results, problems)
     return results, problems
