@@ -38,13 +38,24 @@ def cells(arguments: argparse.Namespace) -> list[Cell]:
 
 
 async def bench(matrix: list[Cell], console: Console) -> list[Measured]:
-    """Measure cell by cell."""
-    results = []
+    """Measure cell by cell, and keep what there is so far."""
+    results: list[Measured] = []
     with console.status("") as status:
         for number, cell in enumerate(matrix, 1):
             status.update(f"{number} of {len(matrix)}: {cell.wire}, {cell.rooms} rooms …")
             results.append(await measure(cell))
+            write(results)
     return results
+
+
+def write(results: list[Measured]) -> None:
+    """Write every sample."""
+    OUT.mkdir(exist_ok=True)
+    measured = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cells": [each.to_json() for each in results],
+    }
+    (OUT / "transport.json").write_text(json.dumps(measured, indent=1) + "\n")
 
 
 def show(console: Console, results: list[Measured]) -> None:
@@ -54,7 +65,7 @@ def show(console: Console, results: list[Measured]) -> None:
     latency = ("p50", "p95", "p99", "max ms")
     gaps = [f"{name} {ms}" for ms in PLAYOUTS_MS for name in ("gaps/min", "missing %")]
     costs = ("bridge %", "agent %", "server %", "bridge MB", "agent MB", "server MB")
-    for heading in (*latency, *gaps, *costs):
+    for heading in (*latency, *gaps, *costs, "others %"):
         table.add_column(heading, justify="right")
     for each in results:
         cell = each.cell
@@ -72,6 +83,7 @@ def show(console: Console, results: list[Measured]) -> None:
             *heard,
             *(f"{share:.2f}" for share in each.cpu_percent.values()),
             *(f"{held:.0f}" for held in each.memory_mb.values()),
+            f"{each.others_percent:.0f}",
         )
     console.print(table)
 
@@ -90,12 +102,6 @@ def main() -> int:
     arguments = parser.parse_args()
     console = Console(width=200) if not sys.stdout.isatty() else Console()
     results = asyncio.run(bench(cells(arguments), console))
-    OUT.mkdir(exist_ok=True)
-    measured = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cells": [each.to_json() for each in results],
-    }
-    (OUT / "transport.json").write_text(json.dumps(measured, indent=1) + "\n")
     show(console, results)
     console.print(f"Raw samples: {OUT / 'transport.json'}")
     return 0

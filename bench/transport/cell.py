@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -52,6 +53,8 @@ class Measured:
         missing: by playout delay in ms, which share of all audio that was.
         cpu_percent: of one core, per room, by process.
         memory_mb: USS at the end, by process.
+        others_percent: of the whole machine, what neither the three nor the network used; where it
+            is large, times tell of the machine.
         crossed: what the bridge's relay counted.
     """
 
@@ -61,6 +64,7 @@ class Measured:
     missing: dict[int, float]
     cpu_percent: dict[str, float]
     memory_mb: dict[str, float]
+    others_percent: float
     crossed: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -100,8 +104,10 @@ async def _measure(
     pids = {"bridge": ends[0].pid, "agent": ends[1].pid, "server": server.process.pid}
     processes = {role: psutil.Process(pid) for role, pid in pids.items()}
     before = {role: read(process) for role, process in processes.items()}
+    busy_s = _others_busy_s(processes.values())
     await asyncio.sleep(cell.seconds)
     after = {role: read(process) for role, process in processes.items()}
+    busy_s = _others_busy_s(processes.values()) - busy_s
     async with asyncio.timeout(LINGER_S + 20):
         results = [json.loads(await _line(end)) for end in ends]
     for detour in detours:
@@ -117,8 +123,15 @@ async def _measure(
         missing,
         {role: _percent(before[role], after[role], cell) for role in pids},
         {role: round(after[role].uss_mb, 1) for role in pids},
+        round(100 * busy_s / cell.seconds / (os.cpu_count() or 1), 1),
         dict(detours[0].relay.up),
     )
+
+
+def _others_busy_s(ours: Iterable[psutil.Process]) -> float:
+    total = psutil.cpu_times()
+    used = [process.cpu_times() for process in (*ours, psutil.Process())]
+    return float(sum(total) - total.idle - total.iowait) - sum(t.user + t.system for t in used)
 
 
 def _percent(before: Reading, after: Reading, cell: Cell) -> float:
