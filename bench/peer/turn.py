@@ -95,7 +95,9 @@ def _turn(call: int, utterance: Utterance, next_s: float, heard: Heard) -> Turn:
     false_end = any(span.start_s < utterance.end_s for span in began)
     overrun = talking is not None and talking.end_s > utterance.end_s
     answers = [
-        span for span in began if utterance.end_s <= span.start_s < utterance.end_s + ANSWER_TIMEOUT_S
+        span
+        for span in began
+        if utterance.end_s <= span.start_s < utterance.end_s + ANSWER_TIMEOUT_S
     ]
     answered_s = answers[0].start_s if answers and not false_end and not overrun else None
     tone = heard.tone_hz(answers[0]) if answers else 0.0
