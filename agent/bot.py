@@ -50,12 +50,14 @@ class Bot(Agent):
         turns: TurnClock,
         min_words_interruption: int,
         on_backchannel: OnBackchannel,
+        on_final: Callable[[str], None],
     ) -> None:
         super().__init__(instructions=instructions, tools=tools, chat_ctx=chat_ctx)
         self._output = output
         self._turns = turns
         self._min_words = min_words_interruption
         self._on_backchannel = on_backchannel
+        self._on_final = on_final
         self.is_closing = False
         """Whether the bot is saying goodbye: then only more than courtesies cut it off."""
         self.is_leaving = False
@@ -74,6 +76,8 @@ class Bot(Agent):
         """Transcribe, and hold back what was said over the bot without meaning to stop it."""
         async for event in self.hear(audio, model_settings):
             if not isinstance(event, stt.SpeechEvent) or not self._talked_over(event):
+                if isinstance(event, stt.SpeechEvent) and _is_final(event):
+                    self._on_final(event.alternatives[0].text)
                 yield event
             elif event.type == stt.SpeechEventType.FINAL_TRANSCRIPT:
                 self._on_backchannel(event.alternatives[0].text)
@@ -143,6 +147,10 @@ class Bot(Agent):
             remaining_s=remaining_s,
             intended_phrases=CLOSING_PHRASES if self.is_closing else INTENDED_PHRASES,
         )
+
+
+def _is_final(event: stt.SpeechEvent) -> bool:
+    return event.type == stt.SpeechEventType.FINAL_TRANSCRIPT and bool(event.alternatives)
 
 
 def _silent(spoken: stt.SpeechData) -> stt.SpeechData:

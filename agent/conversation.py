@@ -329,6 +329,7 @@ class Conversation:
             turns=self._turns,
             min_words_interruption=self._config.min_words_interruption,
             on_backchannel=self._on_backchannel,
+            on_final=self._engines.on_final,
         )
 
     def _local_now(self) -> datetime:

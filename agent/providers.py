@@ -88,6 +88,11 @@ class Engines:
     cleans_text: bool = True
     """Whether the session takes Markdown out of what is said; else the voice does it itself."""
 
+    def on_final(self, text: str) -> None:
+        """Let the turn detector know what the caller said: some words cannot be the last."""
+        if isinstance(self.turn_detection, TurnEnd):
+            self.turn_detection.heard(text)
+
     def session(self, config: BotConfig) -> AgentSession[None]:
         """Return the session, with the options a telephone call needs."""
         return AgentSession(

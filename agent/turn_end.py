@@ -2,7 +2,8 @@
 
 The framework asks once, after 250 ms of silence, and lets a "no" stand until its longest delay has
 passed. Here the first look comes after a shorter silence and must be convinced; where it is not,
-the question is put again as the silence grows. Nothing is resampled but the 1.2 s a look is at.
+the question is put again as the silence grows. Words that cannot be a sentence's end outweigh the
+model. Nothing is resampled but the 1.2 s a look is at.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions
 from livekit.agents.voice.turn import TurnDetectionEvent
 from livekit.local_inference import EOT, EOT_MAX_SAMPLES
 from numpy.typing import NDArray
+
+from agent.open_ending import is_open
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +45,12 @@ class TurnEnd:
 
     def __init__(self) -> None:
         self._thresholds = inference.TurnDetector(version="v1-mini")
+        self._stream: TurnEndStream | None = None
+
+    def heard(self, text: str) -> None:
+        """Take note of a final transcript. Interim ones break off anywhere."""
+        if self._stream is not None:
+            self._stream.heard(text)
 
     @property
     def model(self) -> str:
@@ -55,7 +64,8 @@ class TurnEnd:
         self, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
     ) -> TurnEndStream:
         """Return the detector of one call."""
-        return TurnEndStream(self._thresholds, EOT().predict)
+        self._stream = TurnEndStream(self._thresholds, EOT().predict)
+        return self._stream
 
 
 class TurnEndStream:
@@ -71,6 +81,14 @@ class TurnEndStream:
         self._looks: list[float] = []
         self._since_s = 0.0
         self._looking: asyncio.Task[None] | None = None
+        self._is_open = False
+
+    def heard(self, text: str) -> None:
+        """See `TurnEnd.heard`."""
+        self._is_open = is_open(text)
+        if self._is_open and self._answer is not None and self._answer.done():
+            # The session reads the answer again when a final transcript comes after it.
+            self._answer.result().end_of_turn_probability = 0.0
 
     @property
     def model(self) -> str:
@@ -110,7 +128,9 @@ class TurnEndStream:
 
     def predict(self) -> asyncio.Future[TurnDetectionEvent]:
         """Return the answer to come: yes as soon as a look says so, no after the last one."""
+        is_open = self._is_open
         self.cancel_inference()
+        self._is_open = is_open
         self._answer = asyncio.get_running_loop().create_future()
         self._looks = [0.0, *LATER_LOOKS_S]
         self._since_s = 0.0
@@ -119,6 +139,7 @@ class TurnEndStream:
 
     def cancel_inference(self, *, timed_out: bool = False) -> None:
         """Drop the question: there is voice again, or the turn is over."""
+        self._is_open = False
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None
@@ -127,8 +148,9 @@ class TurnEndStream:
         self._answer = None
 
     def flush(self, reason: str | None = None) -> None:
-        """Forget the audio: the next turn begins."""
+        """Forget the turn: the next one begins."""
         self._pcm.clear()
+        self._is_open = False
 
     def end_input(self) -> None:
         self.cancel_inference()
@@ -159,6 +181,8 @@ class TurnEndStream:
         if answer is not self._answer or answer.done():
             return
         self._looking = None
+        if self._is_open:
+            probability = 0.0
         if probability >= min(1.0, factor * threshold) or not self._looks:
             answer.set_result(_event(probability, time.monotonic() - began))
         else:

@@ -48,6 +48,7 @@ class Gate:
             turns=TurnClock(lambda: 0.0, LegClock(), Ear(RATE_HZ), lambda _: None),
             min_words_interruption=min_words,
             on_backchannel=self.backchannels.append,
+            on_final=lambda _: None,
         )
 
     async def script(self) -> AsyncIterator[stt.SpeechEvent | str]:

@@ -105,6 +105,37 @@ async def test_voice_that_comes_back_takes_the_question_back(
     assert len(model.seen) == 1
 
 
+async def test_words_that_must_go_on_outweigh_the_model(
+    thresholds: inference.TurnDetector,
+) -> None:
+    model = Model(1.0)
+    stream = _stream(thresholds, model.judge)
+    stream.heard("I would like to book a")
+    asked = stream.predict()
+    await model.looked(1)
+    await _quiet(stream, LATER_LOOKS_S[-1] + FRAME_S)
+    assert (await asked).end_of_turn_probability == 0.0
+    assert len(model.seen) == 1 + len(LATER_LOOKS_S)
+
+
+async def test_words_that_come_after_the_answer_take_it_back(
+    thresholds: inference.TurnDetector,
+) -> None:
+    stream = _stream(thresholds, Model(1.0).judge)
+    answer = await stream.predict()
+    stream.heard("I would like to book a")
+    assert answer.end_of_turn_probability == 0.0
+
+
+async def test_words_before_the_voice_came_back_no_longer_count(
+    thresholds: inference.TurnDetector,
+) -> None:
+    stream = _stream(thresholds, Model(1.0).judge)
+    stream.heard("I would like to book a")
+    stream.cancel_inference()
+    assert (await stream.predict()).end_of_turn_probability == 1.0
+
+
 async def test_model_that_fails_counts_as_a_yes(thresholds: inference.TurnDetector) -> None:
     stream = _stream(thresholds, Model(RuntimeError("broken")).judge)
     assert (await stream.predict()).end_of_turn_probability == 1.0
