@@ -89,9 +89,14 @@ class Engines:
     """Whether the session takes Markdown out of what is said; else the voice does it itself."""
 
     def on_final(self, text: str) -> None:
-        """Let the turn detector know what the caller said: some words cannot be the last."""
+        """Let those who decide on the turn's end know what the caller said.
+
+        Some words cannot be the last; and once there are words, any silence is worth a look.
+        """
         if isinstance(self.turn_detection, TurnEnd):
             self.turn_detection.heard(text)
+            if isinstance(self.vad, PhoneVAD):
+                self.vad.await_end()
 
     def session(self, config: BotConfig) -> AgentSession[None]:
         """Return the session, with the options a telephone call needs."""

@@ -25,6 +25,10 @@ _ASKS_FOR_TURN_END_S = 0.2
 """At this silence the session asks its turn detector; an end told earlier claims as much."""
 
 
+AWAITED_END_S = 2 * WINDOW_S
+"""Silence that ends a voice once the recogniser has told its last words."""
+
+
 class Edge(Enum):
     """What a window changed."""
 
@@ -44,6 +48,7 @@ class VoiceEdges:
         speech_s: how long the voice has been going on, its pauses included.
         voice_s: length of the present stretch of voice; 0.0 in silence.
         silence_s: length of the present silence; 0.0 while there is voice.
+        is_awaited: the recogniser takes what was said for complete, so any silence will do.
     """
 
     start_s: float
@@ -53,6 +58,7 @@ class VoiceEdges:
     speech_s: float = 0.0
     voice_s: float = 0.0
     silence_s: float = 0.0
+    is_awaited: bool = False
 
     def step(self, probability: float) -> Edge | None:
         """Take the next window's probability of voice."""
@@ -61,16 +67,22 @@ class VoiceEdges:
         if probability >= self.threshold - (_HYSTERESIS if self.speaking else 0.0):
             self.voice_s += WINDOW_S
             self.silence_s = 0.0
+            self.is_awaited = False
             if not self.speaking and self.voice_s >= self.start_s:
                 self.speaking, self.speech_s = True, self.voice_s
                 return Edge.STARTED
             return None
         self.voice_s = 0.0
         self.silence_s += WINDOW_S
-        if self.speaking and self.silence_s >= self.end_s:
-            self.speaking = False
-            return Edge.ENDED
-        return None
+        return self.end_if_silent()
+
+    def end_if_silent(self) -> Edge | None:
+        """End the voice if its silence is long enough."""
+        enough_s = min(self.end_s, AWAITED_END_S) if self.is_awaited else self.end_s
+        if not self.speaking or self.silence_s < enough_s:
+            return None
+        self.speaking = False
+        return Edge.ENDED
 
 
 class PhoneVAD(vad.VAD):
@@ -85,6 +97,12 @@ class PhoneVAD(vad.VAD):
         self._start_s = start_s
         self._end_s = end_s
         self._threshold = threshold
+        self._stream: _Stream | None = None
+
+    def await_end(self) -> None:
+        """Tell of the next silence at once: the recogniser has told the last words."""
+        if self._stream is not None:
+            self._stream.await_end()
 
     @property
     def model(self) -> str:
@@ -95,7 +113,8 @@ class PhoneVAD(vad.VAD):
         return "livekit-local-inference"
 
     def stream(self) -> vad.VADStream:
-        return _Stream(self, VoiceEdges(self._start_s, self._end_s, self._threshold))
+        self._stream = _Stream(self, VoiceEdges(self._start_s, self._end_s, self._threshold))
+        return self._stream
 
 
 class _Stream(vad.VADStream):
@@ -118,6 +137,12 @@ class _Stream(vad.VADStream):
             window = np.frombuffer(bytes(self._pcm[:size_bytes]), np.int16)
             del self._pcm[:size_bytes]
             self._judge(window)
+
+    def await_end(self) -> None:
+        """See `PhoneVAD.await_end`."""
+        self._edges.is_awaited = True
+        if self._edges.end_if_silent() is Edge.ENDED:
+            self._tell_end()
 
     def flush(self) -> None:
         """Begin anew: whatever voice was going on belongs to the past."""
@@ -147,10 +172,14 @@ class _Stream(vad.VADStream):
         edge = edges.step(self._model.predict(window))
         if edge is Edge.STARTED:
             self._tell(vad.VADEventType.START_OF_SPEECH)
-        if was_speaking or edges.voice_s:
-            self._tell(vad.VADEventType.INFERENCE_DONE, ended=edge is Edge.ENDED)
         if edge is Edge.ENDED:
-            self._tell(vad.VADEventType.END_OF_SPEECH)
+            self._tell_end()
+        elif was_speaking or edges.voice_s:
+            self._tell(vad.VADEventType.INFERENCE_DONE)
+
+    def _tell_end(self) -> None:
+        self._tell(vad.VADEventType.INFERENCE_DONE, ended=True)
+        self._tell(vad.VADEventType.END_OF_SPEECH)
 
     def _tell(self, kind: vad.VADEventType, *, ended: bool = False) -> None:
         edges = self._edges

@@ -46,6 +46,42 @@ def test_speech_duration_includes_its_pauses() -> None:
     assert edges.speech_s == 5 * WINDOW_S
 
 
+def test_voice_whose_words_are_known_ends_with_the_first_silence() -> None:
+    edges = _edges()
+    _steps(edges, [0.9, 0.9])
+    edges.is_awaited = True
+    assert _steps(edges, [0.1, 0.1]) == [None, Edge.ENDED]
+
+
+def test_words_that_come_into_a_silence_end_it_at_once() -> None:
+    edges = _edges()
+    _steps(edges, [0.9, 0.9, 0.1, 0.1, 0.1])
+    assert edges.end_if_silent() is None
+    edges.is_awaited = True
+    assert edges.end_if_silent() is Edge.ENDED
+    assert edges.end_if_silent() is None
+
+
+def test_voice_that_goes_on_after_its_words_ends_as_any_other() -> None:
+    edges = _edges()
+    _steps(edges, [0.9, 0.9])
+    edges.is_awaited = True
+    assert _steps(edges, [0.9, 0.1, 0.1, 0.1]) == [None] * 4
+
+
+async def test_known_words_bring_the_end_forward() -> None:
+    detector = PhoneVAD(start_s=0.05, end_s=1.0, threshold=0.5)
+    detector.await_end()
+    stream = detector.stream()
+    _push(stream, SILENCE + speak("How much is a ticket?") + bytes(RATE_HZ // 2))
+    detector.await_end()
+    stream.end_input()
+    events = [event async for event in stream]
+    await stream.aclose()
+    assert events[-1].type is vad.VADEventType.END_OF_SPEECH
+    assert events[-1].silence_duration < 0.3
+
+
 async def test_spoken_sentence_has_one_beginning_and_one_end() -> None:
     events = await _hear(SILENCE + speak("How much is a ticket?") + SILENCE)
     edges = [event.type for event in events if event.type != vad.VADEventType.INFERENCE_DONE]
