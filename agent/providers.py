@@ -105,7 +105,7 @@ class Engines:
             llm=self.llm,
             tts=self.tts,
             vad=self.vad,
-            turn_handling=turn_handling(config.turn, self.turn_detection),
+            turn_handling=turn_handling(_turn(config), self.turn_detection),
             conn_options=PHONE_PATIENCE,
             use_tts_aligned_transcript=True,
             tts_text_transforms=NOT_GIVEN if self.cleans_text else [],
@@ -139,7 +139,8 @@ def turn_handling(config: TurnConfig, detection: Any) -> TurnHandlingOptions:
         turn_detection=detection,
         endpointing={
             "mode": "fixed",
-            "min_delay": config.min_delay_s,
+            # The turn model has had its silence before it was asked.
+            "min_delay": config.min_delay_s if detection == "vad" else 0.0,
             "max_delay": config.max_delay_s,
         },
         interruption={
@@ -150,7 +151,7 @@ def turn_handling(config: TurnConfig, detection: Any) -> TurnHandlingOptions:
             "resume_false_interruption": True,
             "false_interruption_timeout": _FALSE_INTERRUPTION_S,
         },
-        preemptive_generation={"enabled": False},
+        preemptive_generation={"enabled": config.preemptive},
     )
 
 
@@ -233,6 +234,12 @@ def _vad(config: VadConfig, turn: TurnConfig) -> vad.VAD:
     # With a turn model a silence is only what makes it look, so it is told of early.
     end_s = config.stop_secs if turn.detector == "vad" else turn.min_delay_s
     return PhoneVAD(start_s=config.start_secs, end_s=end_s, threshold=config.confidence)
+
+
+def _turn(config: BotConfig) -> TurnConfig:
+    # The brain of rules tells intents as it answers, and an answer may be taken back.
+    keeps = config.llm.provider != "rules"
+    return config.turn if keeps else config.turn.model_copy(update={"preemptive": False})
 
 
 def _turn_detection(config: TurnConfig) -> Any:

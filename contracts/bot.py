@@ -100,6 +100,11 @@ class TurnConfig(_Open):
     min_delay_s: float = Field(default=0.12, ge=0.06, le=5)
     """Silence before the turn model is asked first; with `vad`, before a turn is over at least."""
     max_delay_s: float = Field(default=1.2, ge=0, le=10)
+    preemptive: bool = False
+    """Whether an answer is begun on the words of a turn that may go on; not with `rules`.
+
+    Costs tokens where it does go on: docs/decisions/turn-end.md.
+    """
 
 
 class ReEngagement(_Open):

@@ -179,7 +179,9 @@ def _pipeline(row: CallRow, facts: Sequence[Fact]) -> dict[str, Any]:
         "llm": config.llm.model_dump(include={"provider", "model", "temperature", "max_tokens"}),
         "tts": config.tts.model_dump(include={"provider", "model", "voice", "language"}),
         "vad": config.vad.model_dump(include={"confidence", "start_secs", "stop_secs"}),
-        "turn": config.turn.model_dump(include={"detector", "min_delay_s", "max_delay_s"}),
+        "turn": config.turn.model_dump(
+            include={"detector", "min_delay_s", "max_delay_s", "preemptive"}
+        ),
         "agent": joined[-1] if joined else {},
     }
 

@@ -61,6 +61,19 @@ async def test_bot_may_end_turns_by_voice_activity_alone() -> None:
     assert engines(turn={"detector": "vad"}).turn_detection == "vad"
 
 
+def test_turn_model_alone_decides_how_long_a_silence_must_be() -> None:
+    options = turn_handling(TurnConfig(min_delay_s=0.2), TurnEnd())
+    assert options["endpointing"]["min_delay"] == 0.0
+
+
+async def test_answer_may_be_begun_early_but_not_by_rules() -> None:
+    turn = {"preemptive": True}
+    assert turn_handling(TurnConfig(**turn), "vad")["preemptive_generation"]["enabled"]
+    made = engines(turn=turn)
+    session = made.session(BotConfig.model_validate({"turn": turn}))
+    assert not session.options.preemptive_generation["enabled"]
+
+
 def test_turns_follow_the_config_and_any_voice_pauses_the_bot() -> None:
     options = turn_handling(TurnConfig(min_delay_s=0.2, max_delay_s=0.9), "vad")
     endpointing, interruption = options["endpointing"], options["interruption"]

@@ -173,7 +173,12 @@ def test_saturated_result_is_exactly_this() -> None:
             "llm": {"provider": "rules", "model": "", "temperature": 0.7, "max_tokens": 256},
             "tts": {"provider": "offline", "model": "", "voice": "", "language": "en"},
             "vad": {"confidence": 0.5, "start_secs": 0.05, "stop_secs": 0.25},
-            "turn": {"detector": "v1-mini", "min_delay_s": 0.12, "max_delay_s": 1.2},
+            "turn": {
+                "detector": "v1-mini",
+                "min_delay_s": 0.12,
+                "max_delay_s": 1.2,
+                "preemptive": False,
+            },
             "agent": {"stt": "nova-3"},
         },
         "connected_event": {"callerId": "+15550100"},
