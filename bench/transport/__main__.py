@@ -25,11 +25,13 @@ OUT = Path(__file__).parents[1] / "out"
 
 def cells(arguments: argparse.Namespace) -> list[Cell]:
     """Return the matrix, wires alternating."""
+    if arguments.direct:
+        arguments.loss, arguments.jitter_ms = [0.0], 0.0
     weathers = [(percent / 100, 0.0) for percent in arguments.loss]
     if arguments.jitter_ms:
         weathers.append((0.0, arguments.jitter_ms / 1000))
     return [
-        Cell(wire, rooms, loss, jitter_s, arguments.seconds, seed)
+        Cell(wire, rooms, loss, jitter_s, arguments.seconds, seed, arguments.direct)
         for rooms in arguments.rooms
         for loss, jitter_s in weathers
         for seed in range(1, arguments.rounds + 1)
@@ -99,6 +101,7 @@ def main() -> int:
     parser.add_argument("--jitter-ms", type=float, default=20, help="one more weather; 0: none")
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--direct", action="store_true", help="no network between, no loss")
     arguments = parser.parse_args()
     console = Console(width=200) if not sys.stdout.isatty() else Console()
     results = asyncio.run(bench(cells(arguments), console))

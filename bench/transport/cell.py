@@ -41,6 +41,8 @@ class Cell:
     jitter_s: float = 0.0
     seconds: float = 6.0
     seed: int = 1
+    direct: bool = False
+    """Without the networks, which are two busy programs on the same machine: no weather then."""
 
 
 @dataclass(slots=True)
@@ -168,7 +170,8 @@ def _spec(cell: Cell, server: LiveKitServer, detour: Detour, *, echoing: bool) -
         Seat(signer.token(f"room-{index}", f"{own}-{index}"), f"{other}-{index}")
         for index in range(cell.rooms)
     )
-    return Spec(cell.wire, echoing, detour.url, cell.seconds, seats)
+    url = server.url if cell.direct else detour.url
+    return Spec(cell.wire, echoing, url, cell.seconds, seats)
 
 
 async def _start(spec: Spec, stack: AsyncExitStack) -> Process:
