@@ -86,7 +86,7 @@ class Call:
             caller_identity=plan.caller_identity,
             rate_hz=plan.media_rate_hz,
             clock=time.time,
-            on_audio=self._record,
+            on_audio=self._on_audio,
         )
         sending = asyncio.create_task(self._send(link))
         sending.add_done_callback(self._on_sender_done)
@@ -205,6 +205,11 @@ class Call:
     def _end(self, reason: Reason) -> None:
         if self._conversation is not None:
             self._conversation.end(reason, by_bot=False)
+
+    def _on_audio(self, at_ms: int, caller: bytes, bot: bytes) -> None:
+        # Who is heard has answered, even where the news of it was lost.
+        self._answered.set()
+        self._record(at_ms, caller, bot)
 
     def _record(self, at_ms: int, caller: bytes, bot: bytes) -> None:
         if not self._is_recording or not self._is_ours:

@@ -69,7 +69,7 @@ class Bridge:
         self._seats: dict[ServerConnection, _Seat] = {}
         self._draining = False
         self._idle = asyncio.Event()
-        self._seating = Seats()
+        self.seats = Seats()
         self._server: Server | None = None
         self._heart: asyncio.Task[None] | None = None
         self._fleet = Fleet(
@@ -80,7 +80,7 @@ class Bridge:
             accepting=lambda: not self._draining,
             started_at=clock.at(),
             take_lateness=self.metrics.take_recent_lateness,
-            keep_seats=self._seating.keep,
+            keep_seats=self.seats.keep,
         )
 
     @property
@@ -124,7 +124,7 @@ class Bridge:
         await self._server.wait_closed()
         if self._heart is not None:
             await cancel(self._heart)
-        await self._seating.aclose()
+        await self.seats.aclose()
         log.info("bridge_stopped", bridge_id=self.bridge_id)
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -164,7 +164,7 @@ class Bridge:
             media_timeout_s=self._settings.bridge_media_timeout_s,
         )
         leg = StreamLeg(connection, server, self._clock, self.metrics.observe_lateness)
-        room = RoomLeg(report.plan, self._clock, self._seating)
+        room = RoomLeg(report.plan, self._clock, self.seats)
         try:
             await couple(leg, room, report, self._clock)
         finally:
@@ -187,7 +187,7 @@ class Bridge:
             peer_ip=upgrade.peer_ip,
             bridge_id=self.bridge_id,
             answered=offered.answered,
-            seats=self._seating.held() if offered.answered else [],
+            seats=self.seats.held() if offered.answered else [],
         )
 
     def _live_seats(self) -> dict[ServerConnection, _Seat]:

@@ -190,6 +190,8 @@ class RoomLeg:
             if not self._is_seen and not is_told:
                 # Before any audio, so that an agent never hears a caller who is not there yet.
                 await asyncio.wait({telling}, timeout=ATTRIBUTE_TIMEOUT_S)
+                if telling.done():
+                    telling.result()
             self._open = True
             self._drain()
             return await self._lost

@@ -35,6 +35,11 @@ class Seats:
         """Return whose seats this bridge sits in."""
         return list(self._rooms)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no seat is being taken at this moment."""
+        return not self._joining
+
     def keep(self, wanted: Iterable[Seat]) -> None:
         """Join what is wanted and not held, leave what is held and not wanted."""
         seats = {seat.standby_id: seat for seat in wanted}

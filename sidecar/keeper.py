@@ -30,7 +30,10 @@ from sidecar.wake import Bells, Wake
 
 log = structlog.get_logger(__name__)
 
-READY_TIMEOUT = timedelta(seconds=10)
+READY_TIMEOUT = timedelta(seconds=30)
+SILENCE = timedelta(seconds=15)
+"""How long a worker may say nothing before its agents are sent away. They are given to nobody
+after three, but a machine that is merely too busy to say so has no use for new ones."""
 REFILL_PAUSE = timedelta(seconds=1)
 """Nobody new is called while calls may still need the machine for their own start."""
 MAKING_AT_ONCE = 1
@@ -116,7 +119,8 @@ def _is_over(row: StandbyRow, measured: Capacity, limits: Limits, now: datetime)
         return True
     if row.bridge_id is not None and row.bridge_id not in measured.bridges:
         return True
-    return is_unlisted(row, now) and host_of(row, measured.ready_agents) is None
+    heard = [agent for agent in measured.agents if agent.last_seen_at >= now - SILENCE]
+    return is_unlisted(row, now) and host_of(row, heard) is None
 
 
 def _must_rest(rows: Sequence[StandbyRow], now: datetime) -> bool:

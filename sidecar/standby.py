@@ -24,7 +24,7 @@ from sidecar.wake import Bells, Wake
 
 HOLD_S = 25.0
 """How long a question for a call is left unanswered: below what proxies and clients stand."""
-CLAIM_TIMEOUT = timedelta(seconds=0.5)
+CLAIM_TIMEOUT = timedelta(seconds=1)
 """How long one that was woken may take to claim its call before another is called in its place."""
 UNLISTED = timedelta(seconds=3)
 """How long one may wait before its worker's heartbeat has to name it."""

@@ -63,7 +63,7 @@ async def test_call_begins_in_the_seat_its_bridge_holds(livekit_server: LiveKitS
             await until(lambda: seat_is_taken(room, standby_id))
             (sitting,) = room.remote_participants.values()
             sid = sitting.sid
-            await until(lambda: bridge._seating.held() == [standby_id])
+            await until(lambda: bridge.seats.held() == [standby_id])
         sidecar.standby_id = standby_id
         url = f"ws://127.0.0.1:{bridge.port}/ws/desk"
         async with Phone.call(url) as phone:
@@ -162,7 +162,7 @@ async def test_seat_that_cannot_be_taken_is_tried_again(livekit_server: LiveKitS
     seats = Seats()
     broken = Seat(standby_id=standby_id, livekit_url=server.url, token="nonsense")
     seats.keep([broken])
-    await until(lambda: not seats._joining)
+    await until(lambda: seats.is_settled)
     assert seats.held() == []
     async with waiting(sidecar, standby_id) as room:
         seats.keep([sidecar.seat(standby_id)])

@@ -120,7 +120,7 @@ async def test_pool_is_filled_again_once_the_call_has_begun(plane: ControlPlane)
 async def test_agent_that_never_comes_is_given_up(plane: ControlPlane) -> None:
     await plane.ready()
     await tick(plane)
-    plane.clock.advance(10.1)
+    plane.clock.advance(30.1)
     await plane.beat()
     await tick(plane)
     assert plane.rooms.deleted == []
@@ -144,7 +144,11 @@ async def test_agent_is_renewed_at_its_age_limit(plane: ControlPlane) -> None:
 async def test_agents_of_a_worker_gone_silent_are_sent_away(plane: ControlPlane) -> None:
     await plane.ready()
     await filled(plane)
-    await tick(plane, 3.1)
+    await tick(plane, 14.9)
+    assert await states(plane) == 2 * [StandbyState.READY]
+    await plane.beat(id="agent-2")
+    assert not (await plane.plan(answered=True)).standby_id
+    await tick(plane, 0.2)
     assert await states(plane) == 2 * [StandbyState.GONE]
 
 
