@@ -32,10 +32,10 @@ Judge = Callable[[Pcm], float]
 
 MODEL_RATE_HZ = 16_000
 WINDOW_S = EOT_MAX_SAMPLES / MODEL_RATE_HZ
-CONVINCED = 1.4
-"""By this factor the first look must exceed the model's own threshold for the language."""
-LATER_LOOKS_S = (0.13, 0.38, 0.68)
-"""When the question is put again, counted in audio since the first look."""
+LOOKS = ((0.0, 1.4), (0.13, 1.0), (0.38, 1.6), (0.68, 1.6))
+"""When the question is put, in seconds of audio since the first time, and by which factor the
+answer must then exceed the model's own threshold for the language. An early yes must be certain; a
+late one too, since whoever pauses for long is often searching for words."""
 _TIMEOUT_S = 3.0
 """The session takes a detector that says nothing for this long for a yes."""
 
@@ -78,7 +78,7 @@ class TurnEndStream:
         self._pcm = bytearray()
         self._rate_hz = 0
         self._answer: asyncio.Future[TurnDetectionEvent] | None = None
-        self._looks: list[float] = []
+        self._looks: list[tuple[float, float]] = []
         self._since_s = 0.0
         self._looking: asyncio.Task[None] | None = None
         self._is_open = False
@@ -132,9 +132,9 @@ class TurnEndStream:
         self.cancel_inference()
         self._is_open = is_open
         self._answer = asyncio.get_running_loop().create_future()
-        self._looks = [0.0, *LATER_LOOKS_S]
+        self._looks = [*LOOKS]
         self._since_s = 0.0
-        self._look(CONVINCED)
+        self._look()
         return self._answer
 
     def cancel_inference(self, *, timed_out: bool = False) -> None:
@@ -161,12 +161,12 @@ class TurnEndStream:
     def _look_again(self) -> None:
         if self._answer is None or self._looking is not None or not self._looks:
             return
-        if self._since_s >= self._looks[0]:
-            self._look(1.0)
+        if self._since_s >= self._looks[0][0]:
+            self._look()
 
-    def _look(self, factor: float) -> None:
+    def _look(self) -> None:
         assert self._answer is not None
-        self._looks.pop(0)
+        _, factor = self._looks.pop(0)
         self._looking = asyncio.create_task(self._judged(self._answer, factor))
 
     async def _judged(self, answer: asyncio.Future[TurnDetectionEvent], factor: float) -> None:
@@ -181,10 +181,11 @@ class TurnEndStream:
         if answer is not self._answer or answer.done():
             return
         self._looking = None
-        if self._is_open:
-            probability = 0.0
-        if probability >= min(1.0, factor * threshold) or not self._looks:
-            answer.set_result(_event(probability, time.monotonic() - began))
+        is_over = probability >= min(1.0, factor * threshold) and not self._is_open
+        if is_over or not self._looks:
+            # The session compares with the model's own threshold.
+            told = probability if is_over else 0.0
+            answer.set_result(_event(told, time.monotonic() - began))
         else:
             self._look_again()
 

@@ -14,10 +14,12 @@ from livekit.agents.language import LanguageCode
 from livekit.agents.voice.turn import TurnDetectionEvent
 from livekit.local_inference import EOT_MAX_SAMPLES
 
-from agent.turn_end import CONVINCED, LATER_LOOKS_S, Pcm, TurnEnd, TurnEndStream
+from agent.turn_end import LOOKS, Pcm, TurnEnd, TurnEndStream
 from voicefleet.caller_voice import speak
 
 RATE_HZ = 8000
+CONVINCED = LOOKS[0][1]
+LATER_LOOKS_S = [after_s for after_s, _ in LOOKS[1:]]
 FRAME_S = 0.04
 
 
