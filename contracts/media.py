@@ -18,7 +18,8 @@ import struct
 from dataclasses import dataclass
 
 MAX_PACKET_BYTES = 15_000
-"""LiveKit's own advice for reliable data packets is 15 KiB; senders split PCM below this."""
+"""LiveKit's own advice for reliable data packets is 15 KiB; senders split PCM below this. From
+64,000 bytes on, headers included, the SDK refuses to send a packet."""
 
 _SEGMENT = struct.Struct("<BI")
 _HEARD = struct.Struct("<BIII")
