@@ -22,7 +22,7 @@ MAX_QUEUED_S = 0.4
 """What may wait to be sent: a carrier's largest message and a packet. More would be delay that
 stays."""
 MAX_BITRATE = 96_000
-"""Opus takes half the processor time at this rate that it takes at 32,000."""
+"""Opus takes half the processor time at this rate that it takes at its default."""
 
 
 class _Voice:
