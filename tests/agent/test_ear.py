@@ -23,7 +23,9 @@ def quiet(duration_ms: int, noise_rms: float = 0.0, rate_hz: int = RATE_HZ) -> b
 
 
 def mix(*sides: bytes) -> bytes:
-    return np.sum([np.frombuffer(side, "<i2") for side in sides], axis=0).astype("<i2").tobytes()
+    stacked = np.stack([np.frombuffer(side, "<i2") for side in sides])
+    mixed: bytes = stacked.sum(axis=0).astype("<i2").tobytes()
+    return mixed
 
 
 def heard(pcm: bytes, *, late_ms: dict[int, float] | None = None, start_ms: float = 0.0) -> Ear:
