@@ -139,8 +139,7 @@ class Call:
 
     @property
     def _is_ours(self) -> bool:
-        claiming = self._claiming
-        return claiming.done() and not claiming.cancelled() and claiming.exception() is None
+        return is_booked(self._claiming)
 
     def _tell(self, fact: Fact) -> None:
         if self._is_ours:
@@ -249,6 +248,11 @@ class Call:
         if not task.cancelled() and task.exception() is not None:
             log.error("audio cannot be sent", error=type(task.exception()).__name__)
             self._end(Reason.ROOM_LOST)
+
+
+def is_booked(claiming: asyncio.Task[AgentPlan]) -> bool:
+    """Return whether a claim was granted by now."""
+    return claiming.done() and not claiming.cancelled() and claiming.exception() is None
 
 
 async def be_seen(room: rtc.Room) -> None:

@@ -14,7 +14,7 @@ import structlog
 from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext, JobProcess
 
-from agent.call import BuildEngines, Call, be_seen
+from agent.call import BuildEngines, Call, be_seen, is_booked
 from agent.providers import build_engines
 from agent.settings import AgentSettings
 from agent.speech import load
@@ -65,95 +65,104 @@ async def serve(
     rehearse: Rehearse = rehearse_conversation,
 ) -> None:
     """Claim the call and serve it. Whatever goes wrong once it is ours becomes its ending."""
-    joining = asyncio.create_task(ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
+    job = _Job(ctx, settings, client, build)
     standby_id = parse_standby_metadata(ctx.job.metadata)
-    if standby_id:
-        await _serve_from_standby(ctx, settings, client, build, joining, standby_id, rehearse)
-        return
-    call_id, incarnation = parse_job_metadata(ctx.job.metadata)
-    structlog.contextvars.bind_contextvars(call_id=call_id, incarnation=incarnation)
-    claiming = asyncio.create_task(
-        _claim(client, call_id, Claim(incarnation=incarnation, worker_id=ctx.worker_id))
-    )
     try:
-        plan = await claiming
+        if standby_id:
+            await job.wait_and_serve(standby_id, rehearse)
+        else:
+            await job.serve_dispatched(*parse_job_metadata(ctx.job.metadata))
     except SidecarError as error:
-        await asyncio.gather(joining, return_exceptions=True)
-        _leave_unserved(ctx, error)
-        return
-    await _serve_claimed(ctx, settings, client, build, plan, joining, claiming)
+        code = error.code if isinstance(error, Refused) else type(error).__name__
+        log.warning("call not taken", code=code)
+        ctx.shutdown(reason="not taken")
 
 
-async def _serve_from_standby(
-    ctx: JobContext,
-    settings: AgentSettings,
-    client: SidecarClient,
-    build: BuildEngines,
-    joining: asyncio.Task[None],
-    standby_id: str,
-    rehearse: Rehearse,
-) -> None:
-    """Wait for a call, and get ready for it while its claim is on the way."""
-    structlog.contextvars.bind_contextvars(standby_id=standby_id)
-    try:
-        await joining
-    except rtc.ConnectError:
-        ctx.shutdown(reason="no room to wait in")
-        return
-    await asyncio.gather(be_seen(ctx.room), rehearse())
-    plan = await wait_for_call(client, ctx.room, standby_id, ctx.worker_id)
-    if plan is None:
-        ctx.shutdown(reason="not needed")
-        return
-    structlog.contextvars.bind_contextvars(call_id=plan.call_id, incarnation=plan.incarnation)
-    claim = Claim(incarnation=plan.incarnation, worker_id=ctx.worker_id)
-    claiming = asyncio.create_task(_claim(client, plan.call_id, claim))
-    # The request leaves before the session keeps this loop busy.
-    await asyncio.wait({claiming}, timeout=_HEAD_START_S)
-    try:
-        await _serve_claimed(ctx, settings, client, build, plan, joining, claiming)
-    except SidecarError as error:
-        _leave_unserved(ctx, error)
+class _Job:
+    """One job, on its way to the room and to its call."""
+
+    def __init__(
+        self, ctx: JobContext, settings: AgentSettings, client: SidecarClient, build: BuildEngines
+    ) -> None:
+        self._ctx = ctx
+        self._settings = settings
+        self._client = client
+        self._build = build
+        connecting = ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+        self._joining = asyncio.create_task(connecting)
+
+    async def serve_dispatched(self, call_id: str, incarnation: int) -> None:
+        """Serve the call that the dispatch is for.
+
+        Raises:
+            SidecarError: somebody else does.
+        """
+        structlog.contextvars.bind_contextvars(call_id=call_id, incarnation=incarnation)
+        claiming = self._claim(call_id, incarnation)
+        try:
+            plan = await claiming
+        except SidecarError:
+            await asyncio.gather(self._joining, return_exceptions=True)
+            raise
+        await self._serve(plan, claiming)
+
+    async def wait_and_serve(self, standby_id: str, rehearse: Rehearse) -> None:
+        """Wait for a call, and get ready for it while its claim is on the way.
+
+        Raises:
+            SidecarError: it came too late, and somebody else serves the call.
+        """
+        structlog.contextvars.bind_contextvars(standby_id=standby_id)
+        ctx = self._ctx
+        try:
+            await self._joining
+        except rtc.ConnectError:
+            ctx.shutdown(reason="no room to wait in")
+            return
+        await asyncio.gather(be_seen(ctx.room), rehearse())
+        plan = await wait_for_call(self._client, ctx.room, standby_id, ctx.worker_id)
+        if plan is None:
+            ctx.shutdown(reason="not needed")
+            return
+        structlog.contextvars.bind_contextvars(call_id=plan.call_id, incarnation=plan.incarnation)
+        claiming = self._claim(plan.call_id, plan.incarnation)
+        # The request leaves before the session keeps this loop busy.
+        await asyncio.wait({claiming}, timeout=_HEAD_START_S)
+        await self._serve(plan, claiming)
+
+    async def _serve(self, plan: AgentPlan, claiming: asyncio.Task[AgentPlan]) -> None:
+        """Serve a call whose claim is booked, or will be before anything leaves this process."""
+        reporter = Reporter(self._client, plan.call_id, Source.AGENT, plan.incarnation)
+        try:
+            await self._joining
+            call = Call(
+                self._ctx, self._settings, self._client, plan, reporter, self._build, claiming
+            )
+            await call.serve()
+        except SidecarError:
+            raise
+        except asyncio.CancelledError:
+            # The worker stops, and has waited for this call as long as it may.
+            if is_booked(claiming):
+                reporter.add(_ended(Reason.AGENT_LOST, "stopped"))
+            raise
+        except Exception as error:
+            log.exception("call failed")
+            await claiming
+            lost = isinstance(error, rtc.ConnectError)
+            reason = Reason.ROOM_LOST if lost else Reason.PIPELINE_FAILED
+            reporter.add(_ended(reason, type(error).__name__))
+        finally:
+            await reporter.aclose(_FLUSH_S)
+        self._ctx.shutdown(reason="call ended")
+
+    def _claim(self, call_id: str, incarnation: int) -> asyncio.Task[AgentPlan]:
+        claim = Claim(incarnation=incarnation, worker_id=self._ctx.worker_id)
+        return asyncio.create_task(_claim(self._client, call_id, claim))
 
 
-async def _serve_claimed(
-    ctx: JobContext,
-    settings: AgentSettings,
-    client: SidecarClient,
-    build: BuildEngines,
-    plan: AgentPlan,
-    joining: asyncio.Task[None],
-    claiming: asyncio.Task[AgentPlan],
-) -> None:
-    """Serve a call whose claim is booked, or will be before anything leaves this process.
-
-    Raises:
-        SidecarError: the claim was refused after all.
-    """
-    reporter = Reporter(client, plan.call_id, Source.AGENT, plan.incarnation)
-    try:
-        await joining
-        await Call(ctx, settings, client, plan, reporter, build, claiming).serve()
-    except asyncio.CancelledError:
-        # The worker stops, and has waited for this call as long as it may.
-        reporter.add(AgentEnded(at=datetime.now(UTC), reason=Reason.AGENT_LOST, detail="stopped"))
-        raise
-    except SidecarError:
-        raise
-    except Exception as error:
-        log.exception("call failed")
-        lost = isinstance(error, rtc.ConnectError)
-        reason = Reason.ROOM_LOST if lost else Reason.PIPELINE_FAILED
-        reporter.add(AgentEnded(at=datetime.now(UTC), reason=reason, detail=type(error).__name__))
-    finally:
-        await reporter.aclose(_FLUSH_S)
-    ctx.shutdown(reason="call ended")
-
-
-def _leave_unserved(ctx: JobContext, error: SidecarError) -> None:
-    code = error.code if isinstance(error, Refused) else type(error).__name__
-    log.warning("call not taken", code=code)
-    ctx.shutdown(reason="not taken")
+def _ended(reason: Reason, detail: str) -> AgentEnded:
+    return AgentEnded(at=datetime.now(UTC), reason=reason, detail=detail)
 
 
 async def _claim(client: SidecarClient, call_id: str, claim: Claim) -> AgentPlan:
