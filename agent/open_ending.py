@@ -6,14 +6,25 @@ Only words that hardly ever end a sentence count, since a wrong guess costs the 
 
 from __future__ import annotations
 
-_ENGLISH = ["a", "an", "the", "my", "your", "our", "their", "and", "or", "but", "because", "if"]
+_ENGLISH = [
+    "a",
+    "an",
+    "the",
+    "my",
+    "your",
+    "our",
+    "their",
+    "and",
+    "or",
+    "but",
+    "because",
+    "if",
+    "than",
+]
 _HINDI = ["और", "या", "लेकिन", "मगर", "क्योंकि", "कि", "अगर", "मेरा", "मेरी", "मेरे"]
 _HINDI_IN_LATIN = ["aur", "lekin", "magar", "kyunki", "agar", "mera", "meri", "mere"]
-_NEVER = frozenset([*_ENGLISH, *_HINDI, *_HINDI_IN_LATIN])
-_SELDOM = frozenset(
-    ["to", "of", "for", "from", "with", "at", "in", "is", "are", "was", "um", "uh", "er", "than"]
-)
-"""May end a sentence ("I'd love to."), so only where the recogniser put no full stop."""
+_SEARCHING = ["um", "uh", "er"]
+_NEVER = frozenset([*_ENGLISH, *_HINDI, *_HINDI_IN_LATIN, *_SEARCHING])
 _ENDS = ".!…।"
 
 
@@ -25,4 +36,4 @@ def is_open(text: str) -> bool:
     if words.endswith((",", "-", "…")):
         return True
     last = words.rstrip(_ENDS).rpartition(" ")[2].strip("'\"")
-    return last in _NEVER or (last in _SELDOM and words[-1] not in _ENDS)
+    return last in _NEVER
