@@ -46,7 +46,7 @@ class Reporter:
         source: Source,
         incarnation: int,
         *,
-        interval_s: float = 0.1,
+        interval_s: float = 0.25,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.fenced = asyncio.Event()
