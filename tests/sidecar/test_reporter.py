@@ -103,7 +103,7 @@ async def test_reporter_backs_off_while_the_sidecar_is_away() -> None:
         await ledger.changed.wait()
         await reporter.aclose(timeout_s=1)
     assert ledger.names == ["a"]
-    assert [delay for delay in sleeps.asked if delay != 0.1] == [0.2, 0.4, 0.8]
+    assert [delay for delay in sleeps.asked if delay != 0.25] == [0.2, 0.4, 0.8]
 
 
 async def test_reporter_repeats_without_doubling_when_the_answer_is_lost() -> None:
