@@ -61,7 +61,7 @@ def plan(given: argparse.Namespace, starts: dict[str, Start]) -> list[Case]:
     settings += [(usual, other, message_ms) for other in given.stt[1:]]
     settings += [(usual, stt_ms, other) for other in given.message[1:]]
     return [
-        Case(name, start, *setting, given.caller_message, given.turns)
+        Case(name, start, *setting, given.caller_message, given.turns, given.config)
         for setting in settings
         for name, start in starts.items()
         if name in (OURS, PEER)
@@ -92,7 +92,10 @@ async def bench(cases: Sequence[Case], console: Console) -> tuple[list[Result], 
         results.append(result)
         problems += [f"{name}: {problem}" for problem in result.problems]
         (middle,) = spread(result.mouth_to_ear_ms("plain", "interrupt"), 0.5)
-        console.print(f"{name}: mouth to ear {middle:.0f} ms, CPU {result.cpu_per_call:.1f} %/call")
+        console.print(
+            f"{name}: mouth to ear {middle:.0f} ms, CPU {result.cpu_per_call:.1f} %/call,"
+            f" model asked {result.asked} times"
+        )
         _write(results, problems)
     return results, problems
 
@@ -125,6 +128,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--stt", type=_numbers, default=[150, 350], help="STT finals after, ms")
     parser.add_argument("--message", type=_numbers, default=[20, 200], help="bot audio, ms")
     parser.add_argument("--caller-message", type=int, default=20, help="caller audio, ms")
+    parser.add_argument("--config", type=json.loads, default={}, help="more of our bot's, as JSON")
     parser.add_argument("--only", default="ours,pipecat,pipecat-2", help="products, by comma")
     return parser.parse_args()
 

@@ -69,6 +69,8 @@ class Result:
     stages: dict[str, float]
     raw_stages: tuple[dict[str, float], ...]
     strangers: int
+    asked: int
+    """How often the model was asked, warming calls included."""
     cost: Cost
     fixed_ms: int
 
@@ -184,6 +186,7 @@ class Result:
             "stage_samples_ms": self.raw_stages,
             "wrong_tones": self.wrong_tones,
             "unanswered": self.unanswered,
+            "asked": self.asked,
             "cost": asdict(self.cost),
             "calls": calls,
         }
@@ -259,7 +262,9 @@ def _judge(case: Case, calls: list[Judged], cost: Cost, journal: Journal, fixed_
                 splits += [split] if split else []
             if turn.answered_s is not None and not journal.belongs(call, turn):
                 strangers += 1
-    return Result(case, tuple(calls), medians(splits), tuple(splits), strangers, cost, fixed_ms)
+    stages, raw = medians(splits), tuple(splits)
+    asked = journal.count("llm", "request")
+    return Result(case, tuple(calls), stages, raw, strangers, asked, cost, fixed_ms)
 
 
 def _memory(processes: Processes) -> dict[str, float]:

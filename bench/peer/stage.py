@@ -60,6 +60,10 @@ class Journal:
             )
         return cls(tuple(sorted(steps, key=lambda step: step.at)))
 
+    def count(self, vendor: str, what: str) -> int:
+        """Return how often a vendor did something."""
+        return sum((step.vendor, step.what) == (vendor, what) for step in self.steps)
+
     def split(self, call: Judged, turn: Turn) -> dict[str, float] | None:
         """Return a turn's stages in ms, which sum up to its mouth-to-ear; None where one lacks."""
         if turn.answered_s is None:
