@@ -31,8 +31,6 @@ OnIntent = Callable[[str, float, dict[str, Any]], None]
 _MIN_INTERRUPTION_S = 0.05
 _FALSE_INTERRUPTION_S = 0.4
 """How long after a voice fell silent without words the bot goes on with its line."""
-
-
 _TRANSCRIPTION_S = 4.0
 """How long after speech its transcript may take before it counts as missed."""
 PHONE_PATIENCE = SessionConnectOptions(

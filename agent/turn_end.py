@@ -23,6 +23,7 @@ from livekit.local_inference import EOT, EOT_MAX_SAMPLES
 from numpy.typing import NDArray
 
 from agent.open_ending import is_open
+from agent.vad import MODEL_RATE_HZ
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,6 @@ Pcm = NDArray[np.int16]
 Judge = Callable[[Pcm], float]
 """The model: 16 kHz samples, at most `EOT_MAX_SAMPLES`, to the probability of a finished turn."""
 
-MODEL_RATE_HZ = 16_000
 WINDOW_S = EOT_MAX_SAMPLES / MODEL_RATE_HZ
 LOOKS = ((0.0, 1.4), (0.13, 1.0), (0.38, 1.6), (0.68, 1.6))
 """When the question is put, in seconds of audio since the first time, and by which factor the
@@ -191,19 +191,16 @@ class TurnEndStream:
 
     def _window(self) -> Pcm:
         size_bytes = 2 * int(WINDOW_S * self._rate_hz)
-        pcm = np.frombuffer(bytes(self._pcm[-size_bytes:]), np.int16) if self._pcm else _NOTHING
-        if self._rate_hz in (0, MODEL_RATE_HZ) or not len(pcm):
-            return pcm[-EOT_MAX_SAMPLES:]
-        resampler = rtc.AudioResampler(
-            self._rate_hz, MODEL_RATE_HZ, quality=rtc.AudioResamplerQuality.QUICK
-        )
-        frame = rtc.AudioFrame(pcm.tobytes(), self._rate_hz, 1, len(pcm))
-        frames = [*resampler.push(frame), *resampler.flush()]
-        resampled = np.concatenate([np.frombuffer(part.data, np.int16) for part in frames])
-        return resampled[-EOT_MAX_SAMPLES:]
+        return at_model_rate(bytes(self._pcm[-size_bytes:]), self._rate_hz)[-EOT_MAX_SAMPLES:]
 
 
-_NOTHING = np.zeros(0, np.int16)
+def at_model_rate(pcm: bytes, rate_hz: int) -> Pcm:
+    """Return PCM16 of some rate as samples of the model's."""
+    if not pcm or rate_hz == MODEL_RATE_HZ:
+        return np.frombuffer(pcm, np.int16)
+    resampler = rtc.AudioResampler(rate_hz, MODEL_RATE_HZ, quality=rtc.AudioResamplerQuality.QUICK)
+    frames = [*resampler.push(bytearray(pcm)), *resampler.flush()]
+    return np.concatenate([np.frombuffer(frame.data, np.int16) for frame in frames])
 
 
 def _event(probability: float, took_s: float) -> TurnDetectionEvent:

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +22,10 @@ from rich.table import Table
 from bench.bridge import measure_bridge
 from bench.call import BOT, CONFIG, CallBench
 from bench.figure import Figure
-from bench.fleet import ROOT, new_fleet, save_bot
-from bench.machine import commit, machine
+from bench.fleet import new_fleet, save_bot
+from bench.machine import ROOT, commit, keep, machine
 from bench.split import split_figures, split_table
 from voicefleet.runner import Runner
-
-OUT = ROOT / "bench" / "out"
 
 
 async def bench(calls: int, detector: str, console: Console) -> dict[str, Any]:
@@ -64,9 +60,6 @@ async def bench(calls: int, detector: str, console: Console) -> dict[str, Any]:
     samples = calls_bench.samples
     figures = [*samples.figures(), *bridge]
     return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(),
         "calls": calls,
         "turn_detector": detector,
         "figures": [each.to_json() for each in figures],
@@ -79,7 +72,7 @@ async def bench(calls: int, detector: str, console: Console) -> dict[str, Any]:
 
 def show(console: Console, measured: dict[str, Any]) -> None:
     """Print the tables."""
-    table = Table(title=f"One call · {measured['machine']} · {measured['commit']}")
+    table = Table(title=f"One call · {machine()} · {commit()}")
     for heading in ("", "n", "p50", "p95", "p99", "max", "unit"):
         table.add_column(heading, justify="left" if heading == "" else "right")
     for each in measured["figures"]:
@@ -107,10 +100,9 @@ def main() -> int:
     arguments = parser.parse_args()
     console = Console()
     measured = asyncio.run(bench(arguments.calls, arguments.detector, console))
-    OUT.mkdir(exist_ok=True)
-    (OUT / "call.json").write_text(json.dumps(measured, indent=1) + "\n")
+    path = keep("call", measured)
     show(console, measured)
-    console.print(f"Raw samples: {OUT / 'call.json'}")
+    console.print(f"Raw samples: {path}")
     return 0
 
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
 import os
 import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +22,13 @@ from rich.console import Console
 from rich.table import Table
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.fleet import ROOT, new_fleet, save_bot
-from bench.machine import commit, machine
+from bench.fleet import new_fleet, save_bot
+from bench.machine import commit, keep, machine
 from bridges.race import cancel
 from bridges.wire.dialler_event import BotAudio
 from bridges.wire.dialler_phone import DiallerPhone
 from voicefleet.runner import Runner
 
-OUT = ROOT / "bench" / "out"
 BOT = "burst"
 FRAME_S = 0.02
 QUIET_S = 8.0
@@ -166,10 +163,7 @@ def main() -> int:
         name = "no limit" if rate_per_s == "0" else rate_per_s
         table.add_row(name, f"{run['started']} of {given.starting}", *cells)
     console.print(table)
-    OUT.mkdir(exist_ok=True)
-    at = datetime.now(UTC).isoformat(timespec="seconds")
-    measured = {"at": at, "commit": commit(), "machine": machine(), "runs": runs}
-    (OUT / "burst.json").write_text(json.dumps(measured) + "\n")
+    console.print(f"Raw samples: {keep('burst', {'runs': runs})}")
     return 0
 
 

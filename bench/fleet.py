@@ -11,10 +11,9 @@ from typing import Any
 
 import httpx
 
+from bench.machine import ROOT
 from voicefleet.fleet import Fleet, find_server, prepare
 from voicefleet.settings import FleetSettings
-
-ROOT = Path(__file__).parents[1]
 
 
 def new_fleet(folder: Path, environ: Mapping[str, str]) -> Fleet:

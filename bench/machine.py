@@ -1,13 +1,31 @@
-"""Where and of what a figure was taken: the commit and the machine's kind."""
+"""Where and of what a figure was taken: commit, machine, time; and where its samples are kept."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
+OUT = ROOT / "bench" / "out"
+
+
+def keep(name: str, measured: Mapping[str, Any]) -> Path:
+    """Write what was measured, and where and when, to `bench/out/{name}.json`; return the file."""
+    taken = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(),
+    }
+    OUT.mkdir(exist_ok=True)
+    path = OUT / f"{name}.json"
+    path.write_text(json.dumps({**taken, **measured}, indent=1) + "\n")
+    return path
 
 
 def commit() -> str:

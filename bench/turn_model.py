@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from statistics import mean
 
 import numpy as np
-from livekit import rtc
 from livekit.agents.inference.eot.languages import LOCAL_LANGUAGES
 from livekit.local_inference import EOT, EOT_MAX_SAMPLES
 from rich.console import Console
 from rich.table import Table
 
-from agent.turn_end import LOOKS, MODEL_RATE_HZ, Pcm
-from bench.fleet import ROOT
+from agent.turn_end import LOOKS, Pcm, at_model_rate
+from agent.vad import MODEL_RATE_HZ
+from bench.machine import ROOT
 from contracts.bot import TurnConfig
 from voicefleet.caller_voice import speak
 
@@ -93,9 +93,7 @@ def _rules(turn: TurnConfig) -> tuple[Rule, ...]:
 def _spoken(text: str) -> Pcm:
     """Return a sentence at the model's rate, up to its last sound."""
     pcm = speak(text, cache_path=ROOT / ".voicefleet" / "caller")
-    resampler = rtc.AudioResampler(8000, MODEL_RATE_HZ, quality=rtc.AudioResamplerQuality.QUICK)
-    frames = resampler.push(rtc.AudioFrame(pcm, 8000, 1, len(pcm) // 2)) + resampler.flush()
-    samples = np.concatenate([np.frombuffer(frame.data, np.int16) for frame in frames])
+    samples = at_model_rate(pcm, 8000)
     return samples[: int(np.flatnonzero(np.abs(samples) > LOUD_PEAK)[-1]) + 1]
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from scripts.command import CommandFailed, run_quietly
 from scripts.interpreter import CHOICE, PREFERRED, PythonMissing, choose, version_of
 from scripts.progress import Progress
 from scripts.server import VERSION, ServerMissing, find_or_compile
@@ -22,10 +22,6 @@ from scripts.uv import UvMissing, child_environ, find_or_fetch
 
 _INPUTS = ("uv.lock", "scripts/bootstrap.py")
 _TABLES = ("project", "dependency-groups", "build-system")
-
-
-class SetUpFailed(Exception):
-    """A step's program failed; the message is its own last words."""
 
 
 def stamp_of(root: Path, environ: Mapping[str, str]) -> str:
@@ -60,32 +56,16 @@ def build_environment(root: Path, uv: Path, environ: Mapping[str, str], stamp: s
     requirements = root / ".voicefleet" / "requirements.txt"
     requirements.parent.mkdir(exist_ok=True)
     if CHOICE in environ or version_of(python) not in PREFERRED:
-        _run([uv, "venv", "-q", "--clear", "--python", choose(environ), venv], root, child)
+        run_quietly([uv, "venv", "-q", "--clear", "--python", choose(environ), venv], root, child)
     export = ["--frozen", "--no-emit-project", "--no-default-groups", "--group", "dev"]
-    _run([uv, "export", "-q", *export, "-o", requirements], root, child)
+    run_quietly([uv, "export", "-q", *export, "-o", requirements], root, child)
     with Progress("Installing the locked packages"):
         into: list[str | Path] = ["-q", "--python", python]
-        _run([uv, "pip", "sync", *into, "--require-hashes", requirements], root, child)
+        run_quietly([uv, "pip", "sync", *into, "--require-hashes", requirements], root, child)
         # The build backend is itself one of the locked packages, so nothing is fetched unpinned.
         editable: list[str | Path] = ["--no-deps", "--no-build-isolation", "--editable", root]
-        _run([uv, "pip", "install", *into, *editable], root, child)
+        run_quietly([uv, "pip", "install", *into, *editable], root, child)
     (venv / "voicefleet.stamp").write_text(stamp)
-
-
-def _run(command: list[str | Path], root: Path, environ: Mapping[str, str]) -> None:
-    done = subprocess.run(
-        command,
-        cwd=root,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        words = " ".join(map(str, command[:3]))
-        raise SetUpFailed(f"`{words} …` failed with code {done.returncode}:\n{done.stdout.strip()}")
 
 
 def main(arguments: list[str], root: Path, environ: Mapping[str, str]) -> int:
@@ -100,7 +80,7 @@ def main(arguments: list[str], root: Path, environ: Mapping[str, str]) -> int:
             build_environment(root, uv, environ, stamp)
         if server:
             find_or_compile(root, uv, environ)
-    except (PythonMissing, ServerMissing, SetUpFailed, UvMissing) as error:
+    except (PythonMissing, ServerMissing, CommandFailed, UvMissing) as error:
         sys.stderr.write(f"\nSet-up failed. {error}\n")
         return 1
     return 0

@@ -171,10 +171,13 @@ class Calls:
             log.info("call_finished", call_id=seen.call_id, reason=reason)
         return ended is not None
 
-    async def is_being_taken(self, seen: CallRow) -> bool:
+    async def give_time(self, seen: CallRow) -> bool:
         """Give an agent that has the call but has not claimed it yet more time, if there is one.
 
         A busy host takes its time to start a job; another one would only make it busier.
+
+        Returns:
+            Whether there is one, and its time is not up.
         """
 
         async def work(connection: AsyncConnection) -> bool:

@@ -76,7 +76,7 @@ class Watch:
             await self._expire(row)
 
     async def _replace(self, row: CallRow) -> None:
-        if await self._calls.is_being_taken(row):
+        if await self._calls.give_time(row):
             return
         # An agent that had waited and died cost no dispatch.
         most = MAX_UNCLAIMED_INCARNATIONS + bool(row.standby_id)

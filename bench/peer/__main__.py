@@ -14,15 +14,13 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 from rich.status import Status
 
-from bench.machine import commit, machine
-from bench.peer.environment import InstallFailed, install_peer
+from bench.machine import OUT, ROOT, commit, keep, machine
+from bench.peer.environment import install_peer
 from bench.peer.product import Start, our_fleet, pipecat
 from bench.peer.run import Case, Result, run
 from bench.peer.speech import Phrasebook
@@ -37,12 +35,11 @@ from bench.peer.table import (
     targets,
     targets_table,
 )
+from scripts.command import CommandFailed
 from scripts.uv import UvMissing
 from voicefleet.fleet import CannotStart
 from voicefleet.runner import PartFailed
 
-ROOT = Path(__file__).parents[2]
-OUT = ROOT / "bench" / "out" / "peer.json"
 BUSY_LOAD = 0.7
 WIDTH = 130
 MANY_CALLS = 8
@@ -105,16 +102,12 @@ def _tell(status: Status, name: str, stage: str) -> None:
 
 
 def _write(results: Sequence[Result], problems: Sequence[str]) -> None:
-    OUT.parent.mkdir(exist_ok=True)
     measured = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(),
         "problems": list(problems),
         "targets": [{**asdict(row), "ratio": row.ratio} for row in targets(results)],
         "runs": [result.to_json() for result in results],
     }
-    OUT.write_text(json.dumps(measured, indent=1) + "\n")
+    keep("peer", measured)
 
 
 def _numbers(text: str) -> list[int]:
@@ -145,7 +138,7 @@ def main() -> int:
         try:
             with console.status("Installing the peer's own environment …"):
                 python = install_peer(ROOT, os.environ)
-        except (InstallFailed, UvMissing) as error:
+        except (CommandFailed, UvMissing) as error:
             console.print(f"[red]The peer could not be installed.[/]\n{error}")
             return 1
         starts |= {
@@ -157,7 +150,7 @@ def main() -> int:
     for table in (latency_table, quality_table, stages_table, costs_table):
         console.print(table(results))
     console.print(targets_table(targets(results)))
-    console.print(f"{machine()} · {commit()} · raw samples: {OUT}")
+    console.print(f"{machine()} · {commit()} · raw samples: {OUT / 'peer.json'}")
     return 1 if problems else 0
 
 

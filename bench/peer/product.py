@@ -16,12 +16,12 @@ import httpx
 import psutil
 
 from bench.fleet import new_fleet, save_bot
+from bench.machine import OUT, ROOT
 from bench.peer.line import DiallerLine, ExotelLine, Line
-from bench.peer.vendors import ROOT, Vendors
+from bench.peer.vendors import Vendors
 from bench.usage import roles
 from voicefleet.runner import Runner
 
-OUT = ROOT / "bench" / "out"
 BOT = "peer"
 GREETING = "Hello, this is the information line. How can I help you?"
 PROMPT = "You are a helpful assistant on the telephone. Answer briefly."

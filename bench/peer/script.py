@@ -11,10 +11,10 @@ from websockets.exceptions import WebSocketException
 from bench.peer.caller import Caller, Recording
 from bench.peer.line import Line
 from bench.peer.speech import Phrasebook
+from bench.peer.turn import ANSWER_TIMEOUT_S
 
 RING_S = 1.5
 GREETING_TIMEOUT_S = 10.0
-ANSWER_TIMEOUT_S = 6.0
 LONGEST_ANSWER_S = 15.0
 SILENCE_BEFORE_SPEAKING_S = 0.6
 """Silence of the bot after which a caller takes it for finished."""

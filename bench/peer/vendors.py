@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from bench.machine import ROOT
+
 LLM_FIRST_TOKEN_MS = 200
 LLM_TOKEN_MS = 20
 TTS_FIRST_AUDIO_MS = 120

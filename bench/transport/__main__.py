@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
-from datetime import UTC, datetime
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.figure import figure
+from bench.machine import OUT, keep
 from bench.transport.cell import PLAYOUTS_MS, Cell, Measured, measure
 from bench.transport.end import WIRES
-
-OUT = Path(__file__).parents[1] / "out"
 
 
 def cells(arguments: argparse.Namespace) -> list[Cell]:
@@ -52,12 +48,7 @@ async def bench(matrix: list[Cell], console: Console) -> list[Measured]:
 
 def write(results: list[Measured]) -> None:
     """Write every sample."""
-    OUT.mkdir(exist_ok=True)
-    measured = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cells": [each.to_json() for each in results],
-    }
-    (OUT / "transport.json").write_text(json.dumps(measured, indent=1) + "\n")
+    keep("transport", {"cells": [each.to_json() for each in results]})
 
 
 def show(console: Console, results: list[Measured]) -> None:

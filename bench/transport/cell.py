@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from bench.machine import ROOT
 from bench.transport.end import LINGER_S, WARM_UP_S, Seat, Spec
 from bench.usage import Reading, read
 from tests.fakes.detour import Detour
@@ -24,7 +25,6 @@ from tests.fakes.sidecar import FakeSidecar
 from tests.fakes.udp_relay import Weather
 from tests.integration.livekit_server import LiveKitServer, running_livekit
 
-ROOT = Path(__file__).parents[2]
 PLAYOUTS_MS = (60, 100)
 FRAME_MS = 40
 """Of a data packet; audio that comes late is counted in these."""

@@ -185,7 +185,10 @@ async def test_line_longer_than_any_buffer_is_handed_on_whole(runner: Runner, lo
     assert len(log.lines[0][1]) == 3_000_000
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the parent's death is Linux' signal")
+@pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="needs prctl(PR_SET_PDEATHSIG), which Linux alone has; CI runs on Linux",
+)
 async def test_parts_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     parent_code = (
         "import asyncio, os, sys\n"
