@@ -126,6 +126,8 @@ def pipecat(python: Path, workers: int) -> Start:
             "PEER_MESSAGE_MS": str(setup.message_ms),
             "PEER_GREETING": GREETING,
             "PEER_PROMPT": PROMPT,
+            # As our own parts run: its inference library's reports are no part of a comparison.
+            "ORT_DISABLE_TELEMETRY": "1",
         }
         log = product_log("pipecat")
         process = await asyncio.create_subprocess_exec(
