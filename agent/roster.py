@@ -19,7 +19,7 @@ class Roster:
         self._served: Mapping[str, str] = {}
 
     def calls(self) -> dict[str, int]:
-        """Return the calls being served: incarnation by call id."""
+        """Return the calls being served, or about to be: incarnation by call id."""
         dispatched = dict(parse_job_metadata(each) for each in self._dispatches())
         woken = {self._served[each]: 1 for each in self.standbys() if each in self._served}
         return woken | dispatched
@@ -52,9 +52,10 @@ class Roster:
         is taken.
         """
         if parse_standby_metadata(metadata):
-            return len(list(self._metadata())) + len(self._taking) < max_calls
-        taking = sum(not parse_standby_metadata(each) for each in self._taking)
-        return len(self.calls()) + taking < max_calls
+            return len({*self._metadata(), *self._taking}) < max_calls
+        return len(self.calls()) < max_calls
 
     def _dispatches(self) -> list[str]:
-        return [each for each in self._metadata() if not parse_standby_metadata(each)]
+        # On a busy host a job waits for its process: the call has an agent all the same.
+        named = (*self._metadata(), *self._taking)
+        return [each for each in named if not parse_standby_metadata(each)]

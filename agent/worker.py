@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import socket
 from datetime import UTC, datetime
@@ -35,13 +36,18 @@ _HEARTBEAT_S = 1.0
 _SWEEP_S = 2.0
 _DRAIN_POLL_S = 0.1
 _MEMORY_WARN_MB = 700
+_ROOM_FOR_ONE_MORE = 0.69
+"""The highest load at which a worker is still sent calls: LiveKit drops a dispatch, without a word,
+where every worker is at its `agents.target_load`, 0.7 unless the server is told otherwise."""
 
 
 def new_server(settings: AgentSettings) -> AgentServer:
     """Return the framework's server: one process per call, some of them warm."""
     return AgentServer(
         job_executor_type=JobExecutorType.PROCESS,
-        load_threshold=1.0,
+        # Whether one more fits is our own `_on_request`'s to say: the framework guesses the weight
+        # of jobs just taken from the number of warm processes, and refuses a third from idle.
+        load_threshold=math.inf,
         num_idle_processes=settings.agent_idle_processes,
         job_memory_warn_mb=_MEMORY_WARN_MB,
         setup_fnc=warm_up,
@@ -130,9 +136,10 @@ class Worker:
         await self._server.aclose()
 
     def _load(self, _: AgentServer) -> float:
-        if self._stopping.is_set():
+        share = len(self.calls()) / self._settings.agent_max_calls
+        if self._stopping.is_set() or share >= 1.0:
             return 1.0
-        return min(1.0, len(self.calls()) / self._settings.agent_max_calls)
+        return share * _ROOM_FOR_ONE_MORE
 
     async def _on_request(self, request: JobRequest) -> None:
         metadata = request.job.metadata
@@ -147,6 +154,8 @@ class Worker:
             await request.reject(terminate=False)
             return
         self._roster.begin(metadata)
+        # At once: the sidecar sends nobody else to a call whose agent it knows to be starting.
+        self._news.set()
         try:
             await request.accept(identity=identity)
         finally:

@@ -17,6 +17,7 @@ from contracts.ids import AGENT_NAME, agent_identity, job_metadata
 from tests.fakes.call_desk import CallDesk
 from tests.fakes.virtual_time import virtual_time
 
+LIVEKIT_TARGET_LOAD = 0.7
 CALLS = [f"6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b1{n}" for n in range(4)]
 
 
@@ -162,9 +163,28 @@ async def test_heartbeat_tells_limit_and_calls_and_is_not_ready_before_registrat
     assert (beat.kind, beat.max_calls, beat.calls, beat.ready) == ("agent", 2, [CALLS[0]], False)
 
 
-async def test_load_is_the_share_of_calls_in_use(site: Site) -> None:
+async def test_worker_with_room_for_one_more_is_below_what_livekit_gives_calls_to(
+    site: Site,
+) -> None:
+    assert site.server.load_fnc(site.server) == 0.0
     site.server.run_job(CALLS[0])
-    assert site.server.load_fnc(site.server) == 0.5
+    assert 0.3 < site.server.load_fnc(site.server) < LIVEKIT_TARGET_LOAD
+    site.server.run_job(CALLS[1])
+    assert site.server.load_fnc(site.server) == 1.0
+
+
+async def test_call_counts_from_the_moment_it_is_taken(site: Site) -> None:
+    """A host that has no warm process left takes seconds; the sidecar is to know of it."""
+    request = Request(job_metadata(CALLS[0], 1))
+    told: list[list[str]] = []
+
+    async def look(*, identity: str) -> None:
+        told.append(site.worker.heartbeat().calls)
+
+    request.accept = look  # type: ignore[method-assign]
+    await site.server.on_request(request)
+    assert told == [[CALLS[0]]]
+    assert site.worker.heartbeat().calls == []
 
 
 async def test_recording_of_a_dead_job_is_handed_over(site: Site) -> None:

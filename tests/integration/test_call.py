@@ -6,6 +6,7 @@ import asyncio
 import io
 import wave
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,12 @@ from contracts.result import CallResult
 from tests.integration.bots import TALKER
 from tests.integration.listening import bot_starts, hears, words_in
 from tests.integration.platform import Platform, running_platform
+
+PLACES = 4
+"""What `running_platform` gives its worker and its bridge."""
+
+LOAD_TOLD_S = 3.0
+"""By then the worker has told the server of its load, which nobody else gets to see."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -179,9 +186,21 @@ async def test_three_calls_at_once_give_three_results(platform: Platform) -> Non
         assert not any(f"{other} caller" in lines(result, "customer") for other in others)
 
 
+async def test_worker_takes_calls_up_to_its_limit(platform: Platform) -> None:
+    async with AsyncExitStack() as calls:
+        for number in range(PLACES):
+            call = Phone.call(platform.stream_url("talker"), stream_id=f"place-{number}")
+            phone = await calls.enter_async_context(call)
+            await phone.wait_for_audio()
+            if number == PLACES - 2:
+                await asyncio.sleep(LOAD_TOLD_S)
+    for number in range(PLACES):
+        assert (await platform.result(f"place-{number}"))["disconnected_by"] == "customer"
+
+
 async def test_killed_agent_keeps_what_was_recorded(platform: Platform, tmp_path: Path) -> None:
     async with Phone.call(platform.stream_url("talker"), stream_id="killed") as phone:
-        await phone.hear()
+        assert await phone.hear() is not None, phone.close_reason
         call = await platform.call("killed")
         await asyncio.sleep(1.5)
         platform.job_of(call["call_id"]).kill()
