@@ -13,6 +13,7 @@ integration tests fail should they change.
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 from collections.abc import Callable
 
@@ -33,6 +34,8 @@ class DataRoom(rtc.Room):
     def __init__(self, on_data: OnData) -> None:
         super().__init__()
         self._on_data = on_data
+        self._joining: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
 
     def attach(self, on_data: OnData) -> None:
         """Hand on what comes from now on to somebody else."""
@@ -41,9 +44,27 @@ class DataRoom(rtc.Room):
     async def join(self, url: str, token: str) -> None:
         """Connect, and from then on hear of this room alone.
 
+        Cancelled, it goes on by itself until `leave`: the SDK takes a join that nobody waits for
+        to its end for a panic, and 20 s later ends the whole process, every other call's too.
+
         Raises:
             rtc.ConnectError: the server cannot be reached, or refuses.
         """
+        self._joining = asyncio.create_task(self._join(url, token))
+        await asyncio.shield(self._joining)
+
+    async def leave(self) -> None:
+        """Disconnect, once a join that is under way has come to its end; then also cancelled."""
+        self._leaving = asyncio.create_task(self._leave())
+        await asyncio.shield(self._leaving)
+
+    async def _leave(self) -> None:
+        if self._joining is not None:
+            # Whoever asked for it has heard of its failure, or has gone.
+            await asyncio.gather(self._joining, return_exceptions=True)
+        await self.disconnect()
+
+    async def _join(self, url: str, token: str) -> None:
         await self.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
         events = FfiClient.instance.queue
         with events._lock:

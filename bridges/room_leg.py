@@ -65,7 +65,6 @@ class RoomLeg:
         self._clock = clock
         self._seats = seats or Seats()
         self._room: DataRoom | None = None
-        self._joining: asyncio.Task[None] | None = None
         self._call_id = ""
         self._standby_id = ""
         self._is_seen = False
@@ -145,11 +144,8 @@ class RoomLeg:
 
     async def close(self) -> None:
         """Leave the room."""
-        if self._room is None:
-            return
-        if self._joining is not None:
-            await asyncio.wait([self._joining])
-        await self._room.disconnect()
+        if self._room is not None:
+            await self._room.leave()
 
     def stats(self) -> dict[str, Any]:
         """Return what went wrong in the room, if anything did."""
@@ -169,10 +165,8 @@ class RoomLeg:
             room.attach(self._receive)
             return room
         room = self._room = self._listen(DataRoom(self._receive))
-        # Never cut short: a join that nobody waits for would leave a caller without a phone behind.
-        self._joining = asyncio.create_task(room.join(plan.livekit_url, plan.token))
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            await asyncio.shield(self._joining)
+            await room.join(plan.livekit_url, plan.token)
         return room
 
     async def _sit(self, local: rtc.LocalParticipant, *, is_told: bool) -> Ending:

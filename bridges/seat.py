@@ -21,6 +21,7 @@ from contracts.report import Seat
 log = structlog.get_logger(__name__)
 
 JOIN_TIMEOUT_S = 10.0
+LEAVE_TIMEOUT_S = 5.0
 
 
 class Seats:
@@ -59,7 +60,7 @@ class Seats:
         await cancel(*self._joining.values())
         self.keep(())
         if self._leaving:
-            await asyncio.wait(self._leaving)
+            await asyncio.wait(self._leaving, timeout=LEAVE_TIMEOUT_S)
 
     async def _join(self, seat: Seat) -> None:
         room = DataRoom(lambda *_: None)
@@ -88,7 +89,7 @@ class Seats:
         room.on("disconnected", on_lost)
 
     def _leave(self, room: DataRoom) -> None:
-        task = asyncio.create_task(room.disconnect())
+        task = asyncio.create_task(room.leave())
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 

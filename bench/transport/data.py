@@ -45,7 +45,7 @@ class ReliableWire:
 
     async def leave(self) -> None:
         """Leave the room."""
-        await self._room.disconnect()
+        await self._room.leave()
 
     def _send(self, payload: bytes) -> None:
         self._room.send(payload, self._peer, MEDIA_TOPIC)
