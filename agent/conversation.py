@@ -49,7 +49,6 @@ _LAST_WORDS_S = 1.2
 _SPEECH_TAIL_S = 1.0
 _TRANSFER_S = 15.0
 _NOT_SENT = "the line did not take the request"
-_RESUMED_LINE = "Sorry, the line dropped for a moment. Please go on."
 
 
 class Conversation:
@@ -85,7 +84,9 @@ class Conversation:
         self._transferring = False
         self._engines = engines
         self._speak = speak or engines.synthesize
-        self._greeting = _RESUMED_LINE if plan.history else plan.config.opening_message
+        self._greeting = (
+            plan.config.recovery_message if plan.history else plan.config.opening_message
+        )
         self._greeting_audio: Prefetch | None = None
         self._session: AgentSession[None] = engines.session(plan.config)
         self._vigil = Vigil(self._session, self._fail, account.notice)

@@ -225,6 +225,8 @@ class BotConfig(_Open):
     """Silence after the last prompt before a call on which nobody ever spoke ends as `RNR`."""
     dead_air_seconds: float = Field(default=10.0, gt=0, le=300)
     """Silence after the last prompt before a conversation ends as `bot`."""
+    recovery_message: str = "Sorry, the line dropped for a moment. Please go on."
+    """Said by the agent that takes a call over from one that died."""
     closing_message: str = ""
     """Said before the bot hangs up for dead air or at the duration cap."""
     variables: dict[str, Any] = Field(default_factory=dict)

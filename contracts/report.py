@@ -218,6 +218,13 @@ class RecordingStored(_Fact):
     size_bytes: int
 
 
+class HandedOff(_Fact):
+    """Agent: a person has taken the caller over; the bot's end is not the call's room's."""
+
+    type: Literal["handed_off"] = "handed_off"
+    queue: str = ""
+
+
 class AgentEnded(_Fact):
     """Agent: the conversation is over, with its reason; the agent's last fact but the recording."""
 
@@ -242,6 +249,7 @@ Fact = Annotated[
     | TransferFailed
     | UsageCounted
     | RecordingStored
+    | HandedOff
     | AgentEnded,
     Field(discriminator="type"),
 ]
@@ -262,6 +270,14 @@ class ReportReceipt(BaseModel):
     applied_seq: int
 
 
+class LostJob(BaseModel):
+    """An agent that died, or stands still, while it served a call."""
+
+    call_id: str
+    incarnation: int = Field(ge=1, le=MAX_INCARNATION)
+    detail: str = ""
+
+
 class Heartbeat(BaseModel):
     """A worker's or bridge's sign of life, each second; one row per `id`."""
 
@@ -277,6 +293,10 @@ class Heartbeat(BaseModel):
     standbys: list[str] = Field(default_factory=list, max_length=10_000)
     """Agents: those of its jobs that were started before there was a call for them."""
     max_calls: int = Field(ge=0, le=1_000_000)
+    lost: list[LostJob] = Field(default_factory=list, max_length=10_000)
+    """Agents: jobs that ended without a word, until the sidecar has heard of each."""
+    spooled: int = Field(default=0, ge=0, le=MAX_NUMBER)
+    """Reports of dead jobs and calls that wait on disk to be handed in."""
     started_at: Moment
     metrics: dict[str, float] = Field(default_factory=dict)
 
@@ -300,3 +320,5 @@ class HeartbeatReceipt(BaseModel):
     """Agents: which call each of its standbys serves, of those that serve one."""
     seats: list[Seat] = Field(default_factory=list)
     """Bridges: the seats to hold, and no others."""
+    tasks: bool = False
+    """Agents: whether work after calls waits to be claimed."""

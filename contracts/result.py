@@ -52,3 +52,5 @@ class CallResult(BaseModel):
     transfer_at: float | None = None
     transfer_failed_reason: str | None = None
     revision: int = 0
+    supersedes: str | None = None
+    """The event id of the revision before, where there is one."""

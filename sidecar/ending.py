@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.event import EventType
 from contracts.report import AgentJoined, Fact
 from sidecar import progress, result
+from sidecar.announce import announcements
 from sidecar.recording import RecordingFolder
 from sidecar.result import RecordingLink
 from sidecar.secrecy import masked
 from sidecar.store import calls, deliveries, events, recordings
 from sidecar.store.calls import CallRow
-from sidecar.store.deliveries import Delivery, DeliveryState
 from sidecar.store.events import Draft
 
 REVISION = 0
@@ -66,10 +66,7 @@ async def close(
             _draft(saved, EventType.CALL_RESULT, now, **body),
         ],
     )
-    webhook_url = (row.config or {}).get("webhook_url", "")
-    if webhook_url:
-        delivery_id = f"{result_id}-webhook"
-        announced = _delivery(saved, delivery_id, webhook_url, outcome.model_dump_json(), now)
+    for announced in announcements(saved, row.config or {}, outcome, result_id, now):
         await deliveries.add(connection, announced)
     return saved
 
@@ -89,23 +86,6 @@ async def _recording(
         connection, row.tenant_id, row.call_id, key, folder.token(), now
     )
     return folder.link(expected)
-
-
-def _delivery(row: CallRow, delivery_id: str, url: str, body: str, now: datetime) -> Delivery:
-    return Delivery(
-        delivery_id=delivery_id,
-        tenant_id=row.tenant_id,
-        call_id=row.call_id,
-        bot_id=row.bot_id,
-        url=url,
-        body=body,
-        state=DeliveryState.PENDING,
-        attempt=0,
-        created_at=now,
-        due_at=now,
-        settled_at=None,
-        last_error=None,
-    )
 
 
 def _draft(row: CallRow, type_: EventType, at: datetime, **data: object) -> Draft:

@@ -56,6 +56,12 @@ class Rooms(Protocol):
     async def delete(self, room_name: str) -> None:
         """Send everybody out. A room that is gone already is fine."""
 
+    async def remove(self, room_name: str, identity: str) -> None:
+        """Send one participant out. One that is gone already is fine."""
+
+    async def listed(self) -> list[str]:
+        """Return the names of all rooms there are."""
+
     def caller_token(self, room_name: str, identity: str, *, answered: bool = False) -> str:
         """Return what lets the caller's bridge join this one room, perhaps answered already."""
 
@@ -84,12 +90,18 @@ class LiveKitRooms:
             await self._api.agent_dispatch.create_dispatch(request)
 
     async def delete(self, room_name: str) -> None:
-        try:
-            with mapped_errors():
-                await self._api.room.delete_room(api.DeleteRoomRequest(room=room_name))
-        except RoomRefused as refused:
-            if refused.code != api.TwirpErrorCode.NOT_FOUND:
-                raise
+        with _fine_if_gone():
+            await self._api.room.delete_room(api.DeleteRoomRequest(room=room_name))
+
+    async def remove(self, room_name: str, identity: str) -> None:
+        who = api.RoomParticipantIdentity(room=room_name, identity=identity)
+        with _fine_if_gone():
+            await self._api.room.remove_participant(who)
+
+    async def listed(self) -> list[str]:
+        with mapped_errors():
+            found = await self._api.room.list_rooms(api.ListRoomsRequest())
+        return [room.name for room in found.rooms]
 
     def caller_token(self, room_name: str, identity: str, *, answered: bool = False) -> str:
         grants = api.VideoGrants(
@@ -163,3 +175,13 @@ def mapped_errors() -> Iterator[None]:
             if isinstance(error, vendor):
                 raise meaning(error) from error
         raise
+
+
+@contextmanager
+def _fine_if_gone() -> Iterator[None]:
+    try:
+        with mapped_errors():
+            yield
+    except RoomRefused as refused:
+        if refused.code != api.TwirpErrorCode.NOT_FOUND:
+            raise

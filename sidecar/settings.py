@@ -69,6 +69,27 @@ class Settings(BaseSettings):
     admin_api_key: str = Field(
         default="", description="Opens every operator route as `X-API-Key`; empty: no such key."
     )
+    recovery_grace_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="How long after a start nothing is ended or replaced, unless every worker and"
+        " bridge has handed in what it kept meanwhile.",
+    )
+    max_room_s: float = Field(
+        default=14_400.0,
+        gt=0,
+        description="How long a call's room may last, also when a person has taken it over.",
+    )
+    aftercall_deadline_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="How long a result waits for analysis and QC; later they amend it.",
+    )
+    retention_days: int = Field(
+        default=0,
+        ge=0,
+        description="Calls older than this are erased, recordings and all; 0: never.",
+    )
     claim_timeout_s: float = Field(
         default=1.5, gt=0, description="How long an agent may take to claim a call."
     )

@@ -59,6 +59,14 @@ class CallRow:
     claim_due_at: datetime | None = None
     settle_due_at: datetime | None = None
     room_due_at: datetime | None = None
+    agents_lost: int = 0
+    """Agents that died while they served the call."""
+    handed_off_at: datetime | None = None
+    """When a person took the call over: its room outlives the bot."""
+    prefetch_due_at: datetime | None = None
+    """Until when the agent is to wait for the CRM; None once it has answered, or need not."""
+    result_due_at: datetime | None = None
+    """When the ended call's result goes out, whatever is still missing; None once it has."""
 
     @property
     def is_ended(self) -> bool:

@@ -39,6 +39,10 @@ class Delivery:
     due_at: datetime
     settled_at: datetime | None
     last_error: str | None
+    kind: str = "webhook"
+    method: str = "POST"
+    destination: str = ""
+    """`scheme://host[:port]` of the URL: one destination that hangs holds up no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Attempt:
     status_code: int | None
     error: str | None
     duration_ms: float
+    response: str = ""
+    """The beginning of what was answered."""
 
 
 _COLUMNS = [deliveries.c[name] for name in Delivery.__slots__]

@@ -86,6 +86,7 @@ tenants = Table(
     Column("tenant_id", _Name(64), primary_key=True),
     Column("name", _Storable, nullable=False),
     _at("created_at"),
+    Column("retention_days", Integer, nullable=True),
 )
 
 api_keys = Table(
@@ -163,12 +164,16 @@ calls = Table(
     _at("settle_due_at", nullable=True),
     _at("expires_at", nullable=True),
     _at("room_due_at", nullable=True),
+    Column("agents_lost", Integer, nullable=False, server_default=text("0")),
+    _at("handed_off_at", nullable=True),
+    _at("prefetch_due_at", nullable=True),
+    _at("result_due_at", nullable=True),
     UniqueConstraint("tenant_id", "idempotency_key"),
     UniqueConstraint("tenant_id", "session_id"),
 )
 Index("ix_calls_tenant_id_planned_at", calls.c.tenant_id, calls.c.planned_at)
 # Live rows are few among many: capacity and watch look only at these.
-_LIVE = text("state <> 'ended' or room_due_at is not null")
+_LIVE = text("state <> 'ended' or room_due_at is not null or result_due_at is not null")
 Index("ix_calls_live", calls.c.state, sqlite_where=_LIVE, postgresql_where=_LIVE)
 
 event_counter = Table(
@@ -232,6 +237,9 @@ deliveries = Table(
     _at("due_at"),
     _at("settled_at", nullable=True),
     Column("last_error", _Storable, nullable=True),
+    Column("kind", _Name(16), nullable=False, server_default="webhook"),
+    Column("method", _Name(8), nullable=False, server_default="POST"),
+    Column("destination", _Storable, nullable=False, server_default=""),
 )
 PENDING = text("state = 'pending'")
 Index(
@@ -259,7 +267,69 @@ delivery_attempts = Table(
     Column("status_code", Integer, nullable=True),
     Column("error", _Storable, nullable=True),
     Column("duration_ms", Float, nullable=False),
+    Column("response", _Storable, nullable=False, server_default=""),
 )
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("tenant_id", _Name(64), primary_key=True),
+    Column("url_sha256", _Name(64), primary_key=True),
+    Column("url", _Storable, nullable=False),
+    Column("reason", _Storable, nullable=False),
+    _at("disabled_at"),
+)
+"""Addresses that asked to be left alone (410). Their deliveries wait here, parked."""
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("task_id", _Name(80), primary_key=True),
+    _tenant(),
+    Column("call_id", _Name(36), nullable=False),
+    Column("bot_id", _Name(200), nullable=False),
+    Column("kind", _Name(16), nullable=False),
+    Column("state", _Name(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("worker_id", _Storable, nullable=True),
+    Column("result", JSON(none_as_null=True), nullable=True),
+    Column("error", _Storable, nullable=True),
+    _at("created_at"),
+    _at("due_at"),
+    _at("settled_at", nullable=True),
+    UniqueConstraint("call_id", "kind"),
+)
+"""What is to be done after a call, by whichever agent worker claims it first."""
+Index(
+    "ix_tasks_due_at_pending",
+    tasks.c.due_at,
+    sqlite_where=text("state = 'pending'"),
+    postgresql_where=text("state = 'pending'"),
+)
+
+cdrs = Table(
+    "cdrs",
+    metadata,
+    Column("tenant_id", _Name(64), primary_key=True),
+    Column("stream_id", _Name(200), primary_key=True),
+    Column("call_id", _Name(36), nullable=True),
+    Column("body", JSON, nullable=False),
+    _at("received_at"),
+)
+"""What a dialler told of a call after it, in its own words."""
+
+reported_results = Table(
+    "reported_results",
+    metadata,
+    Column("tenant_id", _Name(64), primary_key=True),
+    Column("session_id", _Name(200), primary_key=True),
+    Column("body", JSON, nullable=False),
+    Column("status", _Name(16), nullable=False),
+    Column("recording_token", _Name(64), nullable=True),
+    _at("created_at"),
+    _at("completed_at"),
+)
+"""Results of calls that other runtimes held, posted to `/api/v1/call-results`."""
 
 workers = Table(
     "workers",
@@ -274,6 +344,7 @@ workers = Table(
     Column("standbys", JSON, nullable=False, server_default=text("'[]'")),
     Column("max_calls", Integer, nullable=False),
     Column("metrics", JSON, nullable=False),
+    Column("spooled", Integer, nullable=False, server_default=text("0")),
     _at("started_at"),
     _at("last_seen_at"),
 )
@@ -297,7 +368,7 @@ standbys = Table(
 recordings = Table(
     "recordings",
     metadata,
-    Column("recording_key", _Name(220), primary_key=True),
+    Column("recording_key", _Name(260), primary_key=True),
     _tenant(),
     Column("call_id", _Name(36), nullable=False, unique=True),
     Column("token", _Name(64), nullable=False, unique=True),
@@ -305,4 +376,6 @@ recordings = Table(
     Column("size_bytes", BigInteger, nullable=True),
     _at("created_at"),
     _at("stored_at", nullable=True),
+    Column("sha256", _Name(64), nullable=True),
+    Column("place", _Name(16), nullable=False, server_default="folder"),
 )

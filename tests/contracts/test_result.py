@@ -39,6 +39,7 @@ KEYS = [
     "transfer_at",
     "transfer_failed_reason",
     "revision",
+    "supersedes",
 ]
 
 SATURATED = {
@@ -71,6 +72,7 @@ SATURATED = {
     "transfer_at": 11.0,
     "transfer_failed_reason": "declined",
     "revision": 1,
+    "supersedes": "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b10-41",
 }
 
 

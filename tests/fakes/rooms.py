@@ -16,6 +16,7 @@ class FakeRooms:
         dispatches: every `(room, call, incarnation)` an agent was called for.
         standbys: every agent called to wait, in order.
         deleted: every room that was deleted, in order.
+        removed: every `(room, identity)` that was sent out, in order.
         failure: raised by every request while set.
     """
 
@@ -24,6 +25,7 @@ class FakeRooms:
         self.dispatches: list[tuple[str, str, int]] = []
         self.standbys: list[str] = []
         self.deleted: list[str] = []
+        self.removed: list[tuple[str, str]] = []
         self.failure: RoomError | None = None
         self._changed = asyncio.Condition()
 
@@ -60,6 +62,14 @@ class FakeRooms:
         async with self._changed:
             self.deleted.append(room_name)
             self._changed.notify_all()
+
+    async def remove(self, room_name: str, identity: str) -> None:
+        self._fail_if_told()
+        self.removed.append((room_name, identity))
+
+    async def listed(self) -> list[str]:
+        self._fail_if_told()
+        return sorted(self.rooms)
 
     def caller_token(self, room_name: str, identity: str, *, answered: bool = False) -> str:
         return f"token for {identity} in {room_name}{', answered' if answered else ''}"

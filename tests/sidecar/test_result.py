@@ -190,6 +190,7 @@ def test_saturated_result_is_exactly_this() -> None:
         "transfer_at": 20.0,
         "transfer_failed_reason": None,
         "revision": 0,
+        "supersedes": None,
     }
 
 
