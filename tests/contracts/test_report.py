@@ -38,6 +38,7 @@ FACTS: list[Fact] = [
     report.TransferFailed(at=AT, failed_reason="declined"),
     report.UsageCounted(at=AT, usage={"characters": 9}),
     report.RecordingStored(at=AT, key="s-1.wav", duration_s=1.5, size_bytes=48_044),
+    report.HandedOff(at=AT, queue="billing"),
     report.AgentEnded(at=AT, reason=Reason.BOT_ENDED, detail="goodbye"),
 ]
 KINDS = get_args(get_args(Fact)[0])
