@@ -11,15 +11,14 @@ import math
 import os
 import socket
 from datetime import UTC, datetime
-from pathlib import Path
 
 import structlog
 from livekit.agents import AgentServer, JobExecutorType, JobRequest
 
 from agent.job import serve_call, warm_up
-from agent.recording import duration_s, is_being_written
 from agent.roster import Roster
 from agent.settings import AgentSettings
+from agent.uploads import Uploads
 from contracts.ids import (
     AGENT_NAME,
     agent_identity,
@@ -28,7 +27,7 @@ from contracts.ids import (
     standby_identity,
 )
 from contracts.report import Heartbeat
-from sidecar.client import Refused, SidecarClient, SidecarError
+from sidecar.client import SidecarClient, SidecarError
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +69,7 @@ class Worker:
     def __init__(self, settings: AgentSettings, client: SidecarClient, server: AgentServer) -> None:
         self._settings = settings
         self._client = client
+        self._uploads = Uploads(settings.agent_recordings_dir, client)
         self._registered = False
         self._stopping = asyncio.Event()
         self._news = asyncio.Event()
@@ -184,33 +184,7 @@ class Worker:
 
     async def sweep(self) -> None:
         """Hand over, once, what no living job is still going to."""
-        active = {f"{call}.{incarnation}" for call, incarnation in self.calls().items()}
-        for path in self._settings.agent_recordings_dir.glob("*.wav"):
-            try:
-                if path.stem not in active and not is_being_written(path):
-                    await self._hand_over(path)
-            except OSError as error:
-                # Gone meanwhile, or not ours to touch: no reason to stop the worker.
-                log.warning("recording not handed over", error=type(error).__name__)
-
-    async def _hand_over(self, path: Path) -> None:
-        call_id, _, incarnation = path.stem.rpartition(".")
-        if not call_id or not incarnation.isdigit():
-            return
-        try:
-            await self._client.put_recording(
-                call_id, path, incarnation=int(incarnation), duration_s=duration_s(path)
-            )
-        except Refused as error:
-            if error.status >= 500:
-                return
-            log.warning("recording refused; kept aside", code=error.code)
-            path.rename(path.with_suffix(".refused"))
-        except SidecarError:
-            return
-        else:
-            path.unlink(missing_ok=True)
-            log.info("recording of a dead job handed over", call_id=call_id)
+        await self._uploads.sweep(self.calls())
 
 
 def _identity_of(metadata: str) -> str:
