@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     Index,
     Integer,
     MetaData,
-    String,
     Table,
-    Text,
     UniqueConstraint,
     false,
     text,
 )
-from sqlalchemy.types import TypeDecorator
+
+from sidecar.store.column import Name, Storable, UtcDateTime
 
 DEFAULT_TENANT = "default"
 
@@ -36,44 +32,8 @@ metadata = MetaData(
 )
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time; SQLite keeps no zone, so it is taken off and put back here."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        in_utc = value.astimezone(UTC)
-        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        at: datetime = value
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-
-
-class _Storable(TypeDecorator[str]):
-    """Text without NUL characters, which Postgres can neither store nor compare."""
-
-    impl: type[String] = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else value.replace("\x00", "")
-
-
-class _Name(_Storable):
-    """The same, of limited length."""
-
-    impl = String
-    cache_ok = True
-
-
 def _tenant() -> Column[str]:
-    return Column("tenant_id", _Name(64), nullable=False)
+    return Column("tenant_id", Name(64), nullable=False)
 
 
 def _at(name: str, *, nullable: bool = False) -> Column[datetime]:
@@ -83,8 +43,8 @@ def _at(name: str, *, nullable: bool = False) -> Column[datetime]:
 tenants = Table(
     "tenants",
     metadata,
-    Column("tenant_id", _Name(64), primary_key=True),
-    Column("name", _Storable, nullable=False),
+    Column("tenant_id", Name(64), primary_key=True),
+    Column("name", Storable, nullable=False),
     _at("created_at"),
     Column("retention_days", Integer, nullable=True),
 )
@@ -92,11 +52,11 @@ tenants = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("key_id", _Name(36), primary_key=True),
+    Column("key_id", Name(36), primary_key=True),
     _tenant(),
-    Column("name", _Storable, nullable=False),
-    Column("key_prefix", _Name(16), nullable=False),
-    Column("key_sha256", _Name(64), nullable=False, unique=True),
+    Column("name", Storable, nullable=False),
+    Column("key_prefix", Name(16), nullable=False),
+    Column("key_sha256", Name(64), nullable=False, unique=True),
     Column("bot_ids", JSON, nullable=False),
     Column("is_admin", Boolean, nullable=False),
     Column("is_active", Boolean, nullable=False),
@@ -108,8 +68,8 @@ api_keys = Table(
 bots = Table(
     "bots",
     metadata,
-    Column("tenant_id", _Name(64), primary_key=True),
-    Column("bot_id", _Name(200), primary_key=True),
+    Column("tenant_id", Name(64), primary_key=True),
+    Column("bot_id", Name(200), primary_key=True),
     Column("version", Integer, nullable=False),
     _at("created_at"),
     _at("updated_at"),
@@ -118,8 +78,8 @@ bots = Table(
 bot_versions = Table(
     "bot_versions",
     metadata,
-    Column("tenant_id", _Name(64), primary_key=True),
-    Column("bot_id", _Name(200), primary_key=True),
+    Column("tenant_id", Name(64), primary_key=True),
+    Column("bot_id", Name(200), primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("config", JSON, nullable=False),
     _at("created_at"),
@@ -128,25 +88,25 @@ bot_versions = Table(
 calls = Table(
     "calls",
     metadata,
-    Column("call_id", _Name(36), primary_key=True),
+    Column("call_id", Name(36), primary_key=True),
     _tenant(),
-    Column("idempotency_key", _Name(200), nullable=False),
-    Column("session_id", _Name(200), nullable=False),
-    Column("bot_id", _Name(200), nullable=False),
-    Column("channel", _Name(16), nullable=False),
-    Column("call_direction", _Name(16), nullable=False),
-    Column("caller_id", _Storable, nullable=False),
-    Column("did", _Storable, nullable=False),
-    Column("stream_id", _Storable, nullable=False),
+    Column("idempotency_key", Name(200), nullable=False),
+    Column("session_id", Name(200), nullable=False),
+    Column("bot_id", Name(200), nullable=False),
+    Column("channel", Name(16), nullable=False),
+    Column("call_direction", Name(16), nullable=False),
+    Column("caller_id", Storable, nullable=False),
+    Column("did", Storable, nullable=False),
+    Column("stream_id", Storable, nullable=False),
     Column("connected_event", JSON, nullable=False),
-    Column("bridge_id", _Storable, nullable=False),
-    Column("room_name", _Name(100), nullable=False),
+    Column("bridge_id", Storable, nullable=False),
+    Column("room_name", Name(100), nullable=False),
     Column("config", JSON(none_as_null=True), nullable=True),
     Column("variables", JSON, nullable=False),
-    Column("state", _Name(16), nullable=False),
+    Column("state", Name(16), nullable=False),
     Column("version", Integer, nullable=False),
     Column("incarnation", Integer, nullable=False),
-    Column("worker_id", _Storable, nullable=True),
+    Column("worker_id", Storable, nullable=True),
     Column("agent_seq", Integer, nullable=False),
     Column("bridge_seq", Integer, nullable=False),
     Column("illegal_events", Integer, nullable=False),
@@ -158,8 +118,8 @@ calls = Table(
     Column("leg_ended", Boolean, nullable=False),
     Column("agent_ended", Boolean, nullable=False),
     _at("end_at", nullable=True),
-    Column("end_reason", _Name(40), nullable=True),
-    Column("end_detail", _Storable, nullable=False),
+    Column("end_reason", Name(40), nullable=True),
+    Column("end_detail", Storable, nullable=False),
     _at("claim_due_at", nullable=True),
     _at("settle_due_at", nullable=True),
     _at("expires_at", nullable=True),
@@ -189,13 +149,13 @@ call_events = Table(
     metadata,
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     _tenant(),
-    Column("event_id", _Name(80), nullable=False, unique=True),
-    Column("call_id", _Name(36), nullable=False),
-    Column("bot_id", _Name(200), nullable=False),
-    Column("type", _Name(60), nullable=False),
+    Column("event_id", Name(80), nullable=False, unique=True),
+    Column("call_id", Name(36), nullable=False),
+    Column("bot_id", Name(200), nullable=False),
+    Column("type", Name(60), nullable=False),
     _at("at"),
     Column("data", JSON, nullable=False),
-    Column("source", _Name(16), nullable=True),
+    Column("source", Name(16), nullable=True),
     Column("incarnation", Integer, nullable=True),
     Column("source_seq", Integer, nullable=True),
     UniqueConstraint("call_id", "source", "incarnation", "source_seq"),
@@ -215,7 +175,7 @@ Index(
 results = Table(
     "results",
     metadata,
-    Column("call_id", _Name(36), primary_key=True),
+    Column("call_id", Name(36), primary_key=True),
     Column("revision", Integer, primary_key=True),
     _tenant(),
     Column("body", JSON, nullable=False),
@@ -225,21 +185,23 @@ results = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("delivery_id", _Name(120), primary_key=True),
+    Column("delivery_id", Name(120), primary_key=True),
     _tenant(),
-    Column("call_id", _Name(36), nullable=False),
-    Column("bot_id", _Name(200), nullable=False),
-    Column("url", _Storable, nullable=False),
-    Column("body", _Storable, nullable=False),
-    Column("state", _Name(16), nullable=False),
+    Column("call_id", Name(36), nullable=False),
+    Column("bot_id", Name(200), nullable=False),
+    Column("url", Storable, nullable=False),
+    Column("body", Storable, nullable=False),
+    Column("state", Name(16), nullable=False),
     Column("attempt", Integer, nullable=False),
     _at("created_at"),
     _at("due_at"),
     _at("settled_at", nullable=True),
-    Column("last_error", _Storable, nullable=True),
-    Column("kind", _Name(16), nullable=False, server_default="webhook"),
-    Column("method", _Name(8), nullable=False, server_default="POST"),
-    Column("destination", _Storable, nullable=False, server_default=""),
+    Column("last_error", Storable, nullable=True),
+    Column("kind", Name(16), nullable=False, server_default="webhook"),
+    Column("method", Name(8), nullable=False, server_default="POST"),
+    Column("destination", Storable, nullable=False, server_default=""),
+    _at("leased_until", nullable=True),
+    Column("attempts_before", Integer, nullable=False, server_default=text("0")),
 )
 PENDING = text("state = 'pending'")
 Index(
@@ -249,6 +211,14 @@ Index(
     postgresql_where=PENDING,
 )
 Index("ix_deliveries_call_id", deliveries.c.call_id)
+Index("ix_deliveries_tenant_id_created_at", deliveries.c.tenant_id, deliveries.c.created_at)
+_LEASED = text("leased_until is not null")
+Index(
+    "ix_deliveries_leased",
+    deliveries.c.destination,
+    sqlite_where=_LEASED,
+    postgresql_where=_LEASED,
+)
 GIVEN_UP = text("state in ('parked', 'dead')")
 Index(
     "ix_deliveries_given_up",
@@ -260,23 +230,23 @@ Index(
 delivery_attempts = Table(
     "delivery_attempts",
     metadata,
-    Column("delivery_id", _Name(120), primary_key=True),
+    Column("delivery_id", Name(120), primary_key=True),
     Column("attempt", Integer, primary_key=True),
     _tenant(),
     _at("at"),
     Column("status_code", Integer, nullable=True),
-    Column("error", _Storable, nullable=True),
+    Column("error", Storable, nullable=True),
     Column("duration_ms", Float, nullable=False),
-    Column("response", _Storable, nullable=False, server_default=""),
+    Column("response", Storable, nullable=False, server_default=""),
 )
 
 endpoints = Table(
     "endpoints",
     metadata,
-    Column("tenant_id", _Name(64), primary_key=True),
-    Column("url_sha256", _Name(64), primary_key=True),
-    Column("url", _Storable, nullable=False),
-    Column("reason", _Storable, nullable=False),
+    Column("tenant_id", Name(64), primary_key=True),
+    Column("url_sha256", Name(64), primary_key=True),
+    Column("url", Storable, nullable=False),
+    Column("reason", Storable, nullable=False),
     _at("disabled_at"),
 )
 """Addresses that asked to be left alone (410). Their deliveries wait here, parked."""
@@ -284,16 +254,16 @@ endpoints = Table(
 tasks = Table(
     "tasks",
     metadata,
-    Column("task_id", _Name(80), primary_key=True),
+    Column("task_id", Name(80), primary_key=True),
     _tenant(),
-    Column("call_id", _Name(36), nullable=False),
-    Column("bot_id", _Name(200), nullable=False),
-    Column("kind", _Name(16), nullable=False),
-    Column("state", _Name(16), nullable=False),
+    Column("call_id", Name(36), nullable=False),
+    Column("bot_id", Name(200), nullable=False),
+    Column("kind", Name(16), nullable=False),
+    Column("state", Name(16), nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("worker_id", _Storable, nullable=True),
+    Column("worker_id", Storable, nullable=True),
     Column("result", JSON(none_as_null=True), nullable=True),
-    Column("error", _Storable, nullable=True),
+    Column("error", Storable, nullable=True),
     _at("created_at"),
     _at("due_at"),
     _at("settled_at", nullable=True),
@@ -310,9 +280,9 @@ Index(
 cdrs = Table(
     "cdrs",
     metadata,
-    Column("tenant_id", _Name(64), primary_key=True),
-    Column("stream_id", _Name(200), primary_key=True),
-    Column("call_id", _Name(36), nullable=True),
+    Column("tenant_id", Name(64), primary_key=True),
+    Column("stream_id", Name(200), primary_key=True),
+    Column("call_id", Name(36), nullable=True),
     Column("body", JSON, nullable=False),
     _at("received_at"),
 )
@@ -321,11 +291,11 @@ cdrs = Table(
 reported_results = Table(
     "reported_results",
     metadata,
-    Column("tenant_id", _Name(64), primary_key=True),
-    Column("session_id", _Name(200), primary_key=True),
+    Column("tenant_id", Name(64), primary_key=True),
+    Column("session_id", Name(200), primary_key=True),
     Column("body", JSON, nullable=False),
-    Column("status", _Name(16), nullable=False),
-    Column("recording_token", _Name(64), nullable=True),
+    Column("status", Name(16), nullable=False),
+    Column("recording_token", Name(64), nullable=True),
     _at("created_at"),
     _at("completed_at"),
 )
@@ -334,10 +304,10 @@ reported_results = Table(
 workers = Table(
     "workers",
     metadata,
-    Column("worker_id", _Name(200), primary_key=True),
+    Column("worker_id", Name(200), primary_key=True),
     _tenant(),
-    Column("kind", _Name(16), nullable=False),
-    Column("host", _Storable, nullable=False),
+    Column("kind", Name(16), nullable=False),
+    Column("host", Storable, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("ready", Boolean, nullable=False),
     Column("calls", JSON, nullable=False),
@@ -352,13 +322,13 @@ workers = Table(
 standbys = Table(
     "standbys",
     metadata,
-    Column("standby_id", _Name(36), primary_key=True),
+    Column("standby_id", Name(36), primary_key=True),
     _tenant(),
-    Column("room_name", _Name(100), nullable=False),
-    Column("state", _Name(16), nullable=False),
-    Column("worker_id", _Storable, nullable=True),
-    Column("bridge_id", _Storable, nullable=True),
-    Column("call_id", _Name(36), nullable=True, unique=True),
+    Column("room_name", Name(100), nullable=False),
+    Column("state", Name(16), nullable=False),
+    Column("worker_id", Storable, nullable=True),
+    Column("bridge_id", Storable, nullable=True),
+    Column("call_id", Name(36), nullable=True, unique=True),
     _at("made_at"),
     _at("ready_at", nullable=True),
     _at("claimed_at", nullable=True),
@@ -368,14 +338,32 @@ standbys = Table(
 recordings = Table(
     "recordings",
     metadata,
-    Column("recording_key", _Name(260), primary_key=True),
+    Column("recording_key", Name(260), primary_key=True),
     _tenant(),
-    Column("call_id", _Name(36), nullable=False, unique=True),
-    Column("token", _Name(64), nullable=False, unique=True),
+    Column("call_id", Name(36), nullable=False, unique=True),
+    Column("token", Name(64), nullable=False, unique=True),
     Column("duration_s", Float, nullable=True),
     Column("size_bytes", BigInteger, nullable=True),
     _at("created_at"),
     _at("stored_at", nullable=True),
-    Column("sha256", _Name(64), nullable=True),
-    Column("place", _Name(16), nullable=False, server_default="folder"),
+    Column("sha256", Name(64), nullable=True),
+    Column("place", Name(16), nullable=False, server_default="folder"),
+)
+
+erased_calls = Table(
+    "erased_calls",
+    metadata,
+    Column("call_id", Name(36), primary_key=True),
+    _tenant(),
+    _at("erased_at"),
+    Column("recording_key", Name(260), nullable=True),
+    Column("place", Name(16), nullable=True),
+    _at("due_at", nullable=True),
+)
+"""All that is left of a call that was erased: that it was, and a recording that is yet to go."""
+Index(
+    "ix_erased_calls_due_at_recording",
+    erased_calls.c.due_at,
+    sqlite_where=text("recording_key is not null"),
+    postgresql_where=text("recording_key is not null"),
 )

@@ -16,6 +16,7 @@ def upgrade() -> None:
     _deliveries()
     _tasks()
     _records_of_others()
+    _erasure()
     op.add_column("workers", _number("spooled"))
     op.add_column("tenants", sa.Column("retention_days", sa.Integer(), nullable=True))
     with op.batch_alter_table("recordings") as recordings:
@@ -43,6 +44,19 @@ def _deliveries() -> None:
     op.add_column("deliveries", _word("method", 8, "POST"))
     op.add_column(
         "deliveries", sa.Column("destination", sa.Text(), nullable=False, server_default="")
+    )
+    op.add_column("deliveries", sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("deliveries", _number("attempts_before"))
+    op.create_index(
+        "ix_deliveries_tenant_id_created_at", "deliveries", ["tenant_id", "created_at"]
+    )
+    leased = sa.text("leased_until is not null")
+    op.create_index(
+        "ix_deliveries_leased",
+        "deliveries",
+        ["destination"],
+        sqlite_where=leased,
+        postgresql_where=leased,
     )
     op.add_column(
         "delivery_attempts", sa.Column("response", sa.Text(), nullable=False, server_default="")
@@ -107,6 +121,27 @@ def _records_of_others() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "session_id", name=op.f("pk_reported_results")),
+    )
+
+
+def _erasure() -> None:
+    op.create_table(
+        "erased_calls",
+        sa.Column("call_id", sa.String(length=36), nullable=False),
+        sa.Column("tenant_id", sa.String(length=64), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recording_key", sa.String(length=260), nullable=True),
+        sa.Column("place", sa.String(length=16), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("call_id", name=op.f("pk_erased_calls")),
+    )
+    waiting = sa.text("recording_key is not null")
+    op.create_index(
+        "ix_erased_calls_due_at_recording",
+        "erased_calls",
+        ["due_at"],
+        sqlite_where=waiting,
+        postgresql_where=waiting,
     )
 
 
