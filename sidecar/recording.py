@@ -9,11 +9,14 @@ from collections.abc import AsyncIterable, Callable
 from pathlib import Path
 
 from sidecar.denial import Code, Denied
+from sidecar.erasure import RecordingStuck
 from sidecar.result import RecordingLink
 from sidecar.store.recordings import RecordingRow
 
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\.wav")
 TOKEN_BYTES = 24
+FOLDER = "folder"
+"""The place of recordings that are files here."""
 MAX_BYTES = 2**32
 """A WAV file cannot be bigger."""
 
@@ -46,6 +49,19 @@ class RecordingFolder:
     def file_of(self, key: str) -> Path | None:
         """Return the recording's file, or None for a key that is not one of ours."""
         return self.path / key if _SAFE_KEY.fullmatch(key) else None
+
+    async def delete(self, key: str, place: str = FOLDER) -> None:
+        """Remove a recording for good. One that is gone already is fine.
+
+        Raises:
+            RecordingStuck: it could not be removed now.
+        """
+        path = self.file_of(key)
+        try:
+            if path is not None:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+        except OSError as error:
+            raise RecordingStuck(type(error).__name__) from error
 
     async def store(
         self, key: str, chunks: AsyncIterable[bytes], *, max_bytes: int = MAX_BYTES

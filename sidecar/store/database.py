@@ -123,6 +123,21 @@ class Database:
             for wait in waits:
                 wait.cancel()
 
+    async def scrub(self) -> bool:
+        """Take what was deleted out of the files as well; False: readers were in the way.
+
+        SQLite overwrites in its pages what is deleted (`secure_delete`); older states of pages
+        stand in its log until that is emptied. Postgres does both by itself in its own time.
+        """
+        if not self.is_sqlite:
+            return True
+        async with self.engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            cursor = await driver.execute("pragma wal_checkpoint(truncate)")
+            (is_busy, *_) = await cursor.fetchone()
+            await cursor.close()
+        return not is_busy
+
     async def aclose(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
@@ -146,6 +161,8 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
     cursor = connection.cursor()
     cursor.execute("pragma journal_mode = wal")
     cursor.execute("pragma synchronous = full")
+    # What is erased is to be gone, not only unlisted.
+    cursor.execute("pragma secure_delete = on")
     cursor.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_MS}")
     cursor.close()
 

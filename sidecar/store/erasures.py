@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, Text, and_, cast, delete, func, insert, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    Text,
+    and_,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy import update as sql_update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -154,7 +166,8 @@ async def forget_reported(
 async def retentions(connection: AsyncConnection) -> dict[str, int | None]:
     """Return how many days each tenant's calls are kept, where it says so itself."""
     statement = select(tenants.c.tenant_id, tenants.c.retention_days)
-    return {tenant_id: days for tenant_id, days in await connection.execute(statement)}
+    rows = await connection.execute(statement)
+    return {row.tenant_id: row.retention_days for row in rows}
 
 
 async def expired(
@@ -228,9 +241,7 @@ async def recording_is_gone(connection: AsyncConnection, call_id: str) -> None:
     await _change(connection, call_id, nothing)
 
 
-async def recording_is_stuck(
-    connection: AsyncConnection, call_id: str, retry_at: datetime
-) -> None:
+async def recording_is_stuck(connection: AsyncConnection, call_id: str, retry_at: datetime) -> None:
     await _change(connection, call_id, {"due_at": retry_at})
 
 
