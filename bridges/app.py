@@ -18,6 +18,7 @@ from websockets.protocol import State
 from bridges.clock import Clock
 from bridges.couple import couple
 from bridges.fleet import Fleet, FleetSidecar
+from bridges.goodbye import load_clip
 from bridges.leg import Offered
 from bridges.metrics import Metrics
 from bridges.peer import Peer
@@ -33,6 +34,7 @@ from bridges.wire.dialler_message import MAX_MESSAGE_BYTES
 from contracts.ids import Channel
 from contracts.plan import PlanRequest
 from contracts.report import LegEnded
+from sidecar.client import Adopter, Spool
 
 log = structlog.get_logger(__name__)
 
@@ -69,9 +71,17 @@ class Bridge:
         self._seats: dict[ServerConnection, _Seat] = {}
         self._draining = False
         self._idle = asyncio.Event()
+        self._clip = load_clip(settings.bridge_goodbye_clip)
         self.seats = Seats()
         self._server: Server | None = None
         self._heart: asyncio.Task[None] | None = None
+        self._spool = Spool(
+            settings.bridge_spool_dir,
+            self.bridge_id,
+            max_bytes=settings.bridge_spool_mb * 1024 * 1024,
+        )
+        self._adopter = Adopter(self._spool, sidecar)
+        self._adopting: asyncio.Task[None] | None = None
         self._fleet = Fleet(
             sidecar,
             self.bridge_id,
@@ -81,6 +91,7 @@ class Bridge:
             started_at=clock.at(),
             take_lateness=self.metrics.take_recent_lateness,
             keep_seats=self.seats.keep,
+            spooled=self._adopter.waiting,
         )
 
     @property
@@ -105,6 +116,7 @@ class Bridge:
             server_header=None,
         )
         self._heart = asyncio.create_task(self._fleet.run(), name="fleet")
+        self._adopting = asyncio.create_task(self._adopter.run(), name="spool")
         log.info("bridge_started", bridge_id=self.bridge_id, port=self.port)
         return self
 
@@ -122,8 +134,9 @@ class Bridge:
         assert self._server is not None
         self._server.close()
         await self._server.wait_closed()
-        if self._heart is not None:
-            await cancel(self._heart)
+        for task in (self._heart, self._adopting):
+            if task is not None:
+                await cancel(task)
         await self.seats.aclose()
         log.info("bridge_stopped", bridge_id=self.bridge_id)
 
@@ -156,7 +169,7 @@ class Bridge:
         transport_socket = connection.transport.get_extra_info("socket")
         transport_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         report = seat.report = CallReport(
-            self._sidecar, lambda offered: self._request(seat.upgrade, offered)
+            self._sidecar, lambda offered: self._request(seat.upgrade, offered), self._spool
         )
         server = DiallerServer(
             self._clock.now(),
@@ -166,7 +179,7 @@ class Bridge:
         leg = StreamLeg(connection, server, self._clock, self.metrics.observe_lateness)
         room = RoomLeg(report.plan, self._clock, self.seats)
         try:
-            await couple(leg, room, report, self._clock)
+            await couple(leg, room, report, self._clock, clip=self._clip)
         finally:
             del self._seats[connection]
             if report.ended is not None:

@@ -1,4 +1,4 @@
-"""Joins two legs until one ends, and owns the closing order: hang up, stop media, leave, report."""
+"""Joins two legs until one ends, and owns the closing order: last words, hang up, leave, report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import structlog
 
 from bridges.clock import Clock
 from bridges.ending import Ending
+from bridges.goodbye import Goodbye
 from bridges.leg import Leg, LegEvent, LegFact
 from bridges.race import cancel, within
 from bridges.report import CallReport
@@ -22,14 +23,20 @@ STEP_TIMEOUT_S = 2.0
 """For each step of closing; a peer that hangs costs this much and no more."""
 
 
-async def couple(carrier: Leg, room: Leg, report: CallReport, clock: Clock) -> Ending:
+async def couple(
+    carrier: Leg, room: Leg, report: CallReport, clock: Clock, *, clip: bytes = b""
+) -> Ending:
     """Carry a call between its two legs and return how it ended.
 
-    The first ending wins. Closing is complete when this returns, also where it was cancelled: the
+    The first ending wins; where it is our fault, the caller hears `clip` before the line drops.
+    Closing is complete when this returns, also where it was cancelled: the
     call then ends as `BRIDGE_LOST` and the cancellation goes on.
     """
 
+    goodbye = Goodbye(clip)
+
     def from_carrier(event: LegEvent) -> None:
+        goodbye.note(event)
         if isinstance(event, LegFact):
             report.add(event)
         room.accept(event)
@@ -42,6 +49,7 @@ async def couple(carrier: Leg, room: Leg, report: CallReport, clock: Clock) -> E
     try:
         await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
         ending = _first(runs, clock)
+        await goodbye.say(carrier, runs[0], ending)
     except asyncio.CancelledError:
         cancelled = True
         ending = Ending(Reason.BRIDGE_LOST, clock.at(), "the bridge shuts down")

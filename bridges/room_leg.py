@@ -41,8 +41,8 @@ ATTRIBUTE_TIMEOUT_S = 0.3
 """What telling the room of the answer may take: the server's receipt for it is lost at times."""
 AGENT_JOIN_TIMEOUT_S = 10.0
 """A backstop: the sidecar gives up an unclaimed call, and deletes its room, sooner."""
-AGENT_RETURN_TIMEOUT_S = 5.0
-"""How long an agent that left may be missed before the call is given up."""
+AGENT_RETURN_TIMEOUT_S = 10.0
+"""The same for an agent that left and is to be replaced."""
 MAX_HELD_PACKETS = 250
 """Ten seconds of what a caller says before an agent is there; the oldest go first."""
 OVERTIME_S = 60.0
@@ -112,6 +112,8 @@ class RoomLeg:
                 self._lost,
             )
         finally:
+            # Nothing reaches anybody through a room that has been lost.
+            self._open = self._open and not self._lost.done()
             await cancel(listening)
 
     def accept(self, event: LegEvent) -> None:

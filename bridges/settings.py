@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
@@ -42,6 +43,19 @@ class Settings(BaseSettings):
         default=MEDIA_TIMEOUT_S,
         gt=0,
         description="How long an answered dialler may send no `media` before its call is ended.",
+    )
+    bridge_spool_dir: Path = Field(
+        default=Path(".voicefleet/bridge/spool"),
+        description="Where reports are kept until the sidecar has them. Make it persistent; the"
+        " bridges of one host may share it.",
+    )
+    bridge_spool_mb: int = Field(
+        default=64, ge=1, description="How much of them is kept; beyond it the oldest go."
+    )
+    bridge_goodbye_clip: Path | None = Field(
+        default=None,
+        description="What callers hear before the line drops where the platform fails (WAV, 16 bit,"
+        " mono, 8 kHz); unset: an English sentence.",
     )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(),

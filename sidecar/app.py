@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx
 from starlette.applications import Starlette
@@ -12,31 +14,46 @@ from starlette.routing import BaseRoute
 
 from contracts.ids import call_id_from
 from sidecar.access import Access
+from sidecar.aftercall import Aftercall
 from sidecar.api import (
     bots,
+    call_results,
+    cdr,
     config,
     deliveries,
+    endpoints,
+    erasures,
     errors,
     event_stream,
     health,
     internal,
     keys,
     latency,
+    livekit,
     recordings,
+    tasks,
 )
 from sidecar.api import calls as calls_api
 from sidecar.calls import Calls
 from sidecar.clock import Clock, utc_now
 from sidecar.configure import ConfigApi, ConfigSource, OwnBots
+from sidecar.courier import Courier, Trust
+from sidecar.credential import PushCredentials
+from sidecar.crm import Crm
 from sidecar.egress import EgressGuard
+from sidecar.erasure import Erasures
 from sidecar.fleet import Fleet
 from sidecar.keeper import Keeper
+from sidecar.loss import Losses
 from sidecar.metrics import Metrics
-from sidecar.outbox import Outbox, Policy
+from sidecar.outbox import Outbox
 from sidecar.planning import Planner
+from sidecar.prefetch import Prefetch
 from sidecar.pulse import Pulse
+from sidecar.reconcile import Reconciler
 from sidecar.recording import RecordingFolder
 from sidecar.rooms import Rooms
+from sidecar.schedule import Schedule
 from sidecar.settings import Settings
 from sidecar.signing import SigningSecrets
 from sidecar.standby import Standbys
@@ -45,8 +62,10 @@ from sidecar.supervise import Turn, running
 from sidecar.vetting import VettedConfigs, Vetting
 from sidecar.wake import Bells
 from sidecar.watch import Watch
+from sidecar.webhook import WebhookReader
 
-OUTBOX_WORKERS = 4
+OUTBOX_WORKERS = 32
+"""Attempts at once. Those without one rest, so that many receivers may hang at no cost."""
 
 
 def new_id() -> str:
@@ -76,6 +95,7 @@ def create_app(
     bells = Bells()
     folder = RecordingFolder(settings.recordings_path, settings.public_url)
     own_bots = OwnBots(database)
+    source = _config_source(settings, own_bots, http)
     vetting = Vetting(EgressGuard(allow_private=settings.allow_private_vendors))
     access = Access(
         database,
@@ -83,11 +103,13 @@ def create_app(
         admin_key=settings.admin_api_key,
         clock=clock,
     )
-    metrics = Metrics(database)
+    metrics = Metrics(database, clock)
     waiting = Standbys(database, clock=clock, bells=bells)
+    crm = Crm(http, EgressGuard(allow_private=settings.allow_private_webhooks))
+    prefetch = Prefetch(database, crm, clock=clock, bells=bells)
     planner = Planner(
         database,
-        VettedConfigs(_config_source(settings, own_bots, http), vetting),
+        VettedConfigs(source, vetting),
         rooms,
         folder,
         settings,
@@ -95,34 +117,55 @@ def create_app(
         new_id=new_id,
         bells=bells,
         standbys=waiting,
+        prefetch=prefetch,
         metrics=metrics,
     )
-    calls = Calls(database, folder, settings, clock=clock, bells=bells, metrics=metrics)
-    pulse = Pulse(database, rooms, settings, clock=clock, bells=bells)
+    calls = Calls(
+        database, folder, settings, clock=clock, bells=bells, prefetch=prefetch, metrics=metrics
+    )
+    losses = Losses(database, calls, rooms, settings, clock=clock, bells=bells, metrics=metrics)
+    pulse = Pulse(database, rooms, losses, settings, clock=clock, bells=bells)
     keeper = Keeper(database, rooms, settings, clock=clock, new_id=new_id, bells=bells)
     fleet = Fleet(database, settings.max_concurrent_calls, clock=clock, closing=bells.closing)
-    watch = Watch(database, calls, rooms, clock=clock, changed=bells.timers)
-    outbox = Outbox(
-        database,
+    aftercall = Aftercall(database, folder, settings, clock=clock, bells=bells)
+    watch = Watch(
+        database, calls, losses, aftercall, rooms, settings, clock=clock, changed=bells.timers
+    )
+    reconciler = Reconciler(database, calls, rooms, watch, clock=clock, closing=bells.closing)
+    courier = Courier(
         http,
         EgressGuard(allow_private=settings.allow_private_webhooks),
         SigningSecrets(database, settings.result_signing_secret),
-        Policy(
-            settings.webhook_delays_s,
-            settings.webhook_timeout_s,
-            settings.voxcore_secret,
-            settings.trusted_api_origins,
-        ),
+        PushCredentials(database, source),
+        Trust(settings.voxcore_secret, settings.trusted_api_origins),
+        timeout_s=settings.webhook_timeout_s,
+    )
+    outbox = Outbox(
+        database,
+        courier,
+        Schedule(settings.webhook_delays_s, random.random),
+        settings.webhook_per_destination,
         clock=clock,
-        changed=bells.deliveries,
+        bells=bells,
+        metrics=metrics,
+    )
+    erasing = Erasures(
+        database,
+        folder,
+        retention_days=settings.retention_days,
+        promise=timedelta(seconds=sum(settings.webhook_delays_s)),
+        clock=clock,
+        closing=bells.closing,
     )
     turns: dict[str, Turn] = {
+        "erase": erasing.turn,
         "fleet": fleet.turn,
         "keep": keeper.turn,
         "listen": lambda: database.listen(
             bells.events.ring, bells.closing, ring_standbys=bells.standbys.ring
         ),
         "watch": watch.turn,
+        "reconcile": reconciler.turn,
         **{f"outbox-{number}": outbox.turn for number in range(OUTBOX_WORKERS)},
     }
 
@@ -133,18 +176,27 @@ def create_app(
         await fleet.refresh()
         async with running(turns, bells):
             yield
+        await prefetch.aclose()
 
     routes: list[BaseRoute] = [
         *health.routes(fleet),
         *internal.routes(access, planner, calls, pulse, waiting),
         *bots.routes(access, database, vetting, clock),
-        *config.routes(access, own_bots, clock, new_id),
+        *config.routes(access, own_bots, crm, clock, new_id),
         *calls_api.routes(access, database),
-        *deliveries.routes(access, database),
+        *call_results.routes(access, database, clock, folder.token),
+        *cdr.routes(access, database, clock),
+        *erasures.routes(access, erasing),
+        *deliveries.routes(access, database, clock, bells.deliveries),
+        *endpoints.routes(access, database),
         *event_stream.routes(access, database, bells.events),
         *latency.routes(access, database, metrics),
+        *livekit.routes(
+            WebhookReader(settings.livekit_api_key, settings.livekit_api_secret), losses
+        ),
         *keys.routes(access, database, clock, new_id),
         *recordings.routes(access, database, folder),
+        *tasks.routes(access, aftercall),
     ]
     app = Starlette(routes=routes, exception_handlers=errors.EXCEPTION_HANDLERS, lifespan=lifespan)
     app.state.part = bells.part

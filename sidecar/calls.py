@@ -29,8 +29,11 @@ from contracts.report import (
 from sidecar import ending, progress
 from sidecar.capacity import FRESH
 from sidecar.clock import Clock
+from sidecar.configure import rendered
 from sidecar.denial import Code, Denied
+from sidecar.erasure import missing
 from sidecar.metrics import Metrics
+from sidecar.prefetch import Prefetch
 from sidecar.recording import RecordingFolder
 from sidecar.settings import Settings
 from sidecar.store import calls, events, recordings, workers
@@ -79,6 +82,7 @@ class Calls:
         *,
         clock: Clock,
         bells: Bells,
+        prefetch: Prefetch,
         metrics: Metrics,
     ) -> None:
         self._database = database
@@ -86,10 +90,13 @@ class Calls:
         self._settings = settings
         self._clock = clock
         self._bells = bells
+        self._prefetch = prefetch
         self._metrics = metrics
 
     async def claim(self, tenant_id: str, call_id: str, claim: Claim) -> AgentPlan:
         """Give the call to an agent, or the same plan again to the agent that has it.
+
+        The call is the agent's at once; the plan waits for the bot's CRM, if that is being asked.
 
         Raises:
             Denied: another agent has it, a newer incarnation is wanted, or it is over.
@@ -109,7 +116,11 @@ class Calls:
             facts = await events.facts(connection, tenant_id, call_id)
             return agent_plan(row, facts)
 
-        return await self._database.run(work)
+        plan = await self._database.run(work)
+        if plan.is_provisional:
+            await self._prefetch.settled(tenant_id, call_id)
+            plan = await self._database.run(work)
+        return plan
 
     async def record(self, tenant_id: str, call_id: str, report: Report) -> ReportReceipt:
         """Store the facts of a report that are new, and let them move the call.
@@ -160,7 +171,10 @@ class Calls:
                 return None
             now = self._clock()
             row = before if reason is None else progress.ending(before, reason, now, detail)
-            ended = await ending.close(connection, before, row, self._folder, now)
+            deadline_s = self._settings.aftercall_deadline_s
+            ended = await ending.close(
+                connection, before, row, self._folder, now, deadline_s=deadline_s
+            )
             await self._database.notify(connection)
             return ended
 
@@ -234,6 +248,7 @@ class Calls:
         async def work(connection: AsyncConnection) -> None:
             now = self._clock()
             await events.hold_order(connection)
+            await _known(connection, tenant_id, call_id)
             recording = await recordings.expect(
                 connection, tenant_id, call_id, key, self._folder.token(), now
             )
@@ -249,7 +264,12 @@ class Calls:
             await events.append(connection, tenant_id, [stored])
             await self._database.notify(connection)
 
-        await self._database.run(work)
+        try:
+            await self._database.run(work)
+        except Denied:
+            # Erased while its recording came in.
+            await self._folder.delete(key)
+            raise
         self._bells.events.ring()
         return key
 
@@ -262,7 +282,7 @@ class Calls:
         drafts: list[Draft] = []
         for source_seq, fact in enumerate(facts, start=first_seq):
             drafts.append(_fact_draft(row, fact, report, source_seq))
-            moved = progress.apply(row, fact)
+            moved = progress.apply(row, fact, max_room_s=self._settings.max_room_s)
             if moved.state is not row.state:
                 drafts.append(_state_draft(moved, row, fact))
             if moved.illegal_events > row.illegal_events:
@@ -272,7 +292,10 @@ class Calls:
         row = _with_applied(row, report.source, applied_seq)
         is_over = not row.is_ended and progress.is_complete(row)
         if is_over:
-            row = await ending.close(connection, before, row, self._folder, now, drafts)
+            deadline_s = self._settings.aftercall_deadline_s
+            row = await ending.close(
+                connection, before, row, self._folder, now, drafts, deadline_s=deadline_s
+            )
             log.info("call_ended", call_id=row.call_id, reason=row.end_reason)
         else:
             row = progress.settling(row, now, self._settings.settle_s)
@@ -285,7 +308,7 @@ class Calls:
 async def _known(connection: AsyncConnection, tenant_id: str, call_id: str) -> CallRow:
     row = await calls.get(connection, tenant_id, call_id)
     if row is None:
-        raise Denied(Code.CALL_UNKNOWN, "there is no such call")
+        raise await missing(connection, tenant_id, call_id)
     return row
 
 
@@ -320,7 +343,8 @@ def _new_facts(row: CallRow, report: Report) -> list[Fact]:
 
 
 def agent_plan(row: CallRow, facts: list[Fact], *, is_seated: bool = False) -> AgentPlan:
-    """Return what the agent of a call is to know."""
+    """Return what the agent of a call is to know: its templates resolved, none but its own secrets."""
+    config = rendered(BotConfig.model_validate(row.config or {}), row.variables)
     return AgentPlan(
         call_id=row.call_id,
         session_id=row.session_id,
@@ -328,7 +352,7 @@ def agent_plan(row: CallRow, facts: list[Fact], *, is_seated: bool = False) -> A
         channel=ids.Channel(row.channel),
         call_direction="outgoing" if row.call_direction == "outgoing" else "incoming",
         caller_identity=row.caller_identity,
-        config=BotConfig.model_validate(row.config or {}),
+        config=config.model_copy(update={"crm_prefetch": None, "post_call_push": None}),
         variables=row.variables,
         history=[
             HistoryLine(speaker=fact.speaker, text=fact.text)
@@ -336,6 +360,7 @@ def agent_plan(row: CallRow, facts: list[Fact], *, is_seated: bool = False) -> A
             if isinstance(fact, TranscriptLine)
         ],
         opening_is_fixed=row.opening_is_fixed,
+        is_provisional=row.prefetch_due_at is not None,
         is_seated=is_seated,
         answered_at=row.answered_at,
     )

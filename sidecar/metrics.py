@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from contracts.outcome import Reason
 from contracts.report import STAGES, Fact, TurnMeasured
+from sidecar.clock import Clock, utc_now
 from sidecar.store import calls, deliveries
 from sidecar.store.database import Database
 
@@ -15,6 +16,8 @@ MAX_BOTS = 200
 """Bots with figures of their own, the first to talk since the start. Each costs 15 lines."""
 OTHERS = "_others"
 """Stands for all further bots: a label that no bot's id can be."""
+ATTEMPT_OUTCOMES = ("delivered", "refused", "failed")
+"""What an attempt to deliver may come to: a 2xx, another answer, none."""
 _RESPONSE_S = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
 _STAGE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 
@@ -22,8 +25,9 @@ _STAGE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 class Metrics:
     """One process's figures, in a registry of its own. Replicas count what each one recorded."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
         self._database = database
+        self._clock = clock
         self._registry = CollectorRegistry()
         self._bots: set[tuple[str, str]] = set()
         self._live = Gauge(
@@ -35,8 +39,22 @@ class Metrics:
             ["state"],
             registry=self._registry,
         )
+        self._oldest_pending = Gauge(
+            "sidecar_delivery_oldest_pending_seconds",
+            "Since the oldest announcement that is pending was made; 0 without any.",
+            registry=self._registry,
+        )
+        self._attempts = Counter(
+            "sidecar_delivery_attempts",
+            "Attempts to deliver an announcement.",
+            ["outcome"],
+            registry=self._registry,
+        )
         self._ended = Counter(
             "sidecar_calls_ended", "Calls ended.", ["reason"], registry=self._registry
+        )
+        self._agents_lost = Counter(
+            "sidecar_agents_lost", "Agents that died in a call.", registry=self._registry
         )
         self._responses = Histogram(
             "sidecar_turn_response_seconds",
@@ -56,10 +74,24 @@ class Metrics:
             self._ended.labels(reason=reason.value)
         for stage in STAGES:
             self._stages.labels(stage=_name(stage))
+        for attempted in ATTEMPT_OUTCOMES:
+            self._attempts.labels(outcome=attempted)
 
     def call_ended(self, reason: str | None) -> None:
         """Count a call that has ended."""
         self._ended.labels(reason=reason or Reason.ABANDONED.value).inc()
+
+    def agent_lost(self) -> None:
+        """Count an agent that died while it served a call."""
+        self._agents_lost.inc()
+
+    def delivery_attempted(self, status_code: int | None) -> None:
+        """Count an attempt to deliver, by what was answered; None for no answer."""
+        if status_code is None:
+            attempted = "failed"
+        else:
+            attempted = "delivered" if 200 <= status_code < 300 else "refused"
+        self._attempts.labels(outcome=attempted).inc()
 
     def recorded(self, tenant_id: str, bot_id: str, facts: Iterable[Fact]) -> None:
         """Count the turns among facts that were stored for the first time."""
@@ -72,6 +104,9 @@ class Metrics:
         async with self._database.read() as connection:
             live = await calls.live_by_state(connection)
             backlog = await deliveries.backlog(connection)
+            oldest_at = await deliveries.oldest_pending_at(connection)
+        waited_s = 0.0 if oldest_at is None else (self._clock() - oldest_at).total_seconds()
+        self._oldest_pending.set(max(0.0, waited_s))
         _show(self._live, live)
         _show(self._deliveries, backlog)
         return generate_latest(self._registry)

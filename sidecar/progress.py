@@ -12,6 +12,7 @@ from contracts.report import (
     AgentEnded,
     ConversationStarted,
     Fact,
+    HandedOff,
     LegAnswered,
     LegEnded,
     LegStarted,
@@ -30,10 +31,14 @@ OVERTIME_S = 60.0
 """How long past its duration cap an answered call keeps its slot, should both sides have died."""
 
 
-def apply(row: CallRow, fact: Fact) -> CallRow:
-    """Return the call after `fact`. After the end nothing moves any more."""
+MAX_ROOM_S = 14_400.0
+"""How long a room may last, where the operator has set nothing else."""
+
+
+def apply(row: CallRow, fact: Fact, *, max_room_s: float = MAX_ROOM_S) -> CallRow:
+    """Return the call after `fact`. After the end nothing moves any more but the room's."""
     if row.is_ended:
-        return row
+        return _after_the_end(row, fact)
     match fact:
         case LegStarted():
             return replace(row, stream_id=fact.stream_id or row.stream_id)
@@ -48,6 +53,10 @@ def apply(row: CallRow, fact: Fact) -> CallRow:
             return _advance(row, table.TransferStarted(fact.at))
         case TransferFailed():
             return _advance(row, table.TransferFailed(fact.at))
+        case HandedOff():
+            # From here on a person talks: the bot's own cap is no concern of theirs.
+            until = row.planned_at + timedelta(seconds=max_room_s)
+            return replace(row, handed_off_at=fact.at, expires_at=until)
         case LegEnded():
             return ending(replace(row, leg_ended=True), fact.reason, fact.at, fact.detail)
         case AgentEnded():
@@ -65,6 +74,8 @@ def ending(row: CallRow, reason: Reason, at: datetime, detail: str = "") -> Call
 
 def is_complete(row: CallRow) -> bool:
     """Return whether everyone who could still tell how the call ended has done so."""
+    if row.handed_off_at is not None and row.agent_ended:
+        return True
     return row.leg_ended and (row.agent_ended or row.worker_id is None)
 
 
@@ -79,7 +90,11 @@ def settling(row: CallRow, now: datetime, settle_s: float) -> CallRow:
 
 
 def close(row: CallRow, now: datetime) -> CallRow:
-    """Return the call ended, its timers stopped and its room due for deletion."""
+    """Return the call ended, its timers stopped and its room due for deletion.
+
+    The room of one that a person has taken over lasts until the phone is gone, or its time is up.
+    """
+    is_with_person = row.handed_off_at is not None and not row.leg_ended
     reason, at = row.end_reason or Reason.ABANDONED, row.end_at or now
     ended = row.call.advance(table.Ended(at, outcome(reason)))
     return replace(
@@ -90,8 +105,15 @@ def close(row: CallRow, now: datetime) -> CallRow:
         claim_due_at=None,
         settle_due_at=None,
         expires_at=None,
-        room_due_at=now,
+        room_due_at=(row.expires_at or now) if is_with_person else now,
     )
+
+
+def _after_the_end(row: CallRow, fact: Fact) -> CallRow:
+    if isinstance(fact, LegEnded) and row.handed_off_at is not None and not row.leg_ended:
+        due_at = row.room_due_at and fact.at
+        return replace(row, leg_ended=True, room_due_at=due_at)
+    return row
 
 
 def _answered(row: CallRow, fact: LegAnswered) -> CallRow:

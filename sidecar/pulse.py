@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.ids import caller_identity
 from contracts.report import Heartbeat, HeartbeatReceipt, Seat
 from sidecar.clock import Clock
+from sidecar.loss import Losses
 from sidecar.rooms import Rooms
 from sidecar.settings import Settings
-from sidecar.store import calls, standbys, workers
+from sidecar.store import calls, standbys, tasks, workers
 from sidecar.store.database import Database
 from sidecar.store.standbys import StandbyRow, StandbyState
 from sidecar.wake import Bells
@@ -21,16 +22,24 @@ class Pulse:
     """Takes heartbeats of agent workers and bridges."""
 
     def __init__(
-        self, database: Database, rooms: Rooms, settings: Settings, *, clock: Clock, bells: Bells
+        self,
+        database: Database,
+        rooms: Rooms,
+        losses: Losses,
+        settings: Settings,
+        *,
+        clock: Clock,
+        bells: Bells,
     ) -> None:
         self._database = database
+        self._losses = losses
         self._rooms = rooms
         self._settings = settings
         self._clock = clock
         self._bells = bells
 
     async def heartbeat(self, tenant_id: str, heartbeat: Heartbeat) -> HeartbeatReceipt:
-        """Note that a worker lives, and with it the unanswered calls a bridge holds."""
+        """Note that a worker lives, what it lost, and the unanswered calls a bridge holds."""
         now = self._clock()
 
         async def work(connection: AsyncConnection) -> tuple[HeartbeatReceipt, bool]:
@@ -51,11 +60,14 @@ class Pulse:
                         sent_away |= await standbys.retire(connection, row, now)
             if sent_away:
                 await self._database.notify_standbys(connection)
-            return HeartbeatReceipt(calls=served), sent_away
+            waiting = heartbeat.ready and await tasks.is_any_due(connection, tenant_id, now)
+            return HeartbeatReceipt(calls=served, tasks=waiting), sent_away
 
         receipt, sent_away = await self._database.run(work)
         if sent_away:
             self._bells.standbys.ring()
+        for lost in heartbeat.lost:
+            await self._losses.agent(tenant_id, lost)
         return receipt
 
     def _seat(self, row: StandbyRow) -> Seat:

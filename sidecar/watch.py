@@ -1,31 +1,45 @@
 """Does what is due on calls when nobody reports: unclaimed, unsettled, expired, rooms left open.
 
-All timers are columns of call rows, so a restart or another replica simply goes on.
+All timers are columns of call rows, so a restart or another replica simply goes on. Whoever serves
+a call and falls silent is missed here, too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
 from contracts.outcome import Reason
+from contracts.report import LostJob
+from sidecar.aftercall import Aftercall
 from sidecar.calls import Calls
-from sidecar.capacity import REMEMBERED
+from sidecar.capacity import FRESH
 from sidecar.clock import Clock
+from sidecar.loss import Losses
+from sidecar.recovery import Recovery
 from sidecar.rooms import RoomError, Rooms
+from sidecar.settings import Settings
+from sidecar.steady import Steady
 from sidecar.store import calls as call_rows
 from sidecar.store import workers
 from sidecar.store.calls import UNANSWERED, CallRow
 from sidecar.store.database import Database
+from sidecar.store.workers import WorkerRow
 from sidecar.wake import Wake
 
 log = structlog.get_logger(__name__)
 
 MAX_UNCLAIMED_INCARNATIONS = 2
 ROOM_RETRY = timedelta(seconds=5)
-START_GRACE = timedelta(seconds=30)
+JUMP_GRACE = timedelta(seconds=30)
+"""What every timer is given where the clock was set, or this process stood still."""
+OVERTIME_STEP = timedelta(seconds=30)
+REMEMBERED = timedelta(days=1)
+"""How long a worker that has gone may still come back with what it kept."""
 LONGEST_WAIT_S = 1.0
 
 
@@ -33,20 +47,43 @@ class Watch:
     """One watcher per process; several may run over one database."""
 
     def __init__(
-        self, database: Database, use_cases: Calls, rooms: Rooms, *, clock: Clock, changed: Wake
+        self,
+        database: Database,
+        use_cases: Calls,
+        losses: Losses,
+        aftercall: Aftercall,
+        rooms: Rooms,
+        settings: Settings,
+        *,
+        clock: Clock,
+        changed: Wake,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._calls = use_cases
+        self._losses = losses
+        self._aftercall = aftercall
         self._rooms = rooms
+        self._settings = settings
         self._clock = clock
         self._changed = changed
+        self._steady = Steady(clock(), monotonic)
+        self._recovery: Recovery | None = None
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether calls from before the start may still be told of by those who carried them."""
+        return self._recovery is not None
 
     async def start(self) -> None:
-        """After a start: end nothing for having been silent meanwhile; forget workers long gone."""
+        """After a start: wait for what workers and bridges kept meanwhile."""
         now = self._clock()
+        self._steady.look(now)
         async with self._database.transaction() as connection:
-            await call_rows.grant_grace(connection, now, START_GRACE)
             await workers.forget(connection, now - REMEMBERED)
+            known = await workers.everybody(connection)
+        grace = timedelta(seconds=self._settings.recovery_grace_s)
+        self._recovery = Recovery(now, (worker.worker_id for worker in known), grace)
 
     async def turn(self) -> None:
         """Do what is due, then wait until something will be."""
@@ -57,31 +94,69 @@ class Watch:
     async def tick(self) -> None:
         """Do what is due now."""
         now = self._clock()
+        if self._steady.look(now):
+            # Not one timer may run out for a jump of the clock.
+            async with self._database.transaction() as connection:
+                await call_rows.grant_grace(connection, now, JUMP_GRACE)
         async with self._database.read() as connection:
             due = await call_rows.due(connection, now)
-        # All at once: a LiveKit that hangs, or one call that fails, must not hold up the others.
-        done = await asyncio.gather(*(self._do(row, now) for row in due), return_exceptions=True)
+            live = await call_rows.live(connection)
+            heard = await workers.everybody(connection) if live or self._recovery else []
+        held = self._held_back(heard, now)
+        done = await asyncio.gather(
+            # All at once: a LiveKit that hangs, or a call that fails, must not hold up the others.
+            *(self._do(row, now, heard) for row in due if row.is_ended or not held(row)),
+            *(self._miss(row, heard, now) for row in live if not held(row)),
+            return_exceptions=True,
+        )
         failures = [failure for failure in done if isinstance(failure, Exception)]
         if failures:
             raise ExceptionGroup("calls whose time was up", failures)
 
-    async def _do(self, row: CallRow, now: datetime) -> None:
+    def _held_back(self, heard: Sequence[WorkerRow], now: datetime) -> Callable[[CallRow], bool]:
+        """Return which calls nothing is done about yet: after a start, those from before."""
+        recovery = self._recovery
+        if recovery is None:
+            return lambda _: False
+        if recovery.is_over(heard, now):
+            log.info("recovered", after_s=(now - recovery.started_at).total_seconds())
+            self._recovery = None
+            return lambda _: False
+        return lambda row: row.planned_at <= recovery.started_at
+
+    async def _do(self, row: CallRow, now: datetime, heard: Sequence[WorkerRow]) -> None:
         if row.is_ended:
-            await self._close_room(row)
+            await self._finish_up(row, now)
         elif row.settle_due_at is not None and row.settle_due_at <= now:
             await self._calls.finish(row, None)
         elif row.claim_due_at is not None and row.claim_due_at <= now:
             await self._replace(row)
         else:
-            await self._expire(row)
+            await self._expire(row, now, heard)
+
+    async def _miss(self, row: CallRow, heard: Sequence[WorkerRow], now: datetime) -> None:
+        """Act where those that serve a call have fallen silent."""
+        if row.worker_id is not None and self._is_gone(row.worker_id, heard, now):
+            lost = LostJob(
+                call_id=row.call_id, incarnation=row.incarnation, detail="its worker fell silent"
+            )
+            await self._losses.agent(row.tenant_id, lost)
+        if row.bridge_id and not row.leg_ended and self._is_gone(row.bridge_id, heard, now):
+            await self._losses.bridge(row)
+
+    def _is_gone(self, worker_id: str, heard: Sequence[WorkerRow], now: datetime) -> bool:
+        # One that never gave a sign of life cannot be missed.
+        seen = [worker.last_seen_at for worker in heard if worker.worker_id == worker_id]
+        return bool(seen) and self._steady.is_silent(max(seen), now, FRESH)
 
     async def _replace(self, row: CallRow) -> None:
         if await self._calls.give_time(row):
             return
-        # An agent that had waited and died cost no dispatch.
-        most = MAX_UNCLAIMED_INCARNATIONS + bool(row.standby_id)
+        # An agent that had waited and died cost no dispatch; one that served and died had its own.
+        most = MAX_UNCLAIMED_INCARNATIONS + bool(row.standby_id) + row.agents_lost
         if row.incarnation >= most:
-            await self._calls.finish(row, Reason.NO_AGENT, "no agent claimed the call")
+            reason = Reason.AGENT_LOST if row.agents_lost else Reason.NO_AGENT
+            await self._calls.finish(row, reason, "no agent claimed the call")
             return
         incarnation = await self._calls.raise_incarnation(row)
         if incarnation is None:
@@ -92,9 +167,25 @@ class Watch:
         except RoomError as error:
             log.warning("dispatch_failed", call_id=row.call_id, error=str(error))
 
-    async def _expire(self, row: CallRow) -> None:
-        reason = Reason.ABANDONED if row.state in UNANSWERED else Reason.BRIDGE_LOST
-        await self._calls.finish(row, reason, "nothing was heard of the call")
+    async def _expire(self, row: CallRow, now: datetime, heard: Sequence[WorkerRow]) -> None:
+        if row.state in UNANSWERED:
+            await self._calls.finish(row, Reason.ABANDONED, "nothing was heard of the call")
+            return
+        last_at = row.planned_at + timedelta(seconds=self._settings.max_room_s)
+        is_carried = any(row.call_id in worker.calls for worker in heard if worker.kind == "bridge")
+        if is_carried and now < last_at:
+            # Its bridge keeps the cap by a clock that cannot be set, ours may have been.
+            async with self._database.transaction() as connection:
+                await call_rows.extend(connection, row, min(now + OVERTIME_STEP, last_at))
+            return
+        reason = Reason.MAX_DURATION if is_carried else Reason.BRIDGE_LOST
+        await self._calls.finish(row, reason, "the call outlived its time")
+
+    async def _finish_up(self, row: CallRow, now: datetime) -> None:
+        if row.result_due_at is not None and row.result_due_at <= now:
+            await self._aftercall.conclude(row)
+        if row.room_due_at is not None and row.room_due_at <= now:
+            await self._close_room(row)
 
     async def _close_room(self, row: CallRow) -> None:
         try:

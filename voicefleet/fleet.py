@@ -172,6 +172,7 @@ def prepare(settings: FleetSettings, environ: Mapping[str, str]) -> Fleet:
         udp_port=udp_port,
         key=chosen["LIVEKIT_API_KEY"],
         secret=chosen["LIVEKIT_API_SECRET"],
+        sidecar_url=chosen["SIDECAR_URL"],
     )
     write_config(config, home / "run" / "livekit.yaml")
     Path(chosen["DATA_DIR"]).mkdir(parents=True, exist_ok=True)

@@ -9,15 +9,18 @@ import yaml
 
 
 def effective_config(
-    sample: str, *, port: int, udp_port: int, key: str, secret: str
+    sample: str, *, port: int, udp_port: int, key: str, secret: str, sidecar_url: str
 ) -> dict[str, Any]:
-    """Return the configuration with ports and keys put in."""
+    """Return the configuration with ports, keys and the sidecar's address put in."""
     config = yaml.safe_load(sample) or {}
     rtc = config.setdefault("rtc", {})
     if "port_range_start" not in rtc:
         rtc["udp_port"] = udp_port
     config["port"] = port
     config["keys"] = {**(config.get("keys") or {}), key: secret}
+    webhook = config.setdefault("webhook", {})
+    webhook.setdefault("api_key", key)
+    webhook["urls"] = [*webhook.get("urls", []), f"{sidecar_url}/api/v1/livekit/webhook"]
     return config
 
 

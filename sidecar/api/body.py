@@ -27,7 +27,7 @@ async def body_of(request: Request, model: type[Model]) -> Model:
     Raises:
         Denied: it does not fit, or is too big.
     """
-    body = await _limited(request)
+    body = await raw_body(request)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -40,7 +40,7 @@ async def json_object_of(request: Request) -> dict[str, Any]:
     Raises:
         Denied: it is none, or is too big.
     """
-    body = await _limited(request)
+    body = await raw_body(request)
     try:
         value = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -56,7 +56,12 @@ def does_not_fit(error: ValidationError) -> Denied:
     return Denied(Code.BODY_INVALID, "the body does not fit", details={"errors": found})
 
 
-async def _limited(request: Request) -> bytes:
+async def raw_body(request: Request) -> bytes:
+    """Return the body byte for byte.
+
+    Raises:
+        Denied: it is too big.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -66,7 +66,8 @@ class CallRow:
     prefetch_due_at: datetime | None = None
     """Until when the agent is to wait for the CRM; None once it has answered, or need not."""
     result_due_at: datetime | None = None
-    """When the ended call's result goes out, whatever is still missing; None once it has."""
+    """When the ended call's result goes out, whatever is still missing; once it has, until when
+    that may amend it. None where nothing is waited for."""
 
     @property
     def is_ended(self) -> bool:
@@ -220,7 +221,7 @@ async def due(connection: AsyncConnection, now: datetime) -> list[CallRow]:
     timers = (calls.c.claim_due_at, calls.c.settle_due_at, calls.c.expires_at)
     overdue = or_(
         and_(~ended, or_(*(timer <= now for timer in timers))),
-        and_(ended, calls.c.room_due_at <= now),
+        and_(ended, or_(calls.c.room_due_at <= now, calls.c.result_due_at <= now)),
     )
     statement = select(*_COLUMNS).where(overdue).order_by(calls.c.planned_at).limit(100)
     return [_row(values) for values in await connection.execute(statement)]
@@ -228,10 +229,31 @@ async def due(connection: AsyncConnection, now: datetime) -> list[CallRow]:
 
 async def next_due_at(connection: AsyncConnection) -> datetime | None:
     """Return when the next timer of any call runs out."""
-    timers = (calls.c.claim_due_at, calls.c.settle_due_at, calls.c.expires_at, calls.c.room_due_at)
-    live = or_(calls.c.state != CallState.ENDED, calls.c.room_due_at.is_not(None))
+    of_live = (calls.c.claim_due_at, calls.c.settle_due_at, calls.c.expires_at)
+    of_ended = (calls.c.room_due_at, calls.c.result_due_at)
+    timers = (*of_live, *of_ended)
+    live = or_(calls.c.state != CallState.ENDED, *(timer.is_not(None) for timer in of_ended))
     soonest = (await connection.execute(select(*map(func.min, timers)).where(live))).one()
     return min((at for at in soonest if at is not None), default=None)
+
+
+async def live(connection: AsyncConnection) -> list[CallRow]:
+    """Return the calls of every tenant that have not ended."""
+    statement = select(*_COLUMNS).where(text("state <> 'ended'"))  # the index's own words
+    return [_row(values) for values in await connection.execute(statement)]
+
+
+async def live_in(connection: AsyncConnection, tenant_id: str, room_name: str) -> CallRow | None:
+    """Return the call that is held in a room."""
+    held = and_(calls.c.room_name == room_name, calls.c.state != CallState.ENDED)
+    return await _one(connection, calls.c.tenant_id == tenant_id, held)
+
+
+async def ended_among(connection: AsyncConnection, room_names: Sequence[str]) -> list[CallRow]:
+    """Return the calls that are over of those held in these rooms, if nobody is to close them."""
+    over = and_(calls.c.state == CallState.ENDED, calls.c.room_due_at.is_(None))
+    statement = select(*_COLUMNS).where(calls.c.room_name.in_(room_names), over)
+    return [_row(values) for values in await connection.execute(statement)]
 
 
 async def hold(
@@ -245,6 +267,12 @@ async def hold(
         calls.c.expires_at < until,
     )
     await connection.execute(statement.values(expires_at=until))
+
+
+async def extend(connection: AsyncConnection, row: CallRow, until: datetime) -> None:
+    """Let a call that has outlived its time live on."""
+    mine = and_(calls.c.tenant_id == row.tenant_id, calls.c.call_id == row.call_id)
+    await connection.execute(update(calls).where(mine).values(expires_at=until))
 
 
 async def grant_grace(connection: AsyncConnection, now: datetime, grace: timedelta) -> None:
@@ -278,16 +306,23 @@ async def add_result(
 
 
 async def latest_result(
-    connection: AsyncConnection, tenant_id: str, call_id: str
+    connection: AsyncConnection, tenant_id: str, call_id: str, revision: int | None = None
 ) -> dict[str, Any] | None:
-    newest = (
-        select(results.c.body)
-        .where(results.c.tenant_id == tenant_id, results.c.call_id == call_id)
-        .order_by(results.c.revision.desc())
-        .limit(1)
-    )
+    """Return a call's result: its newest revision, or the one asked for."""
+    wanted = [results.c.tenant_id == tenant_id, results.c.call_id == call_id]
+    if revision is not None:
+        wanted.append(results.c.revision == revision)
+    newest = select(results.c.body).where(*wanted).order_by(results.c.revision.desc()).limit(1)
     body: dict[str, Any] | None = await connection.scalar(newest)
     return body
+
+
+async def has_result(connection: AsyncConnection, row: CallRow) -> bool:
+    """Return whether a call's result has been made, in any revision."""
+    made = select(results.c.revision).where(
+        results.c.tenant_id == row.tenant_id, results.c.call_id == row.call_id
+    )
+    return await connection.scalar(made.limit(1)) is not None
 
 
 async def _set_room_due(connection: AsyncConnection, row: CallRow, at: datetime | None) -> None:

@@ -25,6 +25,10 @@ class WorkerRow:
     standbys: list[str]
     max_calls: int
     last_seen_at: datetime
+    spooled: int = 0
+
+
+_COLUMNS = [workers.c[name] for name in WorkerRow.__slots__]
 
 
 async def seen(
@@ -40,6 +44,7 @@ async def seen(
         "standbys": heartbeat.standbys,
         "max_calls": heartbeat.max_calls,
         "metrics": heartbeat.metrics,
+        "spooled": heartbeat.spooled,
         "started_at": heartbeat.started_at,
         "last_seen_at": at,
     }
@@ -53,20 +58,16 @@ async def seen(
 async def listed(connection: AsyncConnection, tenant_id: str, since: datetime) -> list[WorkerRow]:
     """Return the workers heard of since then."""
     statement = (
-        select(
-            workers.c.worker_id,
-            workers.c.kind,
-            workers.c.pid,
-            workers.c.ready,
-            workers.c.calls,
-            workers.c.standbys,
-            workers.c.max_calls,
-            workers.c.last_seen_at,
-        )
+        select(*_COLUMNS)
         .where(workers.c.tenant_id == tenant_id, workers.c.last_seen_at >= since)
         .order_by(workers.c.worker_id)
     )
     return [WorkerRow(*row) for row in await connection.execute(statement)]
+
+
+async def everybody(connection: AsyncConnection) -> list[WorkerRow]:
+    """Return the workers of every tenant that are remembered."""
+    return [WorkerRow(*row) for row in await connection.execute(select(*_COLUMNS))]
 
 
 async def forget(connection: AsyncConnection, before: datetime) -> None:

@@ -18,7 +18,7 @@ from bridges.leg import Offered
 from bridges.report import CallReport
 from contracts.command import HangUp
 from contracts.ids import Channel
-from contracts.media import Heard, Speech
+from contracts.media import Finished, Heard, Speech
 from contracts.outcome import Reason
 from contracts.plan import PlanRequest
 from contracts.report import LegAnswered
@@ -130,6 +130,24 @@ async def test_every_ending_of_either_side_closes_in_order_and_is_reported_once(
     (reported,) = call.ended()
     assert (reported["reason"], reported["at"]) == (reason, AT)
     assert reported["stats"]["carrier_frames"] == reported["stats"]["room_frames"] == 7
+
+
+async def test_caller_hears_our_apology_before_the_line_drops(call: Call) -> None:
+    task = asyncio.create_task(
+        couple(call.carrier, call.room, call.report, Clock(), clip=bytes(320))
+    )
+    await call.carrier.running.wait()
+    await call.room.running.wait()
+    await call.report.plan(OFFER)
+    call.carrier.tell(LegAnswered(at=AT))
+    call.room.end(Reason.AGENT_LOST)
+    await call.carrier.took(Speech(1, bytes(320)))
+    assert "carrier hang_up" not in call.diary
+    call.carrier.tell(Finished(1, 160, interrupted=False))
+    assert (await task).reason is Reason.AGENT_LOST
+    assert [line for line in call.diary if "stopped" not in line] == [
+        line for line in IN_ORDER if "stopped" not in line
+    ]
 
 
 @pytest.mark.parametrize("first", ["carrier", "room"])

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
+
 from contracts.ids import Channel
 from contracts.outcome import Reason
 from contracts.plan import Claim, Plan, PlanRequest
@@ -23,11 +25,16 @@ from contracts.report import (
     ReportReceipt,
     Source,
 )
+from sidecar.aftercall import Aftercall
 from sidecar.calls import Calls
 from sidecar.configure import OwnBots
+from sidecar.crm import Crm
+from sidecar.egress import EgressGuard
 from sidecar.keeper import Keeper
+from sidecar.loss import Losses
 from sidecar.metrics import Metrics
 from sidecar.planning import Planner
+from sidecar.prefetch import Prefetch
 from sidecar.pulse import Pulse
 from sidecar.recording import RecordingFolder
 from sidecar.settings import Settings
@@ -63,24 +70,42 @@ def settings_for_tests(**changes: Any) -> Settings:
     return Settings(**given)
 
 
+def _without_crm() -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
+
+
 class FakeClock:
-    """A clock that moves when told."""
+    """A clock that moves when told.
+
+    Attributes:
+        at: what it shows; may be set.
+        monotonic_s: what a clock shows that cannot be.
+    """
 
     def __init__(self, at: datetime = START) -> None:
         self.at = at
+        self.monotonic_s = 0.0
 
     def __call__(self) -> datetime:
         return self.at
 
     def advance(self, seconds: float) -> datetime:
         self.at += timedelta(seconds=seconds)
+        self.monotonic_s += seconds
         return self.at
 
 
 class ControlPlane:
     """Everything a call needs on the sidecar's side."""
 
-    def __init__(self, database: Database, recordings: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        database: Database,
+        recordings: Path,
+        *,
+        http: httpx.AsyncClient | None = None,
+        **settings: Any,
+    ) -> None:
         self.database = database
         self.settings = settings_for_tests(**settings)
         self.clock = FakeClock()
@@ -90,6 +115,8 @@ class ControlPlane:
         self._ids = 0
         self.metrics = Metrics(database)
         self.standbys = Standbys(database, clock=self.clock, bells=self.bells)
+        crm = Crm(http or _without_crm(), EgressGuard(allow_private=True))
+        self.prefetch = Prefetch(database, crm, clock=self.clock, bells=self.bells)
         self.planner = Planner(
             database,
             OwnBots(database),
@@ -100,6 +127,7 @@ class ControlPlane:
             new_id=self._new_id,
             bells=self.bells,
             standbys=self.standbys,
+            prefetch=self.prefetch,
             metrics=self.metrics,
         )
         self.calls = Calls(
@@ -108,9 +136,24 @@ class ControlPlane:
             self.settings,
             clock=self.clock,
             bells=self.bells,
+            prefetch=self.prefetch,
             metrics=self.metrics,
         )
-        self.pulse = Pulse(database, self.rooms, self.settings, clock=self.clock, bells=self.bells)
+        self.losses = Losses(
+            database,
+            self.calls,
+            self.rooms,
+            self.settings,
+            clock=self.clock,
+            bells=self.bells,
+            metrics=self.metrics,
+        )
+        self.aftercall = Aftercall(
+            database, self.folder, self.settings, clock=self.clock, bells=self.bells
+        )
+        self.pulse = Pulse(
+            database, self.rooms, self.losses, self.settings, clock=self.clock, bells=self.bells
+        )
         self.keeper = Keeper(
             database,
             self.rooms,
@@ -119,8 +162,20 @@ class ControlPlane:
             new_id=self._new_id,
             bells=self.bells,
         )
-        self.watch = Watch(
-            database, self.calls, self.rooms, clock=self.clock, changed=self.bells.timers
+        self.watch = self.new_watch()
+
+    def new_watch(self) -> Watch:
+        """Return a watch over the same calls, as another replica or another start has."""
+        return Watch(
+            self.database,
+            self.calls,
+            self.losses,
+            self.aftercall,
+            self.rooms,
+            self.settings,
+            clock=self.clock,
+            changed=self.bells.timers,
+            monotonic=lambda: self.clock.monotonic_s,
         )
 
     def _new_id(self) -> str:
@@ -191,12 +246,16 @@ class ControlPlane:
         """Plan a call and bring it to where both sides talk; return its id."""
         plan = await self.plan(key, **changes)
         await self.claim(plan.call_id)
+        return await self.talk(plan.call_id)
+
+    async def talk(self, call_id: str) -> str:
+        """Bring a call that is claimed to where both sides talk; return its id."""
         now = self.clock()
-        await self.report(plan.call_id, Source.BRIDGE, 1, LegAnswered(at=now))
+        await self.report(call_id, Source.BRIDGE, 1, LegAnswered(at=now))
         joined = AgentJoined(at=now, pipeline={"stt": "moonshine"})
         started = ConversationStarted(at=now)
-        await self.report(plan.call_id, Source.AGENT, 1, joined, started)
-        return plan.call_id
+        await self.report(call_id, Source.AGENT, 1, joined, started)
+        return call_id
 
     async def end(
         self, call_id: str, *, leg: Reason = Reason.CALLER_HUNG_UP, agent: Reason | None = None

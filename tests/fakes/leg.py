@@ -34,6 +34,14 @@ class FakeLeg:
         self.ending: Ending | None = None
         self._emit: Emit | None = None
         self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._news = asyncio.Event()
+
+    async def took(self, event: LegEvent) -> None:
+        """Wait until the other side has told this."""
+        async with asyncio.timeout(5):
+            while event not in self.accepted:
+                self._news.clear()
+                await self._news.wait()
 
     def tell(self, event: LegEvent) -> None:
         """Tell the other side something."""
@@ -58,6 +66,7 @@ class FakeLeg:
 
     def accept(self, event: LegEvent) -> None:
         self.accepted.append(event)
+        self._news.set()
 
     async def hang_up(self, ending: Ending) -> None:
         self.ending = ending

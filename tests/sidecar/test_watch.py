@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -22,8 +23,17 @@ from tests.fakes.control_plane import START, ControlPlane
 A, B = Source.AGENT, Source.BRIDGE
 
 
+LOOK_S = 1.0
+
+
 async def tick(plane: ControlPlane, after_s: float) -> None:
-    plane.clock.advance(after_s)
+    """Let time pass for a watch that looks once a second, and at its end."""
+    left_s = after_s
+    while left_s > LOOK_S:
+        plane.clock.advance(LOOK_S)
+        left_s -= LOOK_S
+        await plane.watch.tick()
+    plane.clock.advance(left_s)
     await plane.watch.tick()
 
 
@@ -183,9 +193,9 @@ async def test_restart_ends_nothing_for_having_been_away(plane: ControlPlane) ->
     call_id = (await plane.plan()).call_id
     plane.clock.advance(3600)
     await plane.watch.start()
-    await plane.watch.tick()
+    await tick(plane, 59)
     assert (await plane.row(call_id)).state is CallState.PLANNED
-    await tick(plane, 31)
+    await tick(plane, 1)
     assert (await plane.row(call_id)).incarnation == 2
 
 
@@ -205,9 +215,19 @@ async def test_turns_act_on_time_and_on_change(plane: ControlPlane) -> None:
         plane.settings,
         clock=utc_now,
         bells=bells,
+        prefetch=plane.prefetch,
         metrics=plane.metrics,
     )
-    watch = Watch(plane.database, calls, plane.rooms, clock=utc_now, changed=bells.timers)
+    watch = Watch(
+        plane.database,
+        calls,
+        plane.losses,
+        plane.aftercall,
+        plane.rooms,
+        plane.settings,
+        clock=utc_now,
+        changed=bells.timers,
+    )
     plane.clock.at = utc_now()
     await plane.ready()
     call_id = (await plane.plan()).call_id
@@ -230,7 +250,7 @@ async def test_answer_moves_the_expiry_beyond_the_calls_cap(plane: ControlPlane)
 async def test_start_forgets_workers_long_gone(plane: ControlPlane) -> None:
     await plane.beat()
     started = plane.clock()
-    plane.clock.advance(61)
+    plane.clock.advance(timedelta(days=1, seconds=1).total_seconds())
     await plane.watch.start()
     async with plane.database.read() as connection:
         assert await workers.listed(connection, "default", started) == []

@@ -30,6 +30,7 @@ POSTS = [
     "/internal/v1/heartbeats",
     "/api/v1/bots",
     "/api/v1/api-keys",
+    "/api/v1/deliveries/replay",
 ]
 BODIES = {
     "empty": b"",
@@ -65,6 +66,10 @@ async def test_body_that_makes_no_sense_is_refused(
         ("/api/v1/calls?bot_id=" + "a," * 101, 422),
         ("/api/v1/calls?caller_id=%00", 200),
         ("/api/v1/calls/%00", 404),
+        ("/api/v1/deliveries?destination=%00&kind=%00", 200),
+        ("/api/v1/deliveries?before=%00", 422),
+        ("/api/v1/deliveries?created_from=now", 422),
+        ("/api/v1/deliveries/%00", 404),
         ("/api/v1/public/recordings/%00", 404),
         ("/api/v1/config/%00?connected_event=" + "[" * 5_000, 404),
     ],
@@ -190,7 +195,7 @@ async def test_scoped_key_sees_nothing_of_other_bots(sidecar: SidecarApp) -> Non
         for query in ("", "?bot_id=desk", f"?call_id={call_id}"):
             assert (await foreign.get(f"/api/v1/calls{query}")).json()["calls"] == []
             deliveries = (await foreign.get(f"/api/v1/deliveries{query}")).json()
-            assert deliveries == {"deliveries": []}
+            assert deliveries == {"deliveries": [], "next_before": None}
         assert (await foreign.get("/api/v1/bots")).json() == {"bots": []}
         assert (await foreign.put("/api/v1/bots/desk", json=BOT)).status_code == 403
         assert (await foreign.get("/api/v1/api-keys")).status_code == 403

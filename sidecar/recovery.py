@@ -1,0 +1,27 @@
+"""The time after a start: what calls did meanwhile lies on the disks of workers and bridges.
+
+Until they have handed it in nothing that was under way before is ended or replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sidecar.store.workers import WorkerRow
+
+
+class Recovery:
+    """Waits for everybody who was known before the start, and no longer than `grace`."""
+
+    def __init__(self, started_at: datetime, known: Iterable[str], grace: timedelta) -> None:
+        self.started_at = started_at
+        self._until = started_at + grace
+        self._awaited = set(known)
+
+    def is_over(self, heard: Iterable[WorkerRow], now: datetime) -> bool:
+        """Return whether all have said since the start that they keep nothing any more."""
+        for worker in heard:
+            if worker.last_seen_at > self.started_at and worker.spooled == 0:
+                self._awaited.discard(worker.worker_id)
+        return not self._awaited or now >= self._until
