@@ -97,8 +97,6 @@ class Erasures:
         self._promise = promise + PROMISE_SLACK
         self._clock = clock
         self._closing = closing
-        # What was erased before this start may not have left the files yet.
-        self._unscrubbed = True
 
     async def call(self, tenant_id: str, call_id: str) -> Erased:
         """Erase one call.
@@ -178,11 +176,13 @@ class Erasures:
 
     async def _erase(self, tenant_id: str, call_ids: Sequence[str]) -> list[str]:
         async def work(connection: AsyncConnection) -> list[str]:
-            return await erasures.erase(connection, tenant_id, call_ids, self._clock())
+            gone = await erasures.erase(connection, tenant_id, call_ids, self._clock())
+            if gone:
+                await self._database.note_deletion(connection)
+            return gone
 
         gone = await self._database.run(work) if call_ids else []
         if gone:
-            self._unscrubbed = True
             log.info("calls_erased", calls=len(gone))
         return gone
 
@@ -193,10 +193,10 @@ class Erasures:
             return 0
 
         async def work(connection: AsyncConnection) -> int:
+            await self._database.note_deletion(connection)
             told = await erasures.forget_cdrs(connection, tenant_id, streams)
             return told + await erasures.forget_reported(connection, tenant_id, sessions)
 
-        self._unscrubbed = True
         return await self._database.run(work)
 
     async def _settle(self, call_ids: Sequence[str]) -> int:
@@ -224,12 +224,12 @@ class Erasures:
                 continue
             async with self._database.transaction() as connection:
                 await erasures.recording_is_gone(connection, orphan.call_id)
-            self._unscrubbed = True
         return stuck
 
     async def _scrub(self) -> None:
-        if self._unscrubbed:
-            self._unscrubbed = not await self._database.scrub()
+        async with self._database.read() as connection:
+            is_quiet = not any((await calls.live_by_state(connection)).values())
+        await self._database.scrub(rewrite=is_quiet)
 
 
 async def missing(connection: AsyncConnection, tenant_id: str, call_id: str) -> Denied:

@@ -24,6 +24,10 @@ MAX_TRIES = 20
 MIGRATION_LOCK = 0x766F6963
 NOTIFY_CHANNEL = "voicefleet_events"
 STANDBY_CHANNEL = "voicefleet_standbys"
+HAS_REMAINS = 1
+"""SQLite's `user_version` while its file may hold copies of what was deleted."""
+LARGEST_REWRITE_BYTES = 256 * 1024 * 1024
+"""About two seconds' work; what is bigger, its operator rewrites at a time of their choice."""
 DEADLOCK_STATES = frozenset({"40001", "40P01"})
 """Postgres took this transaction back so that another could go on."""
 
@@ -123,20 +127,38 @@ class Database:
             for wait in waits:
                 wait.cancel()
 
-    async def scrub(self) -> bool:
-        """Take what was deleted out of the files as well; False: readers were in the way.
+    async def note_deletion(self, connection: AsyncConnection) -> None:
+        """Remember, with this transaction, that what it deletes is to leave the files as well."""
+        if self.is_sqlite:
+            await connection.exec_driver_sql(f"pragma user_version = {HAS_REMAINS}")
 
-        SQLite overwrites in its pages what is deleted (`secure_delete`); older states of pages
-        stand in its log until that is emptied. Postgres does both by itself in its own time.
+    async def scrub(self, *, rewrite: bool) -> bool:
+        """Take what was deleted out of the files; return whether nothing of it is left there.
+
+        SQLite overwrites deleted rows (`secure_delete`), but older states of pages stand in its log,
+        and a row that moved to another page may have left a copy of itself, until the whole file
+        is written anew. Postgres does such things by itself, in its own time.
+
+        Args:
+            rewrite: whether there is time for that last: nobody can write meanwhile.
         """
         if not self.is_sqlite:
             return True
         async with self.engine.connect() as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
-            cursor = await driver.execute("pragma wal_checkpoint(truncate)")
-            (is_busy, *_) = await cursor.fetchone()
-            await cursor.close()
-        return not is_busy
+
+            async def number(statement: str) -> int:
+                async with driver.execute(statement) as cursor:
+                    row = await cursor.fetchone()
+                return int(row[0])
+
+            if await number("pragma user_version") == HAS_REMAINS:
+                size_bytes = await number("pragma page_count") * await number("pragma page_size")
+                if rewrite and size_bytes <= LARGEST_REWRITE_BYTES:
+                    await driver.execute("vacuum")
+                    await driver.execute("pragma user_version = 0")
+            is_busy = await number("pragma wal_checkpoint(truncate)")
+            return not is_busy and not await number("pragma user_version")
 
     async def aclose(self) -> None:
         """Close every connection."""
