@@ -7,11 +7,16 @@ passes through.
 from __future__ import annotations
 
 from datetime import time
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from contracts import template
 from contracts.rules import RulesConfig
+
+
+def _upper(word: Any) -> Any:
+    return word.upper() if isinstance(word, str) else word
 
 
 class _Open(BaseModel):
@@ -159,6 +164,51 @@ class TransferTarget(_Open):
         return self
 
 
+class CrmPrefetch(_Open):
+    """What to ask the CRM while a call is set up; its answer is `{{crm.*}}` (ours).
+
+    `url`, `headers` and `body` are templates over `call.*` and `system.*`.
+    """
+
+    url: str = ""
+    """Empty: nothing is asked."""
+    method: Annotated[Literal["GET", "POST"], BeforeValidator(_upper)] = "GET"
+    headers: dict[str, str] = Field(default_factory=dict)
+    token: str = ""
+    """The whole `Authorization`, such as `Bearer …`."""
+    timeout_s: float = Field(default=3.0, gt=0, le=60)
+    """However long, a ringing phone waits 3 s, a caller who listens 1 s."""
+    response_path: str = ""
+    """Where in the answer the fields are: `data.customers.0`; empty: at its top."""
+    body: Any = None
+    """Sent as JSON with `POST`."""
+
+    @field_validator("url")
+    @classmethod
+    def _host_is_fixed(cls, url: str) -> str:
+        # A caller's words must not choose who is sent the token.
+        scheme, _, rest = url.partition("://")
+        authority = rest.partition("/")[0].partition("?")[0].partition("#")[0]
+        if template.has_tokens(f"{scheme}{authority}"):
+            raise ValueError("only the path and the query may hold {{variables}}")
+        return url
+
+
+class PostCallPush(_Open):
+    """Tells the CRM how a call came out, in the CRM's own words (the family's)."""
+
+    url: str = ""
+    """Empty: nothing is pushed."""
+    token: str = ""
+    """The whole `Authorization`, such as `Bearer …`."""
+    method: Annotated[Literal["POST", "PUT", "PATCH"], BeforeValidator(_upper)] = "POST"
+    headers: dict[str, str] = Field(default_factory=dict)
+    key_mapper: dict[str, Any] = Field(default_factory=dict)
+    """The body: its strings are templates, at any depth. Empty: the whole result."""
+    push_updates: bool = False
+    """Whether what is learnt later, as from a late analysis, is pushed once more."""
+
+
 class BotConfig(_Open):
     """What one call runs on. Names, types and defaults of the first block are the family's."""
 
@@ -189,8 +239,10 @@ class BotConfig(_Open):
     vad: VadConfig = Field(default_factory=VadConfig)
     prompt_parts: PromptParts | None = None
     callback_detection_enabled: bool = False
+    callback_prompt_injection: bool = True
+    """Whether the analysis may be asked for callbacks: the bot's own gate beside the campaign's."""
     active_hours: ActiveHours = Field(default_factory=ActiveHours)
-    post_call_push: dict[str, Any] | None = None
+    post_call_push: PostCallPush | None = None
     knowledge_enabled: bool = False
     knowledge_trigger_instructions: str = ""
     knowledge_kb_ids: list[str] = Field(default_factory=list)
@@ -218,6 +270,7 @@ class BotConfig(_Open):
 
     Twenty is heard, and stopped, soonest; some carriers want 200 (3,200 bytes at 8 kHz).
     """
+    crm_prefetch: CrmPrefetch | None = None
     turn: TurnConfig = Field(default_factory=TurnConfig)
     end_call_enabled: bool = True
     voicemail_detection_enabled: bool = True

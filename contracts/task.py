@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.bot import LlmConfig
 from contracts.ids import MAX_INCARNATION
@@ -55,3 +55,9 @@ class TaskAnswer(BaseModel):
     attempt: int = Field(ge=1, le=MAX_INCARNATION)
     result: dict[str, Any] | None = None
     error: str | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if (self.result is None) == (self.error is None):
+            raise ValueError("give result or error, and not both")
+        return self

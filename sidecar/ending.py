@@ -1,25 +1,22 @@
-"""Ends a call for good: last state, result and its announcement, in one transaction."""
+"""Ends a call for good, and makes its result or opens the questions it waits for: in one go."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.bot import BotConfig
 from contracts.event import EventType
-from contracts.report import AgentJoined, Fact
-from sidecar import progress, result
-from sidecar.announce import announcements
+from contracts.outcome import Reason, outcome
+from sidecar import analysis, disposition, progress, revision
 from sidecar.recording import RecordingFolder
-from sidecar.result import RecordingLink
-from sidecar.secrecy import masked
-from sidecar.store import calls, deliveries, events, recordings
+from sidecar.store import calls, events, tasks
 from sidecar.store.calls import CallRow
 from sidecar.store.events import Draft
-
-REVISION = 0
+from sidecar.store.tasks import TaskRow
 
 
 async def close(
@@ -29,8 +26,10 @@ async def close(
     folder: RecordingFolder,
     now: datetime,
     reported: Sequence[Draft] = (),
+    *,
+    deadline_s: float,
 ) -> CallRow:
-    """Store the call ended, with its result and, where the bot wants it, the delivery of it.
+    """Store the call ended, and with it its result, or what the result waits for.
 
     Args:
         connection: the transaction.
@@ -39,54 +38,52 @@ async def close(
         folder: where its recording is linked.
         now: the time.
         reported: facts that are not stored yet.
+        deadline_s: how long the result waits for answers of the bot's language model.
     """
+    asked = analysis.asks(BotConfig.model_validate(row.config or {}))
     ended = progress.close(row, now)
     # The row comes first: whoever else ends the call waits here, and finds it ended.
-    saved = await calls.save(connection, before, replace(ended, config=masked(row.config)))
-    await events.hold_order(connection)
-    await events.append(connection, row.tenant_id, reported)
-    facts = await events.facts(connection, row.tenant_id, row.call_id)
-    outcome = result.build(ended, facts, await _recording(connection, row, facts, folder, now))
-    body = outcome.model_dump(mode="json")
-    await calls.add_result(connection, saved, REVISION, body, now)
-    *_, result_id = await events.append(
-        connection,
-        row.tenant_id,
-        [
-            _draft(saved, EventType.CALL_STATE, now, state=saved.state, previous=before.state),
-            _draft(
-                saved,
-                EventType.CALL_ENDED,
-                now,
-                reason=saved.end_reason,
-                detail=saved.end_detail,
-                disconnected_by=outcome.disconnected_by,
-                call_duration_seconds=outcome.call_duration_seconds,
-            ),
-            _draft(saved, EventType.CALL_RESULT, now, **body),
-        ],
-    )
-    for announced in announcements(saved, row.config or {}, outcome, result_id, now):
-        await deliveries.add(connection, announced)
+    saved = await calls.save(connection, before, ended if asked else revision.at_rest(ended))
+    await events.append(connection, row.tenant_id, [*reported, *_told(saved, before.state, now)])
+    if asked:
+        facts = await events.facts(connection, row.tenant_id, row.call_id)
+        if disposition.is_analysed(disposition.ending_of(saved, facts)):
+            for kind in asked:
+                await tasks.add(connection, _task(saved, kind, now))
+            due_at = now + timedelta(seconds=deadline_s)
+            return await calls.save(connection, saved, replace(saved, result_due_at=due_at))
+        saved = await calls.save(connection, saved, revision.at_rest(saved))
+    await revision.add(connection, saved, row.config or {}, folder, now)
     return saved
 
 
-async def _recording(
-    connection: AsyncConnection,
-    row: CallRow,
-    facts: Sequence[Fact],
-    folder: RecordingFolder,
-    now: datetime,
-) -> RecordingLink | None:
-    # The agent uploads after it has left, so the link is given out before the file is there.
-    if row.answered_at is None or not any(isinstance(fact, AgentJoined) for fact in facts):
-        return None
-    key = folder.key_of(row.session_id, row.call_id)
-    expected = await recordings.expect(
-        connection, row.tenant_id, row.call_id, key, folder.token(), now
-    )
-    return folder.link(expected)
+def _told(row: CallRow, previous: str, now: datetime) -> list[Draft]:
+    reason = row.end_reason or Reason.ABANDONED
+    return [
+        _draft(row, EventType.CALL_STATE, now, state=row.state, previous=previous),
+        _draft(
+            row,
+            EventType.CALL_ENDED,
+            now,
+            reason=reason,
+            detail=row.end_detail,
+            disconnected_by=outcome(reason).disconnected_by,
+            call_duration_seconds=round(row.call.duration_s, 3),
+        ),
+    ]
 
 
 def _draft(row: CallRow, type_: EventType, at: datetime, **data: object) -> Draft:
     return Draft(call_id=row.call_id, bot_id=row.bot_id, type=type_, at=at, data=data)
+
+
+def _task(row: CallRow, kind: str, now: datetime) -> TaskRow:
+    return TaskRow(
+        task_id=f"{row.call_id}-{kind}",
+        tenant_id=row.tenant_id,
+        call_id=row.call_id,
+        bot_id=row.bot_id,
+        kind=kind,
+        created_at=now,
+        due_at=now,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,14 +49,36 @@ class RecordingLink:
     token: str
 
 
-def build(row: CallRow, facts: Sequence[Fact], recording: RecordingLink | None) -> CallResult:
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found out about a call after it.
+
+    Attributes:
+        analysis: what it came to, by a model, by rules or by how it ended.
+        qc: how well the bot did.
+        failures: by kind of question, when and why it was given up.
+    """
+
+    analysis: dict[str, Any] | None = None
+    qc: dict[str, Any] | None = None
+    failures: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+
+
+def build(
+    row: CallRow,
+    facts: Sequence[Fact],
+    recording: RecordingLink | None,
+    findings: Findings | None = None,
+) -> CallResult:
     """Return the result of an ended call.
 
     Args:
         row: the call after its end.
         facts: everything reported about it, in order of time.
         recording: its recording, if it has one.
+        findings: what is known beyond the facts, so far.
     """
+    findings = findings or Findings()
     clock = _Clock(row.answered_at or row.planned_at)
     usage = _last_usage(facts)
     return CallResult(
@@ -72,7 +94,13 @@ def build(row: CallRow, facts: Sequence[Fact], recording: RecordingLink | None) 
             for fact in facts
             if isinstance(fact, TranscriptLine)
         ],
-        events=[entry for fact in facts for entry in _entries(fact, clock)],
+        events=[
+            *(entry for fact in facts for entry in _entries(fact, clock)),
+            *(
+                {"event": f"{kind}_failed", "timestamp": clock.seconds(at), "error": error}
+                for kind, (at, error) in findings.failures.items()
+            ),
+        ],
         intents=[
             {
                 "name": fact.name,
@@ -86,6 +114,8 @@ def build(row: CallRow, facts: Sequence[Fact], recording: RecordingLink | None) 
         recording_url=recording.url if recording else None,
         recording_key=recording.key if recording else None,
         recording_access_token=recording.token if recording else None,
+        post_call_analysis=findings.analysis,
+        qc_analysis=findings.qc,
         latency=_latency([fact for fact in facts if isinstance(fact, TurnMeasured)]),
         latency_samples=[
             {
