@@ -12,14 +12,16 @@ os.environ.setdefault("LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS", "0")
 os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
 
 from agent.settings import AgentSettings
-from agent.worker import Worker, new_server
+from agent.worker import Worker, new_server, new_worker_id
 from contracts.log import configure_logging
 from sidecar.client import SidecarClient
 
 
 async def main() -> None:
     """Run one worker until a signal stops it."""
-    settings = AgentSettings()
+    settings = AgentSettings(agent_worker_id=new_worker_id())
+    # Its jobs claim calls by this name: they are forked with this environment.
+    os.environ["AGENT_WORKER_ID"] = settings.agent_worker_id
     configure_logging(settings.log_level)
     async with SidecarClient(settings.sidecar_url, settings.voxcore_secret) as client:
         worker = Worker(settings, client, new_server(settings))

@@ -15,6 +15,7 @@ from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext, JobProcess
 
 from agent.call import BuildEngines, Call, be_seen, is_booked
+from agent.loss import beat, spool_of
 from agent.providers import build_engines
 from agent.settings import AgentSettings
 from agent.speech import load
@@ -25,7 +26,14 @@ from contracts.log import configure_logging
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan, Claim
 from contracts.report import AgentEnded, Source
-from sidecar.client import Refused, Reporter, SidecarClient, SidecarError, Unavailable
+from sidecar.client import (
+    Journal,
+    Refused,
+    Reporter,
+    SidecarClient,
+    SidecarError,
+    Unavailable,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +42,7 @@ Rehearse = Callable[[], Awaitable[None]]
 
 _CLAIM_ATTEMPTS = 3
 _CLAIM_PAUSE_S = 0.1
+_CLAIM_KNOWN_S = 1.0
 _FLUSH_S = 10.0
 _HEAD_START_S = 0.002
 _TLS = "tls"
@@ -88,6 +97,7 @@ class _Job:
         self._settings = settings
         self._client = client
         self._build = build
+        self._spool = spool_of(settings)
         connecting = ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
         self._joining = asyncio.create_task(connecting)
 
@@ -98,13 +108,13 @@ class _Job:
             SidecarError: somebody else does.
         """
         structlog.contextvars.bind_contextvars(call_id=call_id, incarnation=incarnation)
-        claiming = self._claim(call_id, incarnation)
+        claiming, journal = self._claim(call_id, incarnation)
         try:
             plan = await claiming
         except SidecarError:
             await asyncio.gather(self._joining, return_exceptions=True)
             raise
-        await self._serve(plan, claiming)
+        await self._serve(plan, claiming, journal)
 
     async def wait_and_serve(self, standby_id: str, rehearse: Rehearse) -> None:
         """Wait for a call, and get ready for it while its claim is on the way.
@@ -120,29 +130,38 @@ class _Job:
             ctx.shutdown(reason="no room to wait in")
             return
         await asyncio.gather(be_seen(ctx.room), rehearse())
-        plan = await wait_for_call(self._client, ctx.room, standby_id, ctx.worker_id)
+        worker_id = self._settings.agent_worker_id
+        plan = await wait_for_call(self._client, ctx.room, standby_id, worker_id)
         if plan is None:
             ctx.shutdown(reason="not needed")
             return
         structlog.contextvars.bind_contextvars(call_id=plan.call_id, incarnation=plan.incarnation)
-        claiming = self._claim(plan.call_id, plan.incarnation)
+        claiming, journal = self._claim(plan.call_id, plan.incarnation)
+        if plan.is_provisional:
+            # The call is ours from now on, its words are not all known yet.
+            final = await claiming
+            plan = final.model_copy(update={"is_seated": plan.is_seated})
         # The request leaves before the session keeps this loop busy.
         await asyncio.wait({claiming}, timeout=_HEAD_START_S)
-        await self._serve(plan, claiming)
+        await self._serve(plan, claiming, journal)
 
-    async def _serve(self, plan: AgentPlan, claiming: asyncio.Task[AgentPlan]) -> None:
+    async def _serve(
+        self, plan: AgentPlan, claiming: asyncio.Task[AgentPlan], journal: Journal
+    ) -> None:
         """Serve a call whose claim is booked, or will be before anything leaves this process."""
-        reporter = Reporter(self._client, plan.call_id, Source.AGENT, plan.incarnation)
+        reporter = Reporter(
+            self._client, plan.call_id, Source.AGENT, plan.incarnation, journal=journal
+        )
+        beating = asyncio.create_task(beat(journal))
         try:
             await self._joining
-            call = Call(
-                self._ctx, self._settings, self._client, plan, reporter, self._build, claiming
-            )
+            call = Call(self._ctx, self._settings, plan, reporter, self._build, claiming)
             await call.serve()
         except SidecarError:
             raise
         except asyncio.CancelledError:
             # The worker stops, and has waited for this call as long as it may.
+            await asyncio.wait({claiming}, timeout=_CLAIM_KNOWN_S)
             if is_booked(claiming):
                 reporter.add(_ended(Reason.AGENT_LOST, "stopped"))
             raise
@@ -154,22 +173,32 @@ class _Job:
             reporter.add(_ended(reason, type(error).__name__))
         finally:
             await reporter.aclose(_FLUSH_S)
+            beating.cancel()
         self._ctx.shutdown(reason="call ended")
 
-    def _claim(self, call_id: str, incarnation: int) -> asyncio.Task[AgentPlan]:
-        claim = Claim(incarnation=incarnation, worker_id=self._ctx.worker_id)
-        return asyncio.create_task(_claim(self._client, call_id, claim))
+    def _claim(self, call_id: str, incarnation: int) -> tuple[asyncio.Task[AgentPlan], Journal]:
+        # The journal first: should this process die, the worker knows of a call without an agent.
+        journal = self._spool.open(call_id, Source.AGENT, incarnation)
+        claim = Claim(incarnation=incarnation, worker_id=self._settings.agent_worker_id)
+        return asyncio.create_task(_claim(self._client, call_id, claim, journal)), journal
 
 
 def _ended(reason: Reason, detail: str) -> AgentEnded:
     return AgentEnded(at=datetime.now(UTC), reason=reason, detail=detail)
 
 
-async def _claim(client: SidecarClient, call_id: str, claim: Claim) -> AgentPlan:
+async def _claim(client: SidecarClient, call_id: str, claim: Claim, journal: Journal) -> AgentPlan:
     """Ask again where the answer was lost: a claim the sidecar has booked must be taken up."""
-    for _ in range(_CLAIM_ATTEMPTS - 1):
+    for attempts_left in reversed(range(_CLAIM_ATTEMPTS)):
         try:
             return await client.claim(call_id, claim)
+        except Refused:
+            journal.discard()
+            raise
         except Unavailable:
+            if not attempts_left:
+                # It may be booked all the same: whoever finds the journal tells that nobody came.
+                journal.close()
+                raise
             await asyncio.sleep(_CLAIM_PAUSE_S)
-    return await client.claim(call_id, claim)
+    raise AssertionError

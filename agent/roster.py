@@ -20,7 +20,8 @@ class Roster:
 
     def calls(self) -> dict[str, int]:
         """Return the calls being served, or about to be: incarnation by call id."""
-        dispatched = dict(parse_job_metadata(each) for each in self._dispatches())
+        # One that stands still goes on beside the one that replaces it: that one counts.
+        dispatched = dict(sorted(parse_job_metadata(each) for each in self._dispatches()))
         woken = {self._served[each]: 1 for each in self.standbys() if each in self._served}
         return woken | dispatched
 

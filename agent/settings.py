@@ -34,6 +34,19 @@ class AgentSettings(BaseSettings):
         default=Path(".voicefleet/agent/recordings"),
         description="Where recordings are written before the sidecar has them. Make it persistent.",
     )
+    agent_spool_dir: Path = Field(
+        default=Path(".voicefleet/agent/spool"),
+        description="Where reports are kept until the sidecar has them. Make it persistent; the"
+        " workers of one host may share it.",
+    )
+    agent_spool_mb: int = Field(
+        default=256, ge=1, description="How much of them is kept; beyond it the oldest go."
+    )
+    recording_keep_local_h: float = Field(
+        default=0,
+        ge=0,
+        description="How long the agent's host keeps recordings that have arrived; 0: not at all.",
+    )
     agent_lines_dir: Path = Field(
         default=Path(".voicefleet/agent/lines"),
         description="Where opening lines that are the same for every caller are kept as audio.",
@@ -42,6 +55,11 @@ class AgentSettings(BaseSettings):
         default=64, ge=0, description="How much of them is kept, the least used go first; 0: none."
     )
     agent_drain_s: int = Field(
-        default=30, ge=0, description="How long a stopping worker waits for its calls."
+        default=660,
+        ge=0,
+        description="How long a stopping worker waits for its calls: more than the longest lasts.",
+    )
+    agent_worker_id: str = Field(
+        default="", description="Set by each worker for its own jobs; whatever it was is replaced."
     )
     log_level: str = Field(default="INFO", description="Least severe level that is logged.")

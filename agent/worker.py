@@ -9,13 +9,16 @@ import asyncio
 import contextlib
 import math
 import os
+import secrets
 import socket
+import time
 from datetime import UTC, datetime
 
 import structlog
 from livekit.agents import AgentServer, JobExecutorType, JobRequest
 
 from agent.job import serve_call, warm_up
+from agent.loss import Losses, spool_of
 from agent.roster import Roster
 from agent.settings import AgentSettings
 from agent.uploads import Uploads
@@ -27,12 +30,16 @@ from contracts.ids import (
     standby_identity,
 )
 from contracts.report import Heartbeat
-from sidecar.client import SidecarClient, SidecarError
+from sidecar.client import Adopter, SidecarClient, SidecarError
 
 log = structlog.get_logger(__name__)
 
 _HEARTBEAT_S = 1.0
-_SWEEP_S = 2.0
+_LAST_UPLOADS_S = 10.0
+"""What a stopping worker gives recordings to leave; the next one finds those that stay."""
+_ADOPT_S = 0.25
+_LAST_WORDS_S = 2.0
+"""How long a worker that ends takes to hand in what its jobs left."""
 _DRAIN_POLL_S = 0.1
 _MEMORY_WARN_MB = 700
 _ROOM_FOR_ONE_MORE = 0.69
@@ -69,13 +76,18 @@ class Worker:
     def __init__(self, settings: AgentSettings, client: SidecarClient, server: AgentServer) -> None:
         self._settings = settings
         self._client = client
-        self._uploads = Uploads(settings.agent_recordings_dir, client)
+        self._uploads = Uploads(
+            settings.agent_recordings_dir, client, keep_local_h=settings.recording_keep_local_h
+        )
         self._registered = False
         self._stopping = asyncio.Event()
         self._news = asyncio.Event()
         self._started_at = datetime.now(UTC)
-        self._id = f"agent-{socket.gethostname()}-{os.getpid()}"
+        self._id = settings.agent_worker_id
         self._server = server
+        spool = spool_of(settings)
+        self._losses = Losses(spool, client, self._news.set, clock=time.monotonic)
+        self._adopter = Adopter(spool, client, on_done=self._losses.on_done, poll_s=_ADOPT_S)
         self._roster = Roster(lambda: [job.job.metadata for job in server.active_jobs])
         self._server.load_fnc = self._load
         self._server.rtc_session(serve_call, agent_name=AGENT_NAME, on_request=self._on_request)
@@ -90,14 +102,19 @@ class Worker:
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(self._server.run())
             beating = tasks.create_task(self._beat())
-            sweeping = tasks.create_task(self._sweep())
+            sweeping = tasks.create_task(self._uploads.run())
+            adopting = tasks.create_task(self._adopter.run())
+            missing = tasks.create_task(self._losses.run())
             stopping = tasks.create_task(self._stopping.wait())
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if stopping.done():
                 await self._drain()
             await asyncio.wait({serving})
-            for task in (beating, sweeping, stopping):
+            for task in (beating, sweeping, adopting, missing, stopping):
                 task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await self._adopter.turn()
 
     def stop(self) -> None:
         """Take no more calls; end once the running ones are over."""
@@ -119,6 +136,8 @@ class Worker:
             calls=list(self.calls()),
             standbys=self._roster.standbys(),
             max_calls=self._settings.agent_max_calls,
+            lost=self._losses.untold(),
+            spooled=self._adopter.waiting(),
             started_at=self._started_at,
         )
 
@@ -169,22 +188,20 @@ class Worker:
     async def _beat(self) -> None:
         while True:
             try:
-                receipt = await self._client.heartbeat(self.heartbeat())
+                self._news.clear()
+                heartbeat = self.heartbeat()
+                receipt = await self._client.heartbeat(heartbeat)
+                self._losses.told(heartbeat.lost)
                 self._roster.note(receipt.calls)
             except SidecarError as error:
                 log.warning("heartbeat not delivered", error=type(error).__name__)
-            self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), _HEARTBEAT_S)
 
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(_SWEEP_S)
-            await self.sweep()
 
-    async def sweep(self) -> None:
-        """Hand over, once, what no living job is still going to."""
-        await self._uploads.sweep(self.calls())
+def new_worker_id() -> str:
+    """Return a name that no worker had before: a process's number comes again."""
+    return f"agent-{socket.gethostname()}-{secrets.token_hex(4)}"
 
 
 def _identity_of(metadata: str) -> str:

@@ -41,6 +41,7 @@ class Fleet:
         started_at: when the process started.
         take_lateness: of the frames since the last heartbeat.
         keep_seats: told which seats to hold.
+        spooled: how many reports wait on disk.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Fleet:
         started_at: datetime,
         take_lateness: Callable[[], dict[str, float]],
         keep_seats: Callable[[list[Seat]], None] = lambda _: None,
+        spooled: Callable[[], int] = lambda: 0,
     ) -> None:
         self._sidecar = sidecar
         self._bridge_id = bridge_id
@@ -62,6 +64,7 @@ class Fleet:
         self._started_at = started_at
         self._take_lateness = take_lateness
         self._keep_seats = keep_seats
+        self._spooled = spooled
         self._figures: Mapping[str, Any] | None = None
 
     async def run(self) -> None:
@@ -122,6 +125,7 @@ class Fleet:
             ready=self._accepting(),
             calls=[call_id for call_id in self._calls() if call_id],
             max_calls=self._max_calls,
+            spooled=self._spooled(),
             started_at=self._started_at,
             metrics=late_ms,
         )

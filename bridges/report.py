@@ -11,12 +11,14 @@ import structlog
 from bridges.leg import Offered
 from contracts.plan import Plan, PlanRequest
 from contracts.report import Fact, LegEnded, Report, ReportReceipt, Source
-from sidecar.client import Reporter, SidecarError
+from sidecar.client import Reporter, SidecarError, Spool
 
 log = structlog.get_logger(__name__)
 
 FLUSH_TIMEOUT_S = 30.0
-"""How long a finished call waits for a sidecar that is away."""
+"""How long a finished call waits for a sidecar that is away, where only memory has its facts."""
+HAND_OVER_S = 3.0
+"""The same where they are on disk, and somebody else hands them in."""
 INCARNATION = 1
 """A bridge is never replaced within a call: its connection dies with it."""
 
@@ -40,8 +42,11 @@ class CallReport:
         ended: how the call ended, once it has.
     """
 
-    def __init__(self, sidecar: CallSidecar, request: Callable[[Offered], PlanRequest]) -> None:
+    def __init__(
+        self, sidecar: CallSidecar, request: Callable[[Offered], PlanRequest], spool: Spool
+    ) -> None:
         self._sidecar = sidecar
+        self._spool = spool
         self._request = request
         self._planning: asyncio.Task[Plan] | None = None
         self._reporter: Reporter | None = None
@@ -67,7 +72,10 @@ class CallReport:
             self._facts.append(fact)
 
     async def close(self, ended: LegEnded) -> None:
-        """Report the ending and wait until the sidecar has it. A call never planned has none."""
+        """Report the ending and wait until the sidecar has it, or it is left to the spool.
+
+        A call never planned has none.
+        """
         self.ended = ended
         if self._planning is None:
             return
@@ -81,14 +89,22 @@ class CallReport:
         reporter = self._reporter
         assert reporter is not None
         reporter.add(ended)
-        await reporter.aclose(FLUSH_TIMEOUT_S)
+        is_durable = reporter.is_durable
+        await reporter.aclose(HAND_OVER_S if is_durable else FLUSH_TIMEOUT_S)
         if reporter.pending:
-            log.error("report_lost", call_id=self.call_id, facts=reporter.pending)
+            told = {"call_id": self.call_id, "facts": reporter.pending}
+            if is_durable:
+                log.warning("report_spooled", **told)
+            else:
+                log.error("report_lost", **told)
 
     async def _open(self, offered: Offered) -> Plan:
         plan = await self._sidecar.plan(self._request(offered))
         self.call_id = plan.call_id
-        self._reporter = Reporter(self._sidecar, plan.call_id, Source.BRIDGE, INCARNATION)
+        journal = self._spool.open(plan.call_id, Source.BRIDGE, INCARNATION)
+        self._reporter = Reporter(
+            self._sidecar, plan.call_id, Source.BRIDGE, INCARNATION, journal=journal
+        )
         for fact in self._facts:
             self._reporter.add(fact)
         return plan

@@ -12,14 +12,35 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from contracts.plan import AgentPlan, Claim, Plan, PlanRequest, Wait
+from contracts.recording import RecordingOffer, RecordingTarget
 from contracts.report import Heartbeat, HeartbeatReceipt, Report, ReportReceipt
-from sidecar.refusal import Refused, SidecarError, Unavailable
-from sidecar.reporter import Reporter
+from contracts.task import Task, TaskAnswer, TaskClaim
+from sidecar.adopter import Adopter, hand_in
+from sidecar.journal import Journal, Key, Left
+from sidecar.refusal import Refused, SidecarError, Unavailable, is_final
+from sidecar.reporter import Ledger, Reporter
+from sidecar.spool import Spool
 
-__all__ = ["Refused", "Reporter", "SidecarClient", "SidecarError", "Unavailable"]
+__all__ = [
+    "Adopter",
+    "Journal",
+    "Key",
+    "Ledger",
+    "Left",
+    "Refused",
+    "Reporter",
+    "SidecarClient",
+    "SidecarError",
+    "Spool",
+    "Unavailable",
+    "hand_in",
+    "is_final",
+]
 
 SECRET_HEADER = "X-VoxCore-Secret"
 UPLOAD_CHUNK_BYTES = 256 * 1024
+CONFIRM_TIMEOUT_S = 120.0
+"""The sidecar may have to read the file, and to join it with others."""
 WAIT_TIMEOUT_S = 40.0
 """Beyond what the sidecar holds a question open for."""
 
@@ -83,19 +104,37 @@ class SidecarClient:
         # A sidecar that has not been updated yet says nothing.
         return _parsed(response, HeartbeatReceipt) if response.content else HeartbeatReceipt()
 
-    async def put_recording(
-        self, call_id: str, path: Path, *, incarnation: int, duration_s: float
-    ) -> str:
-        """Upload a finished WAV, streamed from disk, and return its recording key."""
-        size_bytes = (await asyncio.to_thread(path.stat)).st_size
-        answer = await self._send(
+    async def claim_task(self, claim: TaskClaim) -> Task | None:
+        """Ask for work after a call; None: there is none."""
+        response = await self._send(
+            "POST", "/internal/v1/tasks/claim", content=claim.model_dump_json()
+        )
+        return None if response.status_code == 204 else _parsed(response, Task)
+
+    async def answer_task(self, task_id: str, answer: TaskAnswer) -> None:
+        """Hand in what came of it. After a `Refused` it is somebody else's."""
+        path = f"/internal/v1/tasks/{task_id}/answer"
+        await self._send("POST", path, content=answer.model_dump_json())
+
+    async def offer_recording(self, call_id: str, offer: RecordingOffer) -> RecordingTarget:
+        """Ask where a complete recording is to go. A `Refused` as `call_live` asks to wait."""
+        path = f"/internal/v1/calls/{call_id}/recording"
+        return await self._ask("POST", path, RecordingTarget, offer)
+
+    async def put_recording(self, call_id: str, path: Path, offer: RecordingOffer) -> None:
+        """Hand the file to the sidecar itself, streamed from disk."""
+        await self._send(
             "PUT",
             f"/internal/v1/calls/{call_id}/recording",
-            params={"incarnation": incarnation, "duration_s": duration_s},
-            content=_chunks(path),
-            headers={"Content-Type": "audio/wav", "Content-Length": str(size_bytes)},
+            params=offer.model_dump(),
+            content=file_chunks(path),
+            headers={"Content-Type": "audio/wav", "Content-Length": str(offer.size_bytes)},
         )
-        return str(_json_object(answer)["key"])
+
+    async def confirm_recording(self, call_id: str, offer: RecordingOffer) -> None:
+        """Say that the file is where the sidecar had it put; it looks for itself."""
+        path = f"/internal/v1/calls/{call_id}/recording/stored"
+        await self._send("POST", path, content=offer.model_dump_json(), timeout_s=CONFIRM_TIMEOUT_S)
 
     async def fleet(self) -> dict[str, Any]:
         """Return `/health/fleet`."""
@@ -171,7 +210,8 @@ def _json_object(response: httpx.Response) -> dict[str, Any]:
         ) from error
 
 
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
+async def file_chunks(path: Path) -> AsyncIterator[bytes]:
+    """Yield a file's content, read beside the loop."""
     with await asyncio.to_thread(path.open, "rb") as file:
         while chunk := await asyncio.to_thread(file.read, UPLOAD_CHUNK_BYTES):
             yield chunk

@@ -42,5 +42,14 @@ class Refused(SidecarError):
         self.details = dict(details or {})
 
 
+_PASSING = frozenset({401, 403, 408, 425, 429})
+"""A wrong secret is put right, a busy sidecar calms down."""
+
+
+def is_final(refused: Refused) -> bool:
+    """Return whether the same request would be refused for ever."""
+    return 400 <= refused.status < 500 and refused.status not in _PASSING
+
+
 class Unavailable(SidecarError):
     """No answer, or none of ours: the network, a proxy or a dying process stood between. Retry."""

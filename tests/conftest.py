@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -71,11 +72,13 @@ sys.addaudithook(_guard)
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the developer's own settings from every test."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide the developer's own settings from every test, and every test's reports from his fleet."""
     for name in list(os.environ):
         if name not in _KEPT_VARIABLES and not name.startswith(_KEPT_PREFIXES):
             monkeypatch.delenv(name)
+    for name in ("AGENT_SPOOL_DIR", "BRIDGE_SPOOL_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
 
 
 @pytest.fixture(scope="session")

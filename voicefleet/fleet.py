@@ -155,6 +155,8 @@ def prepare(settings: FleetSettings, environ: Mapping[str, str]) -> Fleet:
     chosen = {
         "AGENT_LINES_DIR": str(home / "agent" / "lines"),
         "AGENT_RECORDINGS_DIR": str(home / "agent" / "recordings"),
+        "AGENT_SPOOL_DIR": str(home / "agent" / "spool"),
+        "BRIDGE_SPOOL_DIR": str(home / "bridge" / "spool"),
         "DATA_DIR": str(home / "data"),
         "PUBLIC_URL": f"http://{_HOST}:{sidecar_port}",
         **_LOCAL_DEFAULTS,

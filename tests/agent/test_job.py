@@ -55,13 +55,17 @@ class Job:
         self.desk = CallDesk(plan(**config))
         self.room = PhoneRoom(caller_identity(CALL_ID))
         self.job = SimpleNamespace(metadata=job_metadata(CALL_ID, 1))
-        self.worker_id = "worker"
         self.shutdowns: list[str] = []
         self.rehearsals = 0
         self.join_error: Exception | None = None
         self.build: Callable[..., Any] = lambda *_: ScriptedEngines().engines()
         self.path = recording_path(folder, CALL_ID, 1)
-        self.settings = AgentSettings(agent_recordings_dir=folder, agent_lines_dir=folder / "lines")
+        self.settings = AgentSettings(
+            agent_recordings_dir=folder,
+            agent_lines_dir=folder / "lines",
+            agent_spool_dir=folder / "spool",
+            agent_worker_id="worker",
+        )
 
     async def connect(self, **_: Any) -> None:
         if self.join_error is not None:

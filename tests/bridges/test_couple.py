@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from contracts.media import Finished, Heard, Speech
 from contracts.outcome import Reason
 from contracts.plan import PlanRequest
 from contracts.report import LegAnswered
+from sidecar.client import Spool
 from tests.fakes.leg import AT, FakeLeg
 from tests.fakes.sidecar import FakeSidecar
 
@@ -71,11 +73,12 @@ class Call:
 
 
 @pytest.fixture
-async def call(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Call]:
+async def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Call]:
     monkeypatch.setattr(couple_module, "STEP_TIMEOUT_S", 0.05)
     sidecar, diary = FakeSidecar(), list[str]()
     async with sidecar.client() as client:
-        report = CallReport(client, plan_request)
+        spool = Spool(tmp_path, "bridge", max_bytes=2**20)
+        report = CallReport(client, plan_request, spool)
         yield Call(sidecar, report, FakeLeg("carrier", diary), FakeLeg("room", diary), diary)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from contracts.ids import Channel
 from contracts.outcome import Reason
 from contracts.plan import PlanRequest
 from contracts.report import LegAnswered, LegEnded, LegStarted
-from sidecar.client import Refused, SidecarClient
+from sidecar.client import Adopter, Refused, SidecarClient, Spool
 from tests.fakes.leg import AT
 from tests.fakes.sidecar import FakeSidecar
 
@@ -43,10 +44,15 @@ async def client(sidecar: FakeSidecar) -> AsyncIterator[SidecarClient]:
         yield client
 
 
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path, "bridge", max_bytes=2**20)
+
+
 async def test_facts_before_the_plan_are_kept_in_order(
-    sidecar: FakeSidecar, client: SidecarClient
+    sidecar: FakeSidecar, client: SidecarClient, spool: Spool
 ) -> None:
-    report = CallReport(client, plan_request)
+    report = CallReport(client, plan_request, spool)
     report.add(LegStarted(at=AT, stream_id="s"))
 
     plan = await report.plan(OFFER)
@@ -58,8 +64,10 @@ async def test_facts_before_the_plan_are_kept_in_order(
     assert sidecar.requests[0].caller_id == "1"
 
 
-async def test_asking_twice_plans_once(sidecar: FakeSidecar, client: SidecarClient) -> None:
-    report = CallReport(client, plan_request)
+async def test_asking_twice_plans_once(
+    sidecar: FakeSidecar, client: SidecarClient, spool: Spool
+) -> None:
+    report = CallReport(client, plan_request, spool)
 
     first, second = await asyncio.gather(report.plan(OFFER), report.plan(OFFER))
 
@@ -69,10 +77,10 @@ async def test_asking_twice_plans_once(sidecar: FakeSidecar, client: SidecarClie
 
 
 async def test_caller_who_leaves_while_planning_is_reported_once_the_plan_is_there(
-    sidecar: FakeSidecar, client: SidecarClient
+    sidecar: FakeSidecar, client: SidecarClient, spool: Spool
 ) -> None:
     sidecar.gate.clear()
-    report = CallReport(client, plan_request)
+    report = CallReport(client, plan_request, spool)
     asking = asyncio.create_task(report.plan(OFFER))
     await asyncio.sleep(0)
     asking.cancel()
@@ -85,9 +93,11 @@ async def test_caller_who_leaves_while_planning_is_reported_once_the_plan_is_the
     assert (await sidecar.ended()).reason is Reason.CALLER_HUNG_UP
 
 
-async def test_refused_call_has_no_report(sidecar: FakeSidecar, client: SidecarClient) -> None:
+async def test_refused_call_has_no_report(
+    sidecar: FakeSidecar, client: SidecarClient, spool: Spool
+) -> None:
     sidecar.refusal = (404, "bot_unknown", "no such bot")
-    report = CallReport(client, plan_request)
+    report = CallReport(client, plan_request, spool)
     report.add(LegStarted(at=AT, stream_id="s"))
 
     with pytest.raises(Refused, match="bot_unknown"):
@@ -98,14 +108,40 @@ async def test_refused_call_has_no_report(sidecar: FakeSidecar, client: SidecarC
     assert report.ended is ENDED
 
 
-async def test_sidecar_that_stays_away_is_given_up(
-    sidecar: FakeSidecar, client: SidecarClient, monkeypatch: pytest.MonkeyPatch
+async def test_call_that_ends_while_the_sidecar_is_away_is_handed_in_later(
+    sidecar: FakeSidecar, client: SidecarClient, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_module, "FLUSH_TIMEOUT_S", 0.05)
-    report = CallReport(client, plan_request)
+    monkeypatch.setattr(report_module, "HAND_OVER_S", 0.05)
+    report = CallReport(client, plan_request, spool)
     await report.plan(OFFER)
     sidecar.away = True
-
+    report.add(LegAnswered(at=AT))
     await report.close(ENDED)
-
     assert sidecar.facts == {}
+
+    # Another process of the same host, once the sidecar is back.
+    sidecar.away = False
+    heir = Adopter(Spool(spool.folder, "heir", max_bytes=2**20), client)
+    assert heir.waiting() == 1
+    assert await heir.turn()
+    assert sidecar.names(report.call_id) == ["leg_answered", "leg_ended"]
+    assert heir.waiting() == 0
+
+
+async def test_call_whose_facts_are_nowhere_on_disk_is_waited_for_longer(
+    sidecar: FakeSidecar, client: SidecarClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_module, "HAND_OVER_S", 0.0)
+    monkeypatch.setattr(report_module, "FLUSH_TIMEOUT_S", 5.0)
+    in_the_way = tmp_path / "spool"
+    in_the_way.write_text("no folder can be made here")
+    report = CallReport(client, plan_request, Spool(in_the_way, "bridge", max_bytes=2**20))
+    await report.plan(OFFER)
+    sidecar.away = True
+    closing = asyncio.create_task(report.close(ENDED))
+    await asyncio.sleep(0.05)
+
+    sidecar.away = False
+    await closing
+
+    assert sidecar.names(report.call_id) == ["leg_ended"]
