@@ -181,6 +181,20 @@ def build_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
     )
 
 
+def build_brain(config: LlmConfig) -> llm.LLM[Any]:
+    """Return a language model outside of any call. A brain of rules is none.
+
+    Raises:
+        ConfigUnusable: it is not here, or lacks a key, a model or such.
+    """
+    _require_usable(BotConfig(llm=config))
+    if config.provider != "openai":
+        raise ProviderUnknown("llm", config.provider)
+    from agent.vendor.openai import openai_llm
+
+    return openai_llm(config, None)
+
+
 def _require_usable(config: BotConfig) -> None:
     found = complaints(config)
     for each in found:
