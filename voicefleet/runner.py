@@ -74,17 +74,23 @@ class _Child:
 class Runner:
     """Runs parts as child processes, each in its own process group.
 
-    With `restart`, a part that dies is started again after a growing pause; the fifth death
+    With `restart`, a part that dies is started again after a growing pause; the `patience`-th death
     without a healthy minute between is final. Without it, the first is. A final failure is
     `failure`'s result; ending the others is the caller's part.
     """
 
     def __init__(
-        self, sink: Sink, *, restart: bool, on_ready: Callable[[str], object] = lambda _: None
+        self,
+        sink: Sink,
+        *,
+        restart: bool,
+        on_ready: Callable[[str], object] = lambda _: None,
+        patience: int = _MOST_DEATHS,
     ) -> None:
         self._sink = sink
         self._on_ready = on_ready
         self._restart = restart
+        self._patience = patience
         self._children: list[_Child] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._hurried = asyncio.Event()
@@ -127,7 +133,7 @@ class Runner:
             if child.stopping:
                 return
             child.deaths = 1 if loop.time() - started > _HEALTHY_AFTER_S else child.deaths + 1
-            if not child.ready.done() or not self._restart or child.deaths >= _MOST_DEATHS:
+            if not child.ready.done() or not self._restart or child.deaths >= self._patience:
                 self._fail(child, PartFailed(child.part.name, cause, child.tail))
                 return
             delay_s = min(_FIRST_DELAY_S * 2 ** (child.deaths - 1), _LONGEST_DELAY_S)

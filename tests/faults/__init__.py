@@ -1,0 +1,1 @@
+"""Whole fleets under load whose parts are killed, stopped, starved and lied to."""

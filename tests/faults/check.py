@@ -1,0 +1,77 @@
+"""What must hold once everything is quiet again, read from the ledger itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+
+from tests.faults.world import World
+
+IDLE_JOBS = 4
+"""Warm processes and one that waits, of the worker that runs now."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was found, in numbers, and everything that is wrong."""
+
+    calls: int = 0
+    resumed: int = 0
+    endings: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+
+async def judge(world: World) -> Verdict:
+    """Look at every call there ever was."""
+    verdict = Verdict()
+    wrong = verdict.wrong
+    async with world.database.read() as connection:
+        calls = (
+            await connection.execute(
+                text(
+                    "select call_id, stream_id, state, end_reason, agents_lost, room_due_at"
+                    " from calls"
+                )
+            )
+        ).all()
+        results = Counter(
+            (await connection.execute(text("select call_id from results where revision = 0")))
+            .scalars()
+            .all()
+        )
+        deliveries = (
+            await connection.execute(
+                text("select delivery_id, call_id, state, body from deliveries")
+            )
+        ).all()
+    verdict.calls = len(calls)
+    known = {call.stream_id for call in calls}
+    wrong += [f"{name} was answered and is not known" for name in world.answered - known]
+    delivered = {row.call_id for row in deliveries if row.state == "delivered"}
+    for call in calls:
+        verdict.endings[call.end_reason or "none"] += 1
+        verdict.resumed += call.agents_lost == 1
+        if call.state != "ended":
+            wrong.append(f"{call.call_id} is still {call.state}")
+        if results[call.call_id] != 1:
+            wrong.append(f"{call.call_id} has {results[call.call_id]} final results")
+        if call.room_due_at is not None:
+            wrong.append(f"the room of {call.call_id} is still to be deleted")
+        # A call that was refused before its bot was known has nobody to be told.
+        if call.call_id not in delivered and any(d.call_id == call.call_id for d in deliveries):
+            wrong.append(f"the result of {call.call_id} was not delivered")
+    for row in deliveries:
+        bodies = world.receiver.bodies.get(row.delivery_id, set())
+        if bodies - {row.body.encode()}:
+            wrong.append(f"{row.delivery_id} was sent with {len(bodies)} bodies")
+        if row.state == "delivered" and row.delivery_id not in world.receiver.taken:
+            wrong.append(f"{row.delivery_id} counts as delivered, but was not taken")
+    if world.receiver.unsigned:
+        wrong.append(f"{world.receiver.unsigned} deliveries were not signed")
+    wrong += [f"room {name} is left" for name in await world.rooms() if "standby-" not in name]
+    jobs = len(world.jobs())
+    if jobs > IDLE_JOBS:
+        wrong.append(f"{jobs} agent processes are left")
+    return verdict
