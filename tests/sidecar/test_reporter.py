@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
+import pytest
 
 from contracts.report import Fact, Noticed, Report, ReportReceipt, Source
-from sidecar.client import Reporter, SidecarClient
+from sidecar.client import Journal, Reporter, SidecarClient, Spool
+from sidecar.journal import Key, name_of, parse
 
 CALL_ID = "5f0b1c9e-8a52-4b7e-9f53-0c5a3c1d2e4f"
 AT = datetime(2026, 6, 5, 10, 0, tzinfo=UTC)
@@ -67,8 +70,31 @@ class Sleeps:
         await asyncio.sleep(0)
 
 
-def reporter_of(client: SidecarClient, sleep: Sleeps) -> Reporter:
-    return Reporter(client, CALL_ID, Source.AGENT, 1, sleep=sleep)
+def reporter_of(client: SidecarClient, sleep: Sleeps, journal: Journal | None = None) -> Reporter:
+    return Reporter(client, CALL_ID, Source.AGENT, 1, journal=journal, sleep=sleep)
+
+
+class Disk:
+    """A spool with the one journal of this call."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / name_of(Key(CALL_ID, Source.AGENT, 1))
+        self.journal = Spool(folder, "w", max_bytes=2**20).open(CALL_ID, Source.AGENT, 1)
+
+    def left(self) -> tuple[int, list[str]]:
+        """Return what is on disk: the first number, and the facts."""
+        left = parse(Key(CALL_ID, Source.AGENT, 1), self.path.read_bytes())
+        return left.seq, [fact.name for fact in left.facts if isinstance(fact, Noticed)]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
+
+
+async def handed_in(reporter: Reporter) -> None:
+    while reporter.pending:  # noqa: ASYNC110 - a reporter tells nobody of an answer
+        await asyncio.sleep(0)
 
 
 async def test_reporter_batches_facts_in_order() -> None:
@@ -172,3 +198,95 @@ async def test_what_gathered_in_an_outage_is_sent_in_bodies_the_sidecar_takes() 
         await reporter.aclose(5)
     assert ledger.names == [f"n{number}" for number in range(5)]
     assert ledger.batches == [2, 2, 1]
+
+
+async def test_what_the_sidecar_does_not_have_is_on_disk(disk: Disk) -> None:
+    ledger = Ledger()
+    async with client_of(ledger) as client:
+        reporter = reporter_of(client, Sleeps(), disk.journal)
+        reporter.add(noticed("a"))
+        assert (disk.left(), reporter.is_durable) == ((1, ["a"]), True)
+        await ledger.changed.wait()
+        await handed_in(reporter)
+        assert disk.left() == (2, [])
+        reporter.add(noticed("b"))
+        assert disk.left() == (2, ["b"])
+        await reporter.aclose(1)
+    assert ledger.names == ["a", "b"]
+    assert not disk.path.exists()
+
+
+async def test_reporter_that_gives_up_leaves_its_facts_to_others(
+    disk: Disk, tmp_path: Path
+) -> None:
+    ledger = Ledger()
+    ledger.failures = [httpx.ConnectError("away")] * 1000
+    spool = Spool(tmp_path, "other", max_bytes=2**20)
+    async with client_of(ledger) as client:
+        reporter = Reporter(client, CALL_ID, Source.AGENT, 1, journal=disk.journal)
+        reporter.add(noticed("a"))
+        assert not spool.is_waiting(disk.path)
+        await reporter.aclose(0.05)
+    assert (reporter.pending, disk.left()) == (1, (1, ["a"]))
+    assert spool.is_waiting(disk.path)
+
+
+async def test_reporter_without_an_answer_says_so_on_disk(disk: Disk, tmp_path: Path) -> None:
+    ledger, sleeps = Ledger(), Sleeps()
+    ledger.failures = [httpx.ConnectError("away")]
+    spool = Spool(tmp_path, "other", max_bytes=2**20)
+    waiting: list[bool] = []
+
+    async def sleep(delay_s: float) -> None:
+        waiting.append(spool.is_waiting(disk.path))
+        await sleeps(delay_s)
+
+    async with client_of(ledger) as client:
+        reporter = Reporter(client, CALL_ID, Source.AGENT, 1, journal=disk.journal, sleep=sleep)
+        reporter.add(noticed("a"))
+        await ledger.changed.wait()
+        await handed_in(reporter)
+        assert not spool.is_waiting(disk.path)
+        await reporter.aclose(1)
+    assert waiting[:2] == [False, True]
+
+
+@pytest.mark.parametrize("code", ["stale_incarnation", "call_unknown"])
+async def test_facts_nobody_wants_do_not_stay_on_disk(disk: Disk, code: str) -> None:
+    ledger = Ledger()
+    ledger.failures = [refusal(409, code)]
+    async with client_of(ledger) as client:
+        reporter = reporter_of(client, Sleeps(), disk.journal)
+        reporter.add(noticed("a"))
+        await reporter.aclose(1)
+    assert not disk.path.exists()
+
+
+async def test_wrong_secret_is_waited_out(disk: Disk) -> None:
+    ledger = Ledger()
+    ledger.failures = [refusal(403, "secret_wrong"), refusal(429, "busy")]
+    async with client_of(ledger) as client:
+        reporter = reporter_of(client, Sleeps(), disk.journal)
+        reporter.add(noticed("a"))
+        await reporter.aclose(1)
+    assert (ledger.names, reporter.refusal) == (["a"], None)
+
+
+async def test_reporter_that_breaks_leaves_its_facts_to_others(disk: Disk) -> None:
+    class Broken:
+        async def report(self, call_id: str, report: Report) -> ReportReceipt:
+            raise ZeroDivisionError
+
+    reporter = Reporter(Broken(), CALL_ID, Source.AGENT, 1, journal=disk.journal, sleep=Sleeps())
+    reporter.add(noticed("a"))
+    await reporter.aclose(1)
+    assert disk.left() == (1, ["a"])
+
+
+async def test_fact_that_cannot_be_sent_is_not_on_disk_either(disk: Disk) -> None:
+    async with client_of(Ledger()) as client:
+        reporter = reporter_of(client, Sleeps(), disk.journal)
+        reporter.add(Noticed(at=AT, name="torn", detail={"text": "\ud83d"}))
+        reporter.add(noticed("fine"))
+        assert disk.left() == (1, ["fine"])
+        await reporter.aclose(1)
