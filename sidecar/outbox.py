@@ -7,203 +7,195 @@ its lease changes nothing, and work that kills its worker still comes to an end.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
-import httpx
 import structlog
-from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.clock import Clock
-from sidecar.egress import EgressGuard, EgressRefused
-from sidecar.store import deliveries
+from sidecar.courier import Answer, Courier
+from sidecar.metrics import Metrics
+from sidecar.schedule import Schedule
+from sidecar.store import deliveries, endpoints
 from sidecar.store.database import Database
 from sidecar.store.deliveries import Attempt, Delivery, DeliveryState
-from sidecar.wake import Wake
+from sidecar.wake import Bells, Wake
 
 log = structlog.get_logger(__name__)
 
 LEASE_PER_TIMEOUT = 4
 LONGEST_WAIT_S = 5.0
+BUSY_WAIT_S = 1.0
+"""How soon to look again where all that is due has to wait for its destination."""
 LOST_ATTEMPTS_ALLOWED = 3
 """Claims beyond the schedule that may end without a word before a row is given up."""
 
-FAILURES = (EgressRefused, httpx.HTTPError, TimeoutError, ValueError, EmptyWebhookSecretError)
-"""What may keep an attempt from an answer; `ValueError` is a secret that is not base64."""
-
-PARKING_STATUSES = frozenset({413, 422})
+GONE = 410
+"""The receiver wants nothing more at this address."""
+PARKING_STATUSES = frozenset({GONE, 413, 422})
 """The receiver has read this body and will never take it."""
 
 
-class Secrets(Protocol):
-    """Finds what signs a bot's results, when it is needed."""
-
-    async def signing_secret(self, tenant_id: str, bot_id: str) -> str:
-        """Return a `whsec_…` secret, or "" for unsigned."""
-
-
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """How patient the outbox is, and whom it trusts."""
+class Verdict:
+    """What becomes of a delivery after an attempt; `wait_s` until the next one, if any."""
 
-    delays_s: Sequence[float]
-    timeout_s: float
-    service_secret: str
-    trusted_origins: Sequence[str] = ()
+    state: DeliveryState
+    error: str | None = None
+    wait_s: float = 0.0
+    is_gone: bool = False
 
 
 class Outbox:
-    """Works off the outbox. Any number may run, here and on other replicas."""
+    """Works off the outbox. Any number of workers may run it, here and on other replicas."""
 
     def __init__(
         self,
         database: Database,
-        http: httpx.AsyncClient,
-        guard: EgressGuard,
-        secrets: Secrets,
-        policy: Policy,
+        courier: Courier,
+        schedule: Schedule,
+        per_destination: int,
         *,
         clock: Clock,
-        changed: Wake,
-        monotonic: Callable[[], float] = time.monotonic,
+        bells: Bells,
+        metrics: Metrics,
     ) -> None:
         self._database = database
-        self._http = http
-        self._guard = guard
-        self._secrets = secrets
-        self._policy = policy
+        self._courier = courier
+        self._schedule = schedule
+        self._per_destination = per_destination
         self._clock = clock
-        self._changed = changed
-        self._monotonic = monotonic
+        self._bells = bells
+        self._metrics = metrics
+        self._lease_s = LEASE_PER_TIMEOUT * courier.timeout_s
+        self._looking = asyncio.Lock()
 
     async def turn(self) -> None:
         """Attempt one delivery; without any, wait until one is due or new."""
-        armed = self._changed.armed()
-        if not await self.deliver_one():
-            await Wake.wait(armed, await self._idle_s())
+        # One worker looks for work, the others rest behind it: a bell wakes one, not all.
+        async with self._looking:
+            if self._bells.closing.is_set():
+                return
+            armed = self._bells.deliveries.armed()
+            try:
+                delivery = await self._claim()
+            except Exception:
+                # The workers behind would only fail alike, and at once.
+                await Wake.wait(self._bells.closing, BUSY_WAIT_S)
+                raise
+            if delivery is None:
+                await Wake.wait(armed, await self._idle_s())
+        if delivery is not None:
+            await self._deliver(delivery)
 
     async def deliver_one(self) -> bool:
         """Attempt the delivery that is due longest. False if none was."""
-        now = self._clock()
-        lease = timedelta(seconds=LEASE_PER_TIMEOUT * self._policy.timeout_s)
-        async with self._database.transaction() as connection:
-            delivery = await deliveries.claim(connection, now, now + lease)
+        delivery = await self._claim()
         if delivery is None:
             return False
-        if delivery.attempt > len(self._policy.delays_s) + LOST_ATTEMPTS_ALLOWED:
-            await self._settle(
-                delivery, None, DeliveryState.DEAD, error="attempts vanish unsettled"
-            )
-            return True
-        attempt, retry_after_s = await self._attempt(delivery)
-        await self._record(delivery, attempt, retry_after_s)
+        await self._deliver(delivery)
         return True
 
-    async def _attempt(self, delivery: Delivery) -> tuple[Attempt, float]:
-        began, at = self._monotonic(), self._clock()
-        status_code, error, retry_after_s = None, None, 0.0
-        try:
-            # The client times each read alone; a trickling receiver must not outlast the lease.
-            async with asyncio.timeout(self._policy.timeout_s):
-                response = await self._send(delivery, at)
-        except FAILURES as problem:
-            error = f"{type(problem).__name__}: {problem}"
-        else:
-            status_code = response.status_code
-            after = response.headers.get("Retry-After", "")
-            retry_after_s = float(after) if after.isdecimal() else 0.0
-        duration_ms = 1000 * (self._monotonic() - began)
-        attempt = Attempt(
-            delivery.delivery_id, delivery.attempt, at, status_code, error, duration_ms
-        )
-        return attempt, retry_after_s
-
-    async def _send(self, delivery: Delivery, at: datetime) -> httpx.Response:
-        target = await self._guard.check(delivery.url)
-        headers = {
-            "Content-Type": "application/json",
-            "Host": target.host_header,
-            "webhook-id": delivery.delivery_id,
-            "webhook-timestamp": str(int(at.timestamp())),
-        }
-        secret = await self._secrets.signing_secret(delivery.tenant_id, delivery.bot_id)
-        if secret:
-            signature = Webhook(secret).sign(delivery.delivery_id, at, delivery.body)
-            headers["webhook-signature"] = signature
-        if origin_of(delivery.url) in self._policy.trusted_origins:
-            headers["X-VoxCore-Secret"] = self._policy.service_secret
-        request = self._http.build_request(
-            "POST",
-            target.url,
-            content=delivery.body,
-            headers=headers,
-            timeout=self._policy.timeout_s,
-            extensions={"sni_hostname": target.server_name},
-        )
-        response = await self._http.send(request, stream=True, follow_redirects=False)
-        # Only the status counts; a body without end must not hold the worker.
-        await response.aclose()
-        return response
-
-    async def _record(self, delivery: Delivery, attempt: Attempt, retry_after_s: float) -> None:
-        status_code = attempt.status_code
-        if status_code is not None and 200 <= status_code < 300:
-            await self._settle(delivery, attempt, DeliveryState.DELIVERED)
-            return
-        error = attempt.error or f"status {status_code}"
-        if status_code in PARKING_STATUSES:
-            await self._settle(delivery, attempt, DeliveryState.PARKED, error=error)
-        elif delivery.attempt >= len(self._policy.delays_s):
-            await self._settle(delivery, attempt, DeliveryState.DEAD, error=error)
-        else:
-            longest_s = max(self._policy.delays_s)
-            delay_s = max(self._policy.delays_s[delivery.attempt], min(retry_after_s, longest_s))
-            await self._settle(
-                delivery, attempt, DeliveryState.PENDING, error=error, delay_s=delay_s
-            )
-
-    async def _settle(
-        self,
-        delivery: Delivery,
-        attempt: Attempt | None,
-        state: DeliveryState,
-        *,
-        error: str | None = None,
-        delay_s: float = 0.0,
-    ) -> None:
+    async def _claim(self) -> Delivery | None:
+        """Take a delivery and count its attempt."""
         now = self._clock()
+        leased_until = now + timedelta(seconds=self._lease_s)
         async with self._database.transaction() as connection:
+            delivery = await deliveries.claim(connection, now, leased_until, self._per_destination)
+            if delivery is not None and delivery.tried < self._schedule.attempts:
+                # An attempt that vanishes waits like one that failed, or a process that dies at
+                # each start would use up days of patience in minutes.
+                wait_s = max(self._lease_s, self._schedule.delay_s(delivery.tried))
+                await deliveries.postpone(connection, delivery, now + timedelta(seconds=wait_s))
+        return delivery
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        try:
+            refused = await self._refused_unsent(delivery)
+            if refused is not None:
+                await self._settle(delivery, refused, None)
+                return
+            at = self._clock()
+            answer = await self._courier.carry(delivery, at)
+            self._metrics.delivery_attempted(answer.status_code)
+            await self._settle(
+                delivery, self._verdict(delivery, answer), _attempt(delivery, at, answer)
+            )
+        finally:
+            # Somebody may have waited for this destination.
+            self._bells.deliveries.ring()
+
+    async def _refused_unsent(self, delivery: Delivery) -> Verdict | None:
+        """Return why a delivery is not to be attempted, or None."""
+        if delivery.tried > self._schedule.attempts + LOST_ATTEMPTS_ALLOWED:
+            return Verdict(DeliveryState.DEAD, "attempts vanish unsettled")
+        async with self._database.read() as connection:
+            disabled = await endpoints.is_disabled(connection, delivery.tenant_id, delivery.url)
+        return Verdict(DeliveryState.PARKED, deliveries.DISABLED) if disabled else None
+
+    def _verdict(self, delivery: Delivery, answer: Answer) -> Verdict:
+        if answer.is_success:
+            return Verdict(DeliveryState.DELIVERED)
+        error = answer.error or f"status {answer.status_code}"
+        if answer.status_code in PARKING_STATUSES:
+            return Verdict(DeliveryState.PARKED, error, is_gone=answer.status_code == GONE)
+        if delivery.tried >= self._schedule.attempts:
+            return Verdict(DeliveryState.DEAD, error)
+        wait_s = self._schedule.delay_s(delivery.tried, answer.asked_s)
+        return Verdict(DeliveryState.PENDING, error, wait_s)
+
+    async def _settle(self, delivery: Delivery, verdict: Verdict, attempt: Attempt | None) -> None:
+        now = self._clock()
+
+        async def settle(connection: AsyncConnection) -> bool:
             settled = await deliveries.settle(
                 connection,
                 delivery,
-                state=state,
-                due_at=now + timedelta(seconds=delay_s),
-                settled_at=None if state is DeliveryState.PENDING else now,
-                error=error,
+                state=verdict.state,
+                due_at=now + timedelta(seconds=verdict.wait_s),
+                settled_at=None if verdict.state is DeliveryState.PENDING else now,
+                error=verdict.error,
             )
             if settled and attempt is not None:
                 await deliveries.add_attempt(connection, delivery.tenant_id, attempt)
+            if settled and verdict.is_gone:
+                await self._disable(connection, delivery, now)
+            return settled
+
+        settled = await self._database.run(settle)
         log.info(
             "delivery_attempted",
             delivery_id=delivery.delivery_id,
             attempt=delivery.attempt,
-            state=state,
+            state=verdict.state,
             settled=settled,
-            error=error,
+            error=verdict.error,
         )
+
+    async def _disable(
+        self, connection: AsyncConnection, delivery: Delivery, now: datetime
+    ) -> None:
+        await endpoints.disable(connection, delivery.tenant_id, delivery.url, f"status {GONE}", now)
+        parked = await deliveries.park_all(connection, delivery.tenant_id, delivery.url, now)
+        log.warning("endpoint_disabled", destination=delivery.destination, parked=parked)
 
     async def _idle_s(self) -> float:
         async with self._database.read() as connection:
             due_at = await deliveries.next_due_at(connection)
         if due_at is None:
             return LONGEST_WAIT_S
-        return min(LONGEST_WAIT_S, max(0.0, (due_at - self._clock()).total_seconds()))
+        due_in_s = (due_at - self._clock()).total_seconds()
+        return min(LONGEST_WAIT_S, due_in_s if due_in_s > 0 else BUSY_WAIT_S)
 
 
-def origin_of(url: str) -> str:
-    """Return `scheme://host[:port]` of a URL, without a port that is the scheme's own."""
-    parsed = httpx.URL(url)
-    return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}"
+def _attempt(delivery: Delivery, at: datetime, answer: Answer) -> Attempt:
+    return Attempt(
+        delivery_id=delivery.delivery_id,
+        attempt=delivery.attempt,
+        at=at,
+        status_code=answer.status_code,
+        error=answer.error,
+        duration_ms=answer.duration_ms,
+        response=answer.response,
+    )

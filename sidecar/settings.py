@@ -8,6 +8,8 @@ from typing import Annotated, Any, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from sidecar.signing import secrets_of
+
 HOUR_S = 3600.0
 RETRY_DELAYS_S = [
     0.0, 5.0, 300.0, 1800.0, 2 * HOUR_S, 5 * HOUR_S,
@@ -45,6 +47,18 @@ class Settings(BaseSettings):
     recordings_dir: Path | None = Field(
         default=None, description="Folder of recordings; unset: `DATA_DIR`/recordings."
     )
+    s3_bucket: str = Field(
+        default="", description="Bucket for recordings, in S3 of any provider; empty: the folder."
+    )
+    s3_endpoint_url: str = Field(
+        default="",
+        description="The provider's address, as sidecar and agents' hosts reach it; empty: AWS.",
+    )
+    s3_region: str = Field(default="us-east-1", description="The bucket's region.")
+    s3_access_key_id: str = Field(
+        default="", description="Key id for it; empty: what the machine itself has, such as a role."
+    )
+    s3_secret_access_key: str = Field(default="", description="The key's secret.")
     config_url: str = Field(
         default="",
         validation_alias=AliasChoices("CONFIG_URL", "VOXBRIDGE_CONFIG_URL", "CXB_API_CONFIG_URL"),
@@ -108,7 +122,9 @@ class Settings(BaseSettings):
         default=600.0, gt=0, description="How long an agent waits before a fresh one replaces it."
     )
     result_signing_secret: str = Field(
-        default="", description="Signs results (`whsec_…`, Standard Webhooks); empty: unsigned."
+        default="",
+        description="Signs results (`whsec_…`, Standard Webhooks); several while one replaces"
+        " another, the newest first; empty: unsigned.",
     )
     allow_private_webhooks: bool = Field(
         default=False, description="Whether results may go to private and loopback addresses."
@@ -129,12 +145,23 @@ class Settings(BaseSettings):
         min_length=1,
         description="Comma-separated seconds before each attempt to deliver a result.",
     )
+    webhook_per_destination: int = Field(
+        default=4,
+        ge=1,
+        description="Attempts at once per receiver (`https://host[:port]`), over all sidecars.",
+    )
 
     @field_validator("trusted_api_origins", "webhook_delays_s", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return [item.strip() for item in value.split(",") if item.strip()]
+        return value
+
+    @field_validator("result_signing_secret")
+    @classmethod
+    def _signs(cls, value: str) -> str:
+        secrets_of(value)
         return value
 
     @model_validator(mode="after")

@@ -10,13 +10,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from contracts.bot import BotConfig
+from contracts.bot import BotConfig, PostCallPush
 from sidecar.access import Access
 from sidecar.api.body import json_object_of
 from sidecar.clock import Clock
 from sidecar.configure import validated
+from sidecar.credential import HeaderInvalid, headers_of
 from sidecar.denial import Code, Denied
 from sidecar.secrecy import masked, restored
+from sidecar.signing import SecretInvalid, secrets_of
 from sidecar.store import bots
 from sidecar.store.bots import BotRow
 from sidecar.store.database import Database
@@ -125,7 +127,22 @@ def _checked(bot_id: str, config: dict[str, Any]) -> BotConfig:
         raise Denied(
             Code.CONFIG_INVALID, "bot_id: 1-100 letters, digits, dots, dashes and underscores"
         )
-    return validated(config)
+    checked = validated(config)
+    # What can neither sign nor be sent is told now, not by a result that does not arrive.
+    try:
+        secrets_of(checked.webhook_secret)
+    except SecretInvalid as error:
+        raise _unfit("webhook_secret", error) from error
+    try:
+        headers_of(checked.post_call_push or PostCallPush())
+    except HeaderInvalid as error:
+        raise _unfit("post_call_push", error) from error
+    return checked
+
+
+def _unfit(field: str, error: ValueError) -> Denied:
+    fault = {"type": "value_error", "loc": [field], "msg": str(error)}
+    return Denied(Code.CONFIG_INVALID, "the bot's config is invalid", details={"errors": [fault]})
 
 
 def _exists(bot_id: str) -> Denied:

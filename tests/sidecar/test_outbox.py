@@ -1,169 +1,33 @@
-"""The outbox: schedule, signatures, fencing, and at least once through every crash."""
+"""The outbox: verdicts, fencing, and at least once through every crash."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import httpx
 import pytest
-from standardwebhooks.webhooks import Webhook
 
-from sidecar.clock import utc_now
-from sidecar.egress import EgressGuard
-from sidecar.outbox import LOST_ATTEMPTS_ALLOWED, Outbox, Policy, origin_of
+from sidecar.outbox import LOST_ATTEMPTS_ALLOWED
 from sidecar.settings import RETRY_DELAYS_S
-from sidecar.store import deliveries
+from sidecar.store import endpoints
 from sidecar.store.database import Database
-from sidecar.store.deliveries import Delivery, DeliveryState
-from sidecar.wake import Wake
+from sidecar.store.deliveries import DISABLED, Delivery, DeliveryState
 from tests.fakes.control_plane import START, FakeClock
 from tests.fakes.failing_database import FailingDatabase, StoreFailed, When
+from tests.fakes.outbox import URL, Bench, Receiver, T, courier
 
-T = "default"
-SECRET = "whsec_c2VjcmV0LW9mLXRoZS1wbGF0Zm9ybQ=="
-Answer = Callable[[httpx.Request], httpx.Response]
-
-
-class Receiver:
-    """A receiver of results that answers as told and remembers what came."""
-
-    def __init__(self, *answers: int | Exception | httpx.Response) -> None:
-        self.answers = list(answers)
-        self.requests: list[httpx.Request] = []
-        self.got_one = asyncio.Event()
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        self.got_one.set()
-        answer = self.answers.pop(0) if self.answers else 200
-        if isinstance(answer, Exception):
-            raise answer
-        return answer if isinstance(answer, httpx.Response) else httpx.Response(answer)
+ALL_DELAYS = timedelta(hours=75, minutes=35, seconds=5)
 
 
-class FixedSecret:
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
-
-    async def signing_secret(self, tenant_id: str, bot_id: str) -> str:
-        return self._secret
-
-
-async def public(host: str, port: int) -> list[str]:
-    return ["93.184.215.14"]
-
-
-class Bench:
-    """An outbox over a database, with a receiver and a clock."""
-
-    def __init__(
-        self,
-        database: Database,
-        receiver: Receiver,
-        *,
-        secret: str = SECRET,
-        clock: FakeClock | None = None,
-        timeout_s: float = 15,
-        **policy: Any,
-    ) -> None:
-        self.database = database
-        self.clock = clock or FakeClock()
-        self.changed = Wake()
-        self.http = httpx.AsyncClient(transport=httpx.MockTransport(receiver))
-        self.outbox = Outbox(
-            database,
-            self.http,
-            EgressGuard(allow_private=False, resolve=public),
-            FixedSecret(secret),
-            Policy(RETRY_DELAYS_S, timeout_s, "service-secret", **policy),
-            clock=self.clock,
-            changed=self.changed,
-        )
-
-    async def add(self, delivery_id: str = "d1", **changes: Any) -> None:
-        given: dict[str, Any] = {
-            "delivery_id": delivery_id,
-            "tenant_id": T,
-            "call_id": "c1",
-            "bot_id": "desk",
-            "url": "https://crm.example/results?x=1",
-            "body": '{"session_id":"s1"}',
-            "state": DeliveryState.PENDING,
-            "attempt": 0,
-            "created_at": self.clock(),
-            "due_at": self.clock(),
-            "settled_at": None,
-            "last_error": None,
-            **changes,
-        }
-        async with self.database.transaction() as connection:
-            await deliveries.add(connection, Delivery(**given))
-
-    async def row(self) -> Delivery:
-        async with self.database.read() as connection:
-            (row,) = await deliveries.page(connection, T)
-        return row
-
-    async def until_settled(self) -> Delivery:
-        """Let time pass from one due delivery to the next, until nothing is pending."""
-        while (row := await self.row()).state == DeliveryState.PENDING:
-            self.clock.at = max(self.clock.at, row.due_at)
-            await self.outbox.deliver_one()
-        return row
-
-
-async def test_delivery_is_signed_by_standard_webhooks(sqlite: Database) -> None:
+async def test_success_is_delivered(sqlite: Database) -> None:
     receiver = Receiver(204)
-    bench = Bench(sqlite, receiver, clock=FakeClock(utc_now()))
-    await bench.add()
-    assert await bench.outbox.deliver_one()
-    (request,) = receiver.requests
-    Webhook(SECRET).verify(request.content, dict(request.headers))
-    assert request.headers["webhook-id"] == "d1"
-    assert request.content == b'{"session_id":"s1"}'
-    assert (await bench.row()).state == DeliveryState.DELIVERED
-
-
-async def test_request_goes_to_the_address_that_was_checked(sqlite: Database) -> None:
-    receiver = Receiver()
     bench = Bench(sqlite, receiver)
     await bench.add()
-    await bench.outbox.deliver_one()
-    (request,) = receiver.requests
-    assert str(request.url) == "https://93.184.215.14/results?x=1"
-    assert request.headers["Host"] == "crm.example"
-    assert request.extensions["sni_hostname"] == "crm.example"
-
-
-async def test_without_a_secret_nothing_is_signed(sqlite: Database) -> None:
-    receiver = Receiver()
-    bench = Bench(sqlite, receiver, secret="")
-    await bench.add()
-    await bench.outbox.deliver_one()
-    assert "webhook-signature" not in receiver.requests[0].headers
-    assert receiver.requests[0].headers["webhook-id"] == "d1"
-
-
-@pytest.mark.parametrize(
-    ("origins", "sent"),
-    [
-        ([], False),
-        (["https://crm.example"], True),
-        (["https://crm.example.evil"], False),
-        (["http://crm.example"], False),
-    ],
-)
-async def test_service_secret_goes_to_trusted_origins_alone(
-    sqlite: Database, origins: list[str], sent: bool
-) -> None:
-    receiver = Receiver()
-    bench = Bench(sqlite, receiver, trusted_origins=origins)
-    await bench.add()
-    await bench.outbox.deliver_one()
-    assert ("X-VoxCore-Secret" in receiver.requests[0].headers) is sent
+    assert await bench.outbox.deliver_one()
+    row = await bench.row()
+    assert (row.state, row.settled_at, row.last_error) == (DeliveryState.DELIVERED, START, None)
+    assert not await bench.outbox.deliver_one()
 
 
 async def test_failures_follow_the_schedule_to_the_dead_letter(sqlite: Database) -> None:
@@ -174,19 +38,24 @@ async def test_failures_follow_the_schedule_to_the_dead_letter(sqlite: Database)
     assert row.state == DeliveryState.DEAD
     assert row.last_error == "status 500"
     assert len(receiver.requests) == len(RETRY_DELAYS_S) == 10
-    assert bench.clock() - START == timedelta(hours=75, minutes=35, seconds=5)
+    assert bench.clock() - START == ALL_DELAYS
 
 
 async def test_every_attempt_is_on_record(sqlite: Database) -> None:
-    bench = Bench(sqlite, Receiver(500, httpx.ConnectError("refused"), 200))
+    answers = (httpx.Response(500, text="down"), httpx.ConnectError("refused"), 200)
+    bench = Bench(sqlite, Receiver(*answers))
     await bench.add()
     await bench.until_settled()
-    async with sqlite.read() as connection:
-        attempts = await deliveries.attempts(connection, T, ["d1"])
-    assert [(a.attempt, a.status_code, a.error) for a in attempts] == [
-        (1, 500, None),
-        (2, None, "ConnectError: refused"),
-        (3, 200, None),
+    attempts = await bench.attempts()
+    assert [(a.attempt, a.status_code, a.error, a.response) for a in attempts] == [
+        (1, 500, None, "down"),
+        (2, None, "ConnectError: refused", ""),
+        (3, 200, None, ""),
+    ]
+    assert [attempt.at - START for attempt in attempts] == [
+        timedelta(seconds=0),
+        timedelta(seconds=5),
+        timedelta(seconds=305),
     ]
 
 
@@ -194,68 +63,76 @@ async def test_every_attempt_is_on_record(sqlite: Database) -> None:
 async def test_body_the_receiver_cannot_take_is_parked(sqlite: Database, status: int) -> None:
     bench = Bench(sqlite, Receiver(status))
     await bench.add()
+    await bench.add("d2", due_at=START + timedelta(seconds=1))
     await bench.outbox.deliver_one()
     assert (await bench.row()).state == DeliveryState.PARKED
+    assert (await bench.row("d2")).state == DeliveryState.PENDING
 
 
-@pytest.mark.parametrize("status", [301, 302, 400, 401, 404, 410, 429, 503])
+@pytest.mark.parametrize("status", [301, 302, 400, 401, 404, 429, 503])
 async def test_everything_else_is_tried_again(sqlite: Database, status: int) -> None:
-    moved = httpx.Response(status, headers={"Location": "https://elsewhere.example"})
-    receiver = Receiver(moved)
-    bench = Bench(sqlite, receiver)
+    bench = Bench(sqlite, Receiver(status))
     await bench.add()
     await bench.outbox.deliver_one()
     row = await bench.row()
     assert (row.state, row.due_at) == (DeliveryState.PENDING, START + timedelta(seconds=5))
+
+
+async def test_receiver_is_left_alone_as_long_as_it_asks(sqlite: Database) -> None:
+    bench = Bench(sqlite, Receiver(httpx.Response(503, headers={"Retry-After": "60"})))
+    await bench.add()
+    await bench.outbox.deliver_one()
+    assert (await bench.row()).due_at == START + timedelta(seconds=60)
+
+
+async def test_address_that_is_gone_keeps_what_is_meant_for_it(sqlite: Database) -> None:
+    """All of it waits, what comes later too; nothing of any other address does."""
+    receiver = Receiver(410)
+    bench = Bench(sqlite, receiver)
+    await bench.add("d1")
+    await bench.add("d2", due_at=START + timedelta(hours=5))
+    await bench.add("other", url="https://crm.example/other", due_at=START + timedelta(hours=1))
+    await bench.outbox.deliver_one()
+    await bench.add("d3")
+    assert not await bench.outbox.deliver_one()
+    rows = [await bench.row(delivery_id) for delivery_id in ("d1", "d2", "d3", "other")]
+    assert [(row.state, row.last_error) for row in rows] == [
+        ("parked", "status 410"),
+        ("parked", DISABLED),
+        ("parked", DISABLED),
+        ("pending", None),
+    ]
     assert len(receiver.requests) == 1
+    async with sqlite.read() as connection:
+        (endpoint,) = await endpoints.listed(connection, T)
+    assert (endpoint.url, endpoint.reason) == (URL, "status 410")
 
 
-@pytest.mark.parametrize(
-    ("retry_after", "waited_s"), [("60", 60), ("1", 5), ("9999999", 86_400), ("soon", 5)]
-)
-async def test_retry_after_is_honoured_within_the_schedule(
-    sqlite: Database, retry_after: str, waited_s: float
-) -> None:
-    bench = Bench(sqlite, Receiver(httpx.Response(503, headers={"Retry-After": retry_after})))
-    await bench.add()
-    await bench.outbox.deliver_one()
-    assert (await bench.row()).due_at == START + timedelta(seconds=waited_s)
-
-
-@pytest.mark.parametrize("secret", ["whsec_", "whsec_a"])
-async def test_unusable_secret_is_a_failed_attempt(sqlite: Database, secret: str) -> None:
-    receiver = Receiver()
-    bench = Bench(sqlite, receiver, secret=secret)
-    await bench.add()
-    await bench.outbox.deliver_one()
-    assert receiver.requests == []
-    assert (await bench.row()).last_error is not None
-
-
-async def test_forbidden_address_is_a_failed_attempt(sqlite: Database) -> None:
+async def test_row_that_slipped_in_while_its_address_went_is_not_sent(sqlite: Database) -> None:
     receiver = Receiver()
     bench = Bench(sqlite, receiver)
-    await bench.add(url="file:///etc/passwd")
-    await bench.outbox.deliver_one()
-    assert receiver.requests == []
-    assert "EgressRefused" in str((await bench.row()).last_error)
-
-
-async def test_receiver_that_never_answers_is_cut_off(sqlite: Database) -> None:
-    async def hang(request: httpx.Request) -> httpx.Response:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    bench = Bench(sqlite, Receiver(), timeout_s=0.01)
-    bench.outbox._http = httpx.AsyncClient(transport=httpx.MockTransport(hang))
     await bench.add()
-    await bench.outbox.deliver_one()
-    assert "TimeoutError" in str((await bench.row()).last_error)
+    async with sqlite.transaction() as connection:
+        await endpoints.disable(connection, T, URL, "status 410", START)
+    assert await bench.outbox.deliver_one()
+    assert ((await bench.row()).state, receiver.requests) == (DeliveryState.PARKED, [])
 
 
-async def test_nothing_due_is_nothing_done(sqlite: Database) -> None:
-    bench = Bench(sqlite, Receiver())
-    assert not await bench.outbox.deliver_one()
+async def test_replay_starts_the_schedule_anew_under_the_same_id_and_body(
+    sqlite: Database,
+) -> None:
+    receiver = Receiver(*[500] * 19, 200)
+    bench = Bench(sqlite, receiver)
+    await bench.add()
+    await bench.until_settled()
+    for _ in range(2):
+        assert await bench.replay(states=[DeliveryState.DEAD]) <= 1
+    began = bench.clock()
+    row = await bench.until_settled()
+    assert (row.state, row.attempt) == (DeliveryState.DELIVERED, 20)
+    assert bench.clock() - began == ALL_DELAYS
+    assert receiver.bodies == {"d1": {b'{"session_id":"s1"}'}}
+    assert [attempt.attempt for attempt in await bench.attempts()] == list(range(1, 21))
 
 
 async def test_worker_that_lost_its_lease_changes_nothing(sqlite: Database) -> None:
@@ -266,14 +143,31 @@ async def test_worker_that_lost_its_lease_changes_nothing(sqlite: Database) -> N
     async def slow(request: httpx.Request) -> httpx.Response:
         clock.advance(60)
         assert await fast.outbox.deliver_one()
-        return httpx.Response(500)
+        return httpx.Response(410)
 
-    bench = Bench(sqlite, Receiver(), clock=clock)
-    bench.outbox._http = httpx.AsyncClient(transport=httpx.MockTransport(slow))
+    bench = Bench(sqlite, slow, clock=clock)
     await bench.add()
     await bench.outbox.deliver_one()
     row = await bench.row()
     assert (row.state, row.attempt, row.last_error) == (DeliveryState.DELIVERED, 2, None)
+    assert [attempt.attempt for attempt in await bench.attempts()] == [2]
+    async with sqlite.read() as connection:
+        assert await endpoints.listed(connection, T) == []
+
+
+async def test_late_word_on_what_was_replayed_since_changes_nothing(sqlite: Database) -> None:
+    clock = FakeClock()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        clock.advance(60)
+        assert await bench.replay() == 1
+        return httpx.Response(500)
+
+    bench = Bench(sqlite, slow, clock=clock)
+    await bench.add()
+    await bench.outbox.deliver_one()
+    row = await bench.row()
+    assert (row.due_at, row.tried, row.last_error) == (clock(), 0, None)
 
 
 @pytest.mark.parametrize("commit", [1, 2])
@@ -289,12 +183,14 @@ async def test_crash_at_any_commit_delivers_at_least_once_under_one_id(
         await bench.outbox.deliver_one()
     row = await bench.until_settled()
     assert row.state == DeliveryState.DELIVERED
-    assert {request.headers["webhook-id"] for request in receiver.requests} == {"d1"}
+    assert receiver.bodies == {"d1": {b'{"session_id":"s1"}'}}
     assert 1 <= len(receiver.requests) <= 2
 
 
-async def test_crash_loop_ends_as_a_dead_letter(sqlite: FailingDatabase) -> None:
-    """An attempt that always kills its worker is counted all the same."""
+async def test_crash_loop_ends_as_a_dead_letter_but_in_days_not_minutes(
+    sqlite: FailingDatabase,
+) -> None:
+    """An attempt that always kills its worker is counted, and waits like one that failed."""
     bench = Bench(sqlite, Receiver())
     await bench.add()
     claims = 0
@@ -309,6 +205,7 @@ async def test_crash_loop_ends_as_a_dead_letter(sqlite: FailingDatabase) -> None
             await bench.outbox.deliver_one()
     assert row.state == DeliveryState.DEAD
     assert row.last_error == "attempts vanish unsettled"
+    assert bench.clock() - START >= ALL_DELAYS
 
 
 async def test_success_that_could_not_be_recorded_is_no_dead_letter(
@@ -333,7 +230,7 @@ async def test_new_row_is_delivered_at_once(sqlite: Database) -> None:
     waiting = asyncio.create_task(bench.outbox.turn())
     await asyncio.sleep(0.05)
     await bench.add()
-    bench.changed.ring()
+    bench.bells.deliveries.ring()
     async with asyncio.timeout(2):
         await waiting
         await bench.outbox.turn()
@@ -351,14 +248,109 @@ async def test_row_due_later_is_waited_for(sqlite: Database) -> None:
     assert receiver.got_one.is_set()
 
 
-@pytest.mark.parametrize(
-    ("url", "origin"),
-    [
-        ("https://crm.example/x", "https://crm.example"),
-        ("https://crm.example:443/x", "https://crm.example"),
-        ("http://crm.example:8080/", "http://crm.example:8080"),
-        ("https://user:pass@crm.example/", "https://crm.example"),
-    ],
-)
-def test_origin_leaves_out_what_is_not_the_origin(url: str, origin: str) -> None:
-    assert origin_of(url) == origin
+class Hanging:
+    """A receiver of two hosts, one of which keeps every request until it is released."""
+
+    def __init__(self) -> None:
+        self.held: list[str] = []
+        self.answered: list[str] = []
+        self.changed = asyncio.Condition()
+        self.released = asyncio.Event()
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        hangs = request.headers["Host"] == "hangs.example"
+        async with self.changed:
+            (self.held if hangs else self.answered).append(request.headers["webhook-id"])
+            self.changed.notify_all()
+        if hangs:
+            await self.released.wait()
+        return httpx.Response(200)
+
+    async def until(self, held: int, answered: int) -> None:
+        async with asyncio.timeout(5), self.changed:
+            await self.changed.wait_for(
+                lambda: (len(self.held), len(self.answered)) == (held, answered)
+            )
+
+
+async def test_receiver_that_hangs_holds_up_no_other(sqlite: Database) -> None:
+    """Of ten due deliveries to it two are under way, and the other receiver's all arrive."""
+    receiver = Hanging()
+    bench = Bench(sqlite, receiver, per_destination=2)
+    for number in range(10):
+        await bench.add(f"h{number}", url="https://hangs.example/")
+        await bench.add(f"d{number}", due_at=START + timedelta(milliseconds=1))
+    bench.clock.advance(1)
+
+    async def work() -> None:
+        while not bench.bells.closing.is_set():
+            await bench.outbox.turn()
+
+    workers = [asyncio.create_task(work()) for _ in range(6)]
+    await receiver.until(held=2, answered=10)
+    receiver.released.set()
+    # Whoever finishes makes room for the next.
+    await receiver.until(held=10, answered=10)
+    bench.bells.close()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*workers)
+    assert sorted(receiver.held) == [f"h{number}" for number in range(10)]
+
+
+async def test_workers_that_fail_do_so_one_after_the_other(sqlite: FailingDatabase) -> None:
+    bench = Bench(sqlite, Receiver())
+    await bench.add()
+    sqlite.fail_at(1, "before")
+    first, second = (asyncio.create_task(bench.outbox.turn()) for _ in range(2))
+    await asyncio.sleep(0.05)
+    assert not first.done()
+    assert not second.done()
+    bench.bells.closing.set()
+    await asyncio.wait([first, second], timeout=3)
+    with pytest.raises(StoreFailed):
+        await first
+    await second
+    assert (await bench.row()).attempt == 0
+
+
+async def test_attempts_are_counted_by_what_came_of_them(sqlite: Database) -> None:
+    bench = Bench(sqlite, Receiver(500, httpx.ConnectError("refused"), 200))
+    await bench.add()
+    await bench.until_settled()
+    shown = (await bench.metrics.exposition()).decode()
+    for outcome in ("delivered", "refused", "failed"):
+        assert f'sidecar_delivery_attempts_total{{outcome="{outcome}"}} 1.0' in shown
+
+
+def test_schedule_counts_from_the_last_replay() -> None:
+    row = Delivery(
+        "d1",
+        T,
+        "c1",
+        "desk",
+        URL,
+        "{}",
+        "pending",
+        13,
+        START,
+        START,
+        None,
+        None,
+        attempts_before=10,
+    )
+    assert row.tried == 3
+
+
+async def test_delivery_may_be_slow_without_losing_its_lease(sqlite: Database) -> None:
+    clock = FakeClock()
+    other = Bench(sqlite, Receiver(), clock=clock)
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        clock.advance(59)
+        assert not await other.outbox.deliver_one()
+        return httpx.Response(200)
+
+    bench = Bench(sqlite, slow, clock=clock, courier_=courier(slow, timeout_s=15))
+    await bench.add()
+    await bench.outbox.deliver_one()
+    assert ((await bench.row()).state, (await bench.row()).attempt) == (DeliveryState.DELIVERED, 1)

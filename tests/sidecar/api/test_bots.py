@@ -106,3 +106,31 @@ async def test_bot_whose_vendor_cannot_serve_is_refused_with_the_field(
         assert code_of(refused) == (422, "config_invalid")
         [error] = refused.json()["error"]["details"]["errors"]
         assert error["loc"] == field
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"webhook_secret": "hush"}, "webhook_secret"),
+        ({"post_call_push": {"token": "Bearer a\nb"}}, "post_call_push"),
+        ({"post_call_push": {"headers": {"X Key": "a"}}}, "post_call_push"),
+    ],
+)
+async def test_what_could_not_sign_or_be_sent_is_refused_without_it(
+    sidecar: SidecarApp, change: dict[str, object], field: str
+) -> None:
+    async with sidecar.operator() as operator:
+        refused = await operator.put("/api/v1/bots/desk", json={**BOT, **change})
+    assert code_of(refused) == (422, "config_invalid")
+    [error] = refused.json()["error"]["details"]["errors"]
+    assert error["loc"] == [field]
+    assert "hush" not in refused.text
+    assert "Bearer" not in refused.text
+
+
+async def test_secret_is_replaced_by_naming_both(sidecar: SidecarApp) -> None:
+    both = "whsec_bmV3LXNlY3JldC1vZi10aGUtYm90IQ== whsec_b2xkLXNlY3JldC1vZi10aGUtYm90IQ=="
+    async with sidecar.operator() as operator:
+        saved = await operator.put("/api/v1/bots/desk", json={**BOT, "webhook_secret": both})
+    assert saved.status_code == 201
+    assert saved.json()["config"]["webhook_secret"] == "********"
