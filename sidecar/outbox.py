@@ -160,7 +160,9 @@ class Outbox:
             if settled and attempt is not None:
                 await deliveries.add_attempt(connection, delivery.tenant_id, attempt)
             if settled and verdict.is_gone:
-                await self._disable(connection, delivery, now)
+                tenant_id, url = delivery.tenant_id, delivery.url
+                await endpoints.disable(connection, tenant_id, url, f"status {GONE}", now)
+                await deliveries.park_all(connection, tenant_id, url, now)
             return settled
 
         settled = await self._database.run(settle)
@@ -172,13 +174,8 @@ class Outbox:
             settled=settled,
             error=verdict.error,
         )
-
-    async def _disable(
-        self, connection: AsyncConnection, delivery: Delivery, now: datetime
-    ) -> None:
-        await endpoints.disable(connection, delivery.tenant_id, delivery.url, f"status {GONE}", now)
-        parked = await deliveries.park_all(connection, delivery.tenant_id, delivery.url, now)
-        log.warning("endpoint_disabled", destination=delivery.destination, parked=parked)
+        if settled and verdict.is_gone:
+            log.warning("endpoint_disabled", destination=delivery.destination)
 
     async def _idle_s(self) -> float:
         async with self._database.read() as connection:
