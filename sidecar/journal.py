@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -172,8 +173,9 @@ class Journal:
     def beat(self) -> None:
         """Show that the owner's event loop turns: the file's time of change is now."""
         if self._file is not None:
+            now_ns = time.time_ns()  # the kernel's own time of change moves in steps
             try:
-                os.utime(self._file)
+                os.utime(self._file, ns=(now_ns, now_ns))
             except OSError as error:
                 log.warning("beat_failed", error=error.strerror)
 
