@@ -90,6 +90,8 @@ class AgentPlan(BaseModel):
     history: list[HistoryLine] = Field(default_factory=list)
     opening_is_fixed: bool = False
     """Whether every call of the bot is opened with the same words: then their audio may be kept."""
+    is_provisional: bool = False
+    """Whether the bot's CRM is still being asked: the plan to serve is the claim's answer."""
     is_seated: bool = False
     """Whether the caller sits in the room already, answered: whoever speaks is heard."""
     answered_at: AwareDatetime | None = None

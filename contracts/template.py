@@ -16,6 +16,8 @@ from typing import Any
 _TOKEN = re.compile(r"\{\{\s*([A-Za-z0-9_][A-Za-z0-9_.\- ]*?)\s*\}\}")
 _FLAT_NAMESPACES = ("system", "crm", "call")
 
+_YES = frozenset({"1", "true", "yes", "on"})
+
 RESERVED_KEYS = frozenset(
     {
         "_campaign_session_id",
@@ -42,6 +44,20 @@ def render(template: str, variables: Mapping[str, str], *, drop_unresolved: bool
         return value
 
     return _TOKEN.sub(replace, template)
+
+
+def render_all(value: Any, variables: Mapping[str, str]) -> Any:
+    """Return `value` with every text in it rendered, at any depth; what is unresolved is "".
+
+    Keys, numbers, booleans and null stay as they are.
+    """
+    if isinstance(value, str):
+        return render(value, variables, drop_unresolved=True)
+    if isinstance(value, Mapping):
+        return {key: render_all(item, variables) for key, item in value.items()}
+    if isinstance(value, list):
+        return [render_all(item, variables) for item in value]
+    return value
 
 
 def has_tokens(template: str) -> bool:
@@ -81,6 +97,7 @@ def call_variables(
     defaults: Mapping[str, Any],
     crm: Mapping[str, Any] | None,
     now: datetime,
+    leg: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """Return every variable known when a call starts, by full name.
 
@@ -90,17 +107,25 @@ def call_variables(
         defaults: the bot's own `variables`, below everything else.
         crm: a live pre-fetch's answer, above everything else.
         now: the call's start in the bot's time zone.
+        leg: what the door knows of the phone's leg (`caller_id`, `did` …), as `call.*` below what
+            the event says.
     """
     plain = {key: value for key, value in connected_event.items() if key not in RESERVED_KEYS}
     mock = connected_event.get("_mock_crm")
     return {
         **system_variables(now),
-        **namespaced("call", {**defaults, **plain}),
+        **namespaced("call", {**defaults, **(leg or {}), **plain}),
         **namespaced("crm", defaults),
         **namespaced("crm", plain),
         **namespaced("crm", mock if isinstance(mock, Mapping) else {}),
         **namespaced("crm", crm or {}),
     }
+
+
+def is_set(connected_event: Mapping[str, Any], key: str) -> bool:
+    """Return whether a reserved switch (`_skip_prefetch` …) is on; spreadsheets send text."""
+    value = connected_event.get(key)
+    return value.strip().lower() in _YES if isinstance(value, str) else bool(value)
 
 
 def system_variables(now: datetime) -> dict[str, str]:

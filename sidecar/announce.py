@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from contracts.bot import PostCallPush
 from contracts.result import CallResult
+from sidecar import push
 from sidecar.store.calls import CallRow
 from sidecar.store.deliveries import Delivery, DeliveryState
 
@@ -22,11 +25,20 @@ def announcements(
         result_id: the event that announces this revision; deliveries are named after it.
         now: the time.
     """
-    webhook_url = config.get("webhook_url", "")
-    if not webhook_url:
-        return []
-    body = outcome.model_dump_json()
-    return [_delivery(row, f"{result_id}-webhook", webhook_url, body, now)]
+    announced = []
+    if webhook_url := config.get("webhook_url", ""):
+        body = outcome.model_dump_json()
+        announced.append(_delivery(row, f"{result_id}-webhook", webhook_url, body, now))
+    if (wanted := _push_of(config)) and push.is_wanted(wanted, row, outcome.revision):
+        body = push.body_of(wanted, row, outcome, str(config.get("timezone", "")))
+        made = _delivery(row, f"{result_id}-push", wanted.url, body, now)
+        announced.append(replace(made, kind="push", method=wanted.method))
+    return announced
+
+
+def _push_of(config: dict[str, Any]) -> PostCallPush | None:
+    found = config.get("post_call_push")
+    return PostCallPush.model_validate(found) if found else None
 
 
 def _delivery(row: CallRow, delivery_id: str, url: str, body: str, now: datetime) -> Delivery:

@@ -1,9 +1,10 @@
-"""Which config a call runs on: our own bots' or an external API's, rendered for this call."""
+"""Which config a call runs on, our own bots' or an external API's, and what its templates say."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -30,6 +31,7 @@ _SPOKEN = (
     "knowledge_fallback_message",
 )
 _PARTS = ("static_system_prompt", "dynamic_runtime_prompt")
+_LEG = ("caller_id", "did", "stream_id", "call_direction")
 SECRET_HEADER = "X-VoxCore-Secret"
 OUTSIDE_HOURS_DETAIL = "outside_active_hours"
 
@@ -43,6 +45,8 @@ class ConfigQuery:
     caller_id: str = ""
     stream_id: str = ""
     connected_event: dict[str, Any] = field(default_factory=dict)
+    did: str = ""
+    call_direction: str = "incoming"
 
 
 class ConfigSource(Protocol):
@@ -51,6 +55,10 @@ class ConfigSource(Protocol):
     @property
     def is_per_call(self) -> bool:
         """Whether a config may be made for one caller, personal data and all."""
+
+    @property
+    def results_url(self) -> str:
+        """Where the results of calls go whose config names no place; "": nowhere."""
 
     async def fetch(self, query: ConfigQuery) -> BotConfig:
         """Return the config.
@@ -64,6 +72,7 @@ class OwnBots:
     """The sidecar's own store."""
 
     is_per_call = False
+    results_url = ""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -87,6 +96,7 @@ class ConfigApi:
     def __init__(self, http: httpx.AsyncClient, url: str, secret: str, timeout_s: float) -> None:
         self._http = http
         self._url = url.rstrip("/")
+        self.results_url = results_url_of(self._url)
         self._secret = secret
         self._timeout_s = timeout_s
 
@@ -115,7 +125,9 @@ class ConfigApi:
     def _config_of(self, response: httpx.Response, bot_id: str) -> BotConfig:
         match response.status_code:
             case 200:
-                return validated({"bot_id": bot_id, **_json_object(response)})
+                found = {"bot_id": bot_id, **_json_object(response)}
+                found["webhook_url"] = found.get("webhook_url") or self.results_url
+                return validated(found)
             case 404:
                 raise Denied(Code.BOT_UNKNOWN, f"the config API knows no bot {bot_id!r}")
             case 503:
@@ -130,7 +142,7 @@ class ConfigApi:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """A config ready to run: templates resolved, every variable at hand.
+    """A config for one call, its templates still to be rendered, and every variable at hand.
 
     Attributes:
         opening_is_fixed: no caller is greeted with other words than the next.
@@ -142,27 +154,34 @@ class Configured:
 
 
 def prepare(
-    config: BotConfig, connected_event: dict[str, Any], now: datetime, *, is_per_call: bool = False
+    config: BotConfig, query: ConfigQuery, now: datetime, *, is_per_call: bool = False
 ) -> Configured:
-    """Return `config` rendered for a call that starts now."""
+    """Return `config` with the variables of a call that starts now."""
+    leg = {name: getattr(query, name) for name in _LEG}
     variables = template.call_variables(
-        connected_event,
+        query.connected_event,
         defaults=config.variables,
         crm=None,
         now=now.astimezone(zone_of(config.timezone)),
+        leg={name: value for name, value in leg.items() if value},
     )
-    rendered: dict[str, Any] = {
+    opening_is_fixed = not is_per_call and not template.has_tokens(config.opening_message)
+    return Configured(config, variables, opening_is_fixed)
+
+
+def rendered(config: BotConfig, variables: Mapping[str, str]) -> BotConfig:
+    """Return `config` with everything that is spoken, or told the model, in its final words."""
+    changes: dict[str, Any] = {
         name: template.render(getattr(config, name), variables) for name in _SPOKEN
     }
     if (parts := config.prompt_parts) is not None:
-        rendered["prompt_parts"] = parts.model_copy(
+        changes["prompt_parts"] = parts.model_copy(
             update={name: template.render(getattr(parts, name), variables) for name in _PARTS}
         )
     if config.re_engagement is not None:
         messages = [template.render(text, variables) for text in config.re_engagement.messages]
-        rendered["re_engagement"] = config.re_engagement.model_copy(update={"messages": messages})
-    opening_is_fixed = not is_per_call and not template.has_tokens(config.opening_message)
-    return Configured(config.model_copy(update=rendered), variables, opening_is_fixed)
+        changes["re_engagement"] = config.re_engagement.model_copy(update={"messages": messages})
+    return config.model_copy(update=changes)
 
 
 def require_open(config: BotConfig, now: datetime) -> None:
@@ -183,6 +202,14 @@ def session_id_of(config: BotConfig, connected_event: dict[str, Any]) -> str:
     """Return the session id somebody outside has chosen for this call, or ""."""
     campaign = connected_event.get("_campaign_session_id")
     return campaign if isinstance(campaign, str) and campaign else config.session_id
+
+
+def results_url_of(config_url: str) -> str:
+    """Return where an external API takes results: `call-results`, beside the config.
+
+    `https://host/api/v1/config` has it at `https://host/api/v1/call-results`.
+    """
+    return str(httpx.URL(config_url).join("call-results"))
 
 
 def validated(config: dict[str, Any]) -> BotConfig:

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import ids
+from contracts.bot import BotConfig
 from contracts.event import EventType
 from contracts.outcome import Reason
 from contracts.plan import Plan, PlanRequest
@@ -30,6 +31,7 @@ from sidecar.configure import (
 from sidecar.denial import Code, Denied
 from sidecar.metrics import Metrics
 from sidecar.pace import Pace, TooFast
+from sidecar.prefetch import Prefetch, due_at
 from sidecar.recording import RecordingFolder
 from sidecar.rooms import RoomError, Rooms
 from sidecar.settings import Settings
@@ -73,6 +75,7 @@ class Planner:
         new_id: Callable[[], str],
         bells: Bells,
         standbys: Standbys,
+        prefetch: Prefetch,
         metrics: Metrics,
     ) -> None:
         self._database = database
@@ -84,6 +87,7 @@ class Planner:
         self._new_id = new_id
         self._bells = bells
         self._standbys = standbys
+        self._prefetch = prefetch
         self._metrics = metrics
         self._pace = Pace(
             settings.call_starts_per_s, burst=_START_BURST, max_wait_s=_MAX_START_WAIT_S
@@ -149,6 +153,7 @@ class Planner:
             configured = await self._configured(row, request)
             await self._take_turn()
             row = await self._database.run(lambda c: self._confirm(c, row, configured, request))
+            self._prefetch.start(row, configured.config)
             has_agent = bool(row.standby_id)
             if has_agent:
                 self._standbys.give(row, is_seated=row.standby_id in request.seats)
@@ -182,12 +187,19 @@ class Planner:
             await asyncio.sleep(wait_s)
 
     async def _configured(self, row: CallRow, request: PlanRequest) -> Configured:
-        event = request.connected_event
-        query = ConfigQuery(row.tenant_id, row.bot_id, row.caller_id, row.stream_id, event)
+        query = ConfigQuery(
+            row.tenant_id,
+            row.bot_id,
+            row.caller_id,
+            row.stream_id,
+            request.connected_event,
+            row.did,
+            row.call_direction,
+        )
         config = await self._configs.fetch(query)
         admission.admit(config, request, anonymous=self._settings.stream_anonymous)
         now = self._clock()
-        configured = prepare(config, event, now, is_per_call=self._configs.is_per_call)
+        configured = prepare(config, query, now, is_per_call=self._configs.is_per_call)
         try:
             require_open(config, now)
         except Denied:
@@ -205,11 +217,11 @@ class Planner:
     ) -> CallRow:
         """Give the call its config and, where somebody listens already, an agent that waits."""
         config = configured.config
-        session_id = session_id_of(config, row.connected_event) or row.call_id
-        too_long = len(session_id) > MAX_NAME_CHARS
-        if too_long or await calls.is_taken(connection, row.tenant_id, session_id):
-            session_id = row.call_id
+        session_id = await _session_id(connection, row, config)
         now = self._clock()
+        crm_due_at = None
+        if request is not None:
+            crm_due_at = due_at(config, row.connected_event, now, answered=request.answered)
         waiting = request and await standby.take(connection, row, request, now)
         timeout = timedelta(seconds=self._settings.claim_timeout_s)
         confirmed = replace(
@@ -221,6 +233,7 @@ class Planner:
             max_call_duration_s=config.max_call_duration_seconds,
             opening_is_fixed=configured.opening_is_fixed,
             claim_due_at=now + (standby.CLAIM_TIMEOUT if waiting else timeout),
+            prefetch_due_at=crm_due_at,
         )
         confirmed = await calls.save(connection, row, confirmed)
         planned = Draft(
@@ -264,8 +277,10 @@ class Planner:
             if reason is None:
                 await calls.discard(connection, current)
                 return False
-            ended = progress.ending(current, reason, now, denied.message)
-            await ending.close(connection, current, ended, self._folder, now)
+            ended = await self._addressed(connection, current)
+            ended = progress.ending(ended, reason, now, denied.message)
+            # Nobody has spoken, so nobody is asked about it: there is no deadline to keep.
+            await ending.close(connection, current, ended, self._folder, now, deadline_s=0.0)
             await self._database.notify(connection)
             return True
 
@@ -273,6 +288,14 @@ class Planner:
             self._metrics.call_ended(reason)
         self._bells.ring_all()
         log.info("call_refused", call_id=row.call_id, bot_id=row.bot_id, code=denied.code)
+
+    async def _addressed(self, connection: AsyncConnection, row: CallRow) -> CallRow:
+        """Let the result of a call whose config never came reach whoever has the configs."""
+        if row.config is not None or not self._configs.results_url:
+            return row
+        config = BotConfig(webhook_url=self._configs.results_url)
+        session_id = await _session_id(connection, row, config)
+        return replace(row, session_id=session_id, config=config.model_dump(mode="json"))
 
     def _plan_of(self, row: CallRow, request: PlanRequest) -> Plan:
         identity = row.caller_identity
@@ -287,6 +310,15 @@ class Planner:
             max_call_duration_s=row.max_call_duration_s,
             standby_id=row.standby_id,
         )
+
+
+async def _session_id(connection: AsyncConnection, row: CallRow, config: BotConfig) -> str:
+    """Return the name that somebody outside gave the call, if it can be had, else its own."""
+    session_id = session_id_of(config, row.connected_event) or row.call_id
+    too_long = len(session_id) > MAX_NAME_CHARS
+    if too_long or await calls.is_taken(connection, row.tenant_id, session_id):
+        return row.call_id
+    return session_id
 
 
 def _refusal_of(row: CallRow) -> Denied:

@@ -27,6 +27,9 @@ LEG_SETTLE_S = 1.0
 TRANSFER_SETTLE_S = 15.0
 """The same while a transfer is under way: carriers take up to ten seconds to close."""
 
+LISTENING = timedelta(seconds=1)
+"""How long somebody who listens already waits for what the bot's CRM answers."""
+
 OVERTIME_S = 60.0
 """How long past its duration cap an answered call keeps its slot, should both sides have died."""
 
@@ -121,6 +124,9 @@ def _answered(row: CallRow, fact: LegAnswered) -> CallRow:
     if row.answered_at == fact.at:
         latest = fact.at + timedelta(seconds=row.max_call_duration_s + OVERTIME_S)
         row = replace(row, expires_at=latest)
+        if row.prefetch_due_at is not None:
+            due_at = min(row.prefetch_due_at, fact.at + LISTENING)
+            row = replace(row, prefetch_due_at=due_at)
     if row.state is CallState.ANSWERED and row.conversation_at is not None:
         row = _advance(row, table.ConversationStarted(row.conversation_at))
     return row

@@ -6,16 +6,24 @@ import re
 from typing import Any
 
 MASK = "********"
+_PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+"""Any other header a tenant sends may be a key, whatever it is called."""
+_VARIABLE = re.compile(r"\{\{[^{}]*\}\}")
 _SECRET_KEY = re.compile(
     r"(^|_|-)(secret|token|password|api[_-]?key|authorization)$", re.IGNORECASE
 )
 
 
-def masked(value: Any) -> Any:
-    """Return `value` with every non-empty secret in it replaced by `MASK`."""
+def masked(value: Any, under: str = "") -> Any:
+    """Return `value` with every non-empty secret in it replaced by `MASK`.
+
+    Args:
+        value: a config, or a part of one.
+        under: the key that it stands under.
+    """
     if isinstance(value, dict):
         return {
-            key: MASK if item and _is_secret(key, item) else masked(item)
+            key: MASK if item and _is_secret(key, item, under) else masked(item, key)
             for key, item in value.items()
         }
     if isinstance(value, list):
@@ -23,14 +31,14 @@ def masked(value: Any) -> Any:
     return value
 
 
-def restored(value: Any, stored: Any) -> Any:
+def restored(value: Any, stored: Any, under: str = "") -> Any:
     """Return `value` with every `MASK` replaced by what `stored` holds in the same place."""
     if isinstance(value, dict):
         known = stored if isinstance(stored, dict) else {}
         return {
             key: known.get(key, "")
-            if item == MASK and _is_secret(key, item)
-            else restored(item, known.get(key))
+            if item == MASK and _is_secret(key, item, under)
+            else restored(item, known.get(key), key)
             for key, item in value.items()
         }
     if isinstance(value, list):
@@ -40,5 +48,10 @@ def restored(value: Any, stored: Any) -> Any:
     return value
 
 
-def _is_secret(key: str, value: Any) -> bool:
-    return isinstance(value, str) and _SECRET_KEY.search(key) is not None
+def _is_secret(key: str, value: Any, under: str) -> bool:
+    # A lone variable says where a value comes from, not what it is.
+    if not isinstance(value, str) or _VARIABLE.fullmatch(value.strip()):
+        return False
+    if under == "headers" and key.lower() not in _PLAIN_HEADERS:
+        return True
+    return _SECRET_KEY.search(key) is not None

@@ -58,6 +58,10 @@ class VettedConfigs:
     def is_per_call(self) -> bool:
         return self._source.is_per_call
 
+    @property
+    def results_url(self) -> str:
+        return self._source.results_url
+
     async def fetch(self, query: ConfigQuery) -> BotConfig:
         config = await self._source.fetch(query)
         await self._vetting.require(config)

@@ -9,11 +9,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sidecar.access import Access, Principal
+from sidecar.api import cdr
 from sidecar.api.body import MAX_PAGE, integer, moment, words
 from sidecar.denial import Code, Denied
-from sidecar.store import calls, events
+from sidecar.store import calls, cdrs, events
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
+
+MAX_REVISION = 1_000_000
 
 
 def routes(access: Access, database: Database) -> list[BaseRoute]:
@@ -37,14 +40,19 @@ def routes(access: Access, database: Database) -> list[BaseRoute]:
         return JSONResponse({"calls": [_shown(row) for row in rows], "next_before": before})
 
     async def show(request: Request) -> Response:
-        return JSONResponse(_shown(await _visible(request)))
+        row = await _visible(request)
+        async with database.read() as connection:
+            told = await cdrs.of_stream(connection, row.tenant_id, row.stream_id, row.call_id)
+        return JSONResponse({**_shown(row), **cdr.shown(told)})
 
     async def result(request: Request) -> Response:
         row = await _visible(request)
+        asked = request.query_params.get("revision")
+        revision = integer(request, "revision", 0, most=MAX_REVISION) if asked else None
         async with database.read() as connection:
-            body = await calls.latest_result(connection, row.tenant_id, row.call_id)
+            body = await calls.latest_result(connection, row.tenant_id, row.call_id, revision)
         if body is None:
-            raise Denied(Code.NOT_FOUND, "the call has no result yet")
+            raise Denied(Code.NOT_FOUND, "the call has no such result, or not yet")
         return JSONResponse(body)
 
     async def history(request: Request) -> Response:

@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from contracts import template
 from sidecar.access import Access
 from sidecar.clock import Clock
-from sidecar.configure import ConfigQuery, ConfigSource, prepare, require_open, session_id_of
+from sidecar.configure import (
+    ConfigQuery,
+    ConfigSource,
+    Configured,
+    prepare,
+    rendered,
+    require_open,
+    session_id_of,
+)
+from sidecar.crm import Crm, PrefetchFailed, wanted
+from sidecar.progress import LISTENING
+
+log = structlog.get_logger(__name__)
 
 
 def routes(
-    access: Access, own_bots: ConfigSource, clock: Clock, new_id: Callable[[], str]
+    access: Access, own_bots: ConfigSource, crm: Crm, clock: Clock, new_id: Callable[[], str]
 ) -> list[BaseRoute]:
     """Return the config endpoint."""
 
@@ -33,9 +47,24 @@ def routes(
         found = await own_bots.fetch(query)
         now = clock()
         require_open(found, now)
-        rendered = prepare(found, event, now).config.model_dump(mode="json")
-        rendered["session_id"] = session_id_of(found, event) or new_id()
-        return JSONResponse(rendered)
+        variables = await _variables(prepare(found, query, now), event)
+        shown = rendered(found, variables).model_dump(mode="json")
+        shown["session_id"] = session_id_of(found, event) or new_id()
+        # The CRM has been asked; the other runtime need not ask again.
+        shown["crm_prefetch"] = None
+        return JSONResponse(shown)
+
+    async def _variables(configured: Configured, event: dict[str, Any]) -> dict[str, str]:
+        variables, prefetch = configured.variables, wanted(configured.config, event)
+        if prefetch is None:
+            return variables
+        try:
+            # Whether a caller listens already is not in the question.
+            found = await crm.fields(prefetch, variables, LISTENING.total_seconds())
+        except PrefetchFailed as failed:
+            log.warning("crm_prefetch_failed", reason=failed.failure, **failed.detail)
+            return variables
+        return {**variables, **template.namespaced("crm", found)}
 
     return [Route("/api/v1/config/{bot_id}", config)]
 

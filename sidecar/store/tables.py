@@ -132,6 +132,8 @@ calls = Table(
     UniqueConstraint("tenant_id", "session_id"),
 )
 Index("ix_calls_tenant_id_planned_at", calls.c.tenant_id, calls.c.planned_at)
+# A hash: a stream's name may be longer than a tree's page takes.
+Index("ix_calls_stream_id", calls.c.stream_id, postgresql_using="hash")
 # Live rows are few among many: capacity and watch look only at these.
 _LIVE = text("state <> 'ended' or room_due_at is not null or result_due_at is not null")
 Index("ix_calls_live", calls.c.state, sqlite_where=_LIVE, postgresql_where=_LIVE)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.bot import ActiveHours, BotConfig, TransferTarget
+from contracts.bot import ActiveHours, BotConfig, CrmPrefetch, PostCallPush, TransferTarget
 
 FAMILY_DEFAULTS: dict[str, object] = {
     "session_id": "",
@@ -210,3 +210,23 @@ def test_prompt_in_two_parts_stands_in_for_the_system_prompt_while_it_is_cached(
             {"system_prompt": "Be kind.", "prompt_parts": prompt_parts}
         )
         assert config.instructions == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["https://{{call.host}}/", "{{call.scheme}}://crm.example", "https://crm.{{x}}?a=1"]
+)
+def test_variables_do_not_choose_who_is_asked(url: str) -> None:
+    with pytest.raises(ValidationError, match="only the path and the query"):
+        CrmPrefetch(url=url)
+
+
+def test_crm_may_be_asked_with_variables_in_path_and_query() -> None:
+    url = "https://crm.example/{{call.region}}?phone={{call.caller_id}}"
+    assert CrmPrefetch.model_validate({"url": url, "method": "post"}).method == "POST"
+
+
+def test_push_needs_no_more_than_it_is_given() -> None:
+    push = PostCallPush.model_validate({"url": "https://crm.example", "method": "put", "new": 1})
+    assert (push.method, push.key_mapper, push.push_updates) == ("PUT", {}, False)
+    with pytest.raises(ValidationError):
+        PostCallPush.model_validate({"method": "DELETE"})

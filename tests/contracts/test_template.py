@@ -13,9 +13,11 @@ from contracts.template import (
     RESERVED_KEYS,
     call_variables,
     has_tokens,
+    is_set,
     lookup,
     namespaced,
     render,
+    render_all,
     stringify,
     system_variables,
 )
@@ -169,3 +171,24 @@ def test_only_tokens_change(before: str, after: str) -> None:
 )
 def test_text_with_tokens_is_not_everybodys(template: str, is_personal: bool) -> None:
     assert has_tokens(template) is is_personal
+
+
+def test_every_text_is_rendered_at_any_depth() -> None:
+    template = {
+        "{{exact}}": "{{crm.customer_name}}",
+        "list": ["{{exact}}", {"deep": "[{{nobody}}]"}, 7, None, True],
+    }
+    assert render_all(template, VARIABLES) == {
+        "{{exact}}": "Asha",
+        "list": ["yes", {"deep": "[]"}, 7, None, True],
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "on"),
+    [(True, True), (1, True), ("true", True), (" YES ", True), ("1", True), (False, False),
+     ("false", False), ("0", False), ("", False), (None, False)],
+)  # fmt: skip
+def test_switches_come_as_text_from_spreadsheets(value: object, on: bool) -> None:
+    assert is_set({"_skip_prefetch": value}, "_skip_prefetch") is on
+    assert not is_set({}, "_skip_prefetch")

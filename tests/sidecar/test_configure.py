@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -14,13 +15,19 @@ from sidecar.configure import (
     ConfigQuery,
     OwnBots,
     prepare,
+    rendered,
     require_open,
+    results_url_of,
     session_id_of,
 )
 from sidecar.denial import Code, Denied
 from tests.fakes.control_plane import START, ControlPlane
 
 QUERY = ConfigQuery("default", "desk/1", "+1 555", "s9", {"name": "Sam"})
+
+
+def of_caller(connected_event: dict[str, Any]) -> ConfigQuery:
+    return ConfigQuery("default", "desk", connected_event=connected_event)
 
 
 def api_of(answer: Callable[[httpx.Request], httpx.Response]) -> ConfigApi:
@@ -96,13 +103,14 @@ def test_prepare_resolves_everything_that_is_spoken() -> None:
         knowledge_fallback_message=spoken,
         re_engagement=ReEngagement(messages=[spoken]),
     )
-    ready = prepare(config, {"name": "Sam", "_campaign_id": "7"}, START)
-    rendered = ready.config.model_dump()
+    ready = prepare(config, of_caller({"name": "Sam", "_campaign_id": "7"}), START)
+    spoken_words = rendered(ready.config, ready.variables).model_dump()
     heard = "Hi Sam, gold, {{nothing}}."
     for name in ("system_prompt", "opening_message", "voicemail_message", "closing_message"):
-        assert rendered[name] == heard
-    assert rendered["pre_transfer_message"] == rendered["knowledge_fallback_message"] == heard
-    assert rendered["re_engagement"]["messages"] == [heard]
+        assert spoken_words[name] == heard
+    assert spoken_words["pre_transfer_message"] == heard
+    assert spoken_words["knowledge_fallback_message"] == heard
+    assert spoken_words["re_engagement"]["messages"] == [heard]
     assert ready.variables["system.current_time"] == "03:30 PM IST"
     assert "call._campaign_id" not in ready.variables
 
@@ -136,8 +144,9 @@ def test_both_parts_of_a_prompt_are_resolved() -> None:
         "dynamic_runtime_prompt": "You talk to {{crm.name}}.",
     }
     config = BotConfig.model_validate({"prompt_parts": parts})
-    ready = prepare(config, {"name": "Sam", "company": "Nova"}, START)
-    assert ready.config.instructions == "You call for Nova.\n\nYou talk to Sam."
+    ready = prepare(config, of_caller({"name": "Sam", "company": "Nova"}), START)
+    told = rendered(ready.config, ready.variables).instructions
+    assert told == "You call for Nova.\n\nYou talk to Sam."
 
 
 @pytest.mark.parametrize(
@@ -148,10 +157,45 @@ def test_opening_is_fixed_only_where_it_is_everybodys(
     opening: str, is_per_call: bool, is_fixed: bool
 ) -> None:
     config = BotConfig(opening_message=opening)
-    ready = prepare(config, {"name": "Sam"}, START, is_per_call=is_per_call)
+    ready = prepare(config, of_caller({"name": "Sam"}), START, is_per_call=is_per_call)
     assert ready.opening_is_fixed is is_fixed
 
 
 def test_config_of_an_api_may_be_made_for_one_caller(plane: ControlPlane) -> None:
     assert api_of(lambda _: httpx.Response(200)).is_per_call
     assert not OwnBots(plane.database).is_per_call
+
+
+def test_what_the_door_knows_is_below_what_the_event_says() -> None:
+    query = ConfigQuery(
+        "default", "desk", "+1555", "s9", {"did": "theirs"}, did="+1777", call_direction="outgoing"
+    )
+    variables = prepare(BotConfig(), query, START).variables
+    assert variables["call.caller_id"] == "+1555"
+    assert variables["call.stream_id"] == "s9"
+    assert variables["call.did"] == "theirs"
+    assert variables["call.call_direction"] == "outgoing"
+    assert "crm.caller_id" not in variables
+
+
+@pytest.mark.parametrize(
+    ("config_url", "results_url"),
+    [
+        ("https://api.example/api/v1/config", "https://api.example/api/v1/call-results"),
+        ("http://voxbridge:8080/config", "http://voxbridge:8080/call-results"),
+        ("https://api.example", "https://api.example/call-results"),
+    ],
+)
+def test_results_go_beside_the_config(config_url: str, results_url: str) -> None:
+    assert results_url_of(config_url) == results_url
+
+
+@pytest.mark.parametrize("webhook_url", ["", None, "absent", "https://crm.example/hook"])
+async def test_config_that_names_no_place_for_results_gets_the_apis(
+    webhook_url: str | None,
+) -> None:
+    answer = {} if webhook_url == "absent" else {"webhook_url": webhook_url}
+    config = await api_of(lambda _: httpx.Response(200, json=answer)).fetch(QUERY)
+    theirs = "https://crm.example/hook"
+    expected = theirs if webhook_url == theirs else "https://crm.example/call-results"
+    assert config.webhook_url == expected

@@ -37,11 +37,14 @@ async def test_plan_makes_a_room_with_an_agent_called_to_it(plane: ControlPlane)
 
 async def test_config_is_rendered_for_the_call(plane: ControlPlane) -> None:
     await plane.ready()
-    plan = await plane.plan()
-    row = await plane.row(plan.call_id)
-    assert row.config is not None
-    assert row.config["opening_message"] == "Hello Sam."
-    assert row.variables["call.customer_name"] == "Sam"
+    plan = await plane.plan(did="+15550101")
+    agent = await plane.claim(plan.call_id)
+    assert agent.config.opening_message == "Hello Sam."
+    assert agent.variables["call.customer_name"] == "Sam"
+    assert (agent.variables["call.caller_id"], agent.variables["call.did"]) == (
+        "+15550100",
+        "+15550101",
+    )
 
 
 async def test_same_key_is_the_same_call(plane: ControlPlane) -> None:

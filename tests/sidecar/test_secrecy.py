@@ -46,3 +46,33 @@ def test_mask_over_nothing_becomes_empty(stored: Any) -> None:
 @pytest.mark.parametrize("key", ["api_key", "apikey", "X-Api-Key", "client_secret", "token"])
 def test_names_of_secrets(key: str) -> None:
     assert masked({key: "x"}) == {key: MASK}
+
+
+CRM: dict[str, Any] = {
+    "crm_prefetch": {
+        "url": "https://crm.example",
+        "token": "Bearer x",
+        "headers": {"X-CRM-Session": "x", "Content-Type": "application/json", "X-Empty": ""},
+    },
+    "post_call_push": {
+        "token": "Bearer y",
+        "headers": {"Authorization": "y", "X-Id": "{{crm.customer_id}}"},
+        "key_mapper": {"API_KEY": "literal", "SESSION_TOKEN": " {{call.token}} ", "A": "b"},
+    },
+}
+
+
+def test_crms_tokens_and_headers_are_hidden() -> None:
+    assert masked(CRM) == {
+        "crm_prefetch": {
+            "url": "https://crm.example",
+            "token": MASK,
+            "headers": {"X-CRM-Session": MASK, "Content-Type": "application/json", "X-Empty": ""},
+        },
+        "post_call_push": {
+            "token": MASK,
+            "headers": {"Authorization": MASK, "X-Id": "{{crm.customer_id}}"},
+            "key_mapper": {"API_KEY": MASK, "SESSION_TOKEN": " {{call.token}} ", "A": "b"},
+        },
+    }
+    assert restored(masked(CRM), CRM) == CRM

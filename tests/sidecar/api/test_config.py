@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import httpx
+import pytest
+
 from tests.fakes.control_plane import BOT
 from tests.fakes.sidecar_app import SidecarApp
 
@@ -46,3 +49,26 @@ async def test_unknown_and_inactive_bots_are_not_found(sidecar: SidecarApp) -> N
     async with sidecar.http(X_VoxCore_Secret="s3cret") as http:
         for bot_id in ("nobody", "desk"):
             assert (await http.get(f"/api/v1/config/{bot_id}")).status_code == 404
+
+
+CRM = {"url": "http://127.0.0.1/customers/{{call.customer_id}}", "token": "Bearer of-the-crm"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "opening"),
+    [
+        (httpx.Response(200, json={"customer_name": "Asha"}), "Hello Asha."),
+        (httpx.Response(500), "Hello {{crm.customer_name}}."),
+    ],
+)
+async def test_crm_is_asked_before_the_config_is_rendered(
+    sidecar: SidecarApp, answer: httpx.Response, opening: str
+) -> None:
+    sidecar.answers["/customers/42"] = answer
+    await add(sidecar, opening_message="Hello {{crm.customer_name}}.", crm_prefetch=CRM)
+    event = json.dumps({"customer_id": "42"})
+    async with sidecar.http(X_VoxCore_Secret="s3cret") as http:
+        response = await http.get("/api/v1/config/desk", params={"connected_event": event})
+    assert response.json()["opening_message"] == opening
+    assert "of-the-crm" not in response.text
+    assert (await sidecar.sent_to("/customers/42")).headers["Authorization"] == "Bearer of-the-crm"

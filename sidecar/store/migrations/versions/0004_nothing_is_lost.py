@@ -37,6 +37,7 @@ def _calls() -> None:
     op.drop_index("ix_calls_live", "calls")
     live = sa.text("state <> 'ended' or room_due_at is not null or result_due_at is not null")
     op.create_index("ix_calls_live", "calls", ["state"], sqlite_where=live, postgresql_where=live)
+    op.create_index("ix_calls_stream_id", "calls", ["stream_id"], postgresql_using="hash")
 
 
 def _deliveries() -> None:
