@@ -28,9 +28,12 @@ SCRIPT = VendorScript(
     stt_quiet_ms=300,
     transcripts=["When is my booking?", "That is all, goodbye."],
     replies=[
-        Reply(when="goodbye", text="You are welcome. Bye.", tool_calls=[ToolCall(name="end_call")])
+        Reply(when="transcript of the call", text='Sure: {"DISPOSITION": "ASKED", "score": 9}'),
+        Reply(when="goodbye", text="You are welcome. Bye.", tool_calls=[ToolCall(name="end_call")]),
     ],
 )
+
+JUDGED = {"post_call_analysis_prompt": "What came of it?", "qc_prompt": "How well was it done?"}
 
 
 def bot(vendors: VendorServer, **config: Any) -> dict[str, Any]:
@@ -107,8 +110,9 @@ def said(result: dict[str, Any], speaker: str) -> list[str]:
 async def test_conversation_runs_through_all_three(
     platform: Platform, vendors: VendorServer
 ) -> None:
+    await platform.save_bot("judged", bot(vendors, **JUDGED))
     question, farewell = platform.voice("When is my booking?"), platform.voice("Goodbye.")
-    async with Phone.call(platform.stream_url("vendors"), stream_id="through", ring_s=1.0) as phone:
+    async with Phone.call(platform.stream_url("judged"), stream_id="through", ring_s=1.0) as phone:
         await phone.hear()
         await phone.say(question)
         await phone.hear()
@@ -138,11 +142,20 @@ async def test_conversation_runs_through_all_three(
     assert "tool_call" in names
     assert result["pipeline_config"]["llm"]["provider"] == "openai"
     assert result["usage_metrics"]["models"]
+    # The worker has asked the same model about the call, and the result has waited for it.
+    judgement = {"DISPOSITION": "ASKED", "score": 9}
+    assert (result["post_call_analysis"], result["qc_analysis"]) == (judgement, judgement)
+    assert result["revision"] == 0
 
     # What the vendors were asked.
     [stt] = vendors.journal.of(Vendor.STT)
     assert stt.query["sample_rate"] == ["8000"]
     requests = vendors.journal.of(Vendor.LLM)
+    prompts = [request.body["messages"][0]["content"] for request in requests]
+    assert {prompt.partition("\n")[0] for prompt in prompts} == {
+        "You are brief.",
+        *JUDGED.values(),
+    }
     assert all(request.body["top_p"] == 0.9 for request in requests)
     assert requests[0].body["messages"][0] == {"role": "system", "content": "You are brief."}
     offered = {tool["function"]["name"] for tool in requests[0].body["tools"]}
