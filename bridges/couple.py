@@ -49,7 +49,9 @@ async def couple(
     try:
         await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
         ending = _first(runs, clock)
-        await goodbye.say(carrier, runs[0], ending)
+        if report.call_id:
+            # One that was never planned is refused at once: its dialler may know another place.
+            await goodbye.say(carrier, runs[0], ending)
     except asyncio.CancelledError:
         cancelled = True
         ending = Ending(Reason.BRIDGE_LOST, clock.at(), "the bridge shuts down")

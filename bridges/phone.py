@@ -146,10 +146,6 @@ class Phone:
                 return Span(new[0].start_s, new[-1].end_s) if new else None
         return None
 
-    def is_hearing(self, *, within_s: float) -> bool:
-        """Return whether the bot speaks, or has spoken in the last seconds."""
-        return self._loud_until_s > self.now_s - within_s
-
     async def wait_for_audio(self, timeout_s: float = 15.0) -> float:
         """Wait for the first bot audio of the call and return when it came."""
         await self._wait_until(

@@ -57,10 +57,12 @@ class Call:
     carrier: FakeLeg
     room: FakeLeg
     diary: list[str] = field(default_factory=list)
+    clip: bytes = b""
     task: asyncio.Task[Ending] | None = None
 
     async def start(self, *, planned: bool = True) -> asyncio.Task[Ending]:
-        self.task = asyncio.create_task(couple(self.carrier, self.room, self.report, Clock()))
+        calling = couple(self.carrier, self.room, self.report, Clock(), clip=self.clip)
+        self.task = asyncio.create_task(calling)
         await self.carrier.running.wait()
         await self.room.running.wait()
         if planned:
@@ -136,12 +138,8 @@ async def test_every_ending_of_either_side_closes_in_order_and_is_reported_once(
 
 
 async def test_caller_hears_our_apology_before_the_line_drops(call: Call) -> None:
-    task = asyncio.create_task(
-        couple(call.carrier, call.room, call.report, Clock(), clip=bytes(320))
-    )
-    await call.carrier.running.wait()
-    await call.room.running.wait()
-    await call.report.plan(OFFER)
+    call.clip = bytes(320)
+    task = await call.start()
     call.carrier.tell(LegAnswered(at=AT))
     call.room.end(Reason.AGENT_LOST)
     await call.carrier.took(Speech(1, bytes(320)))
@@ -151,6 +149,15 @@ async def test_caller_hears_our_apology_before_the_line_drops(call: Call) -> Non
     assert [line for line in call.diary if "stopped" not in line] == [
         line for line in IN_ORDER if "stopped" not in line
     ]
+
+
+async def test_call_that_was_never_planned_is_refused_without_a_word(call: Call) -> None:
+    call.clip = bytes(320)
+    task = await call.start(planned=False)
+    call.carrier.tell(LegAnswered(at=AT))
+    call.room.end(Reason.NO_AGENT)
+    await task
+    assert call.carrier.accepted == []
 
 
 @pytest.mark.parametrize("first", ["carrier", "room"])

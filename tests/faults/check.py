@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from sqlalchemy import text
 
 from tests.faults.world import World
 
+ROOMS_TIMEOUT_S = 25
+"""LiveKit closes an empty room after twenty seconds (`livekit.yaml`)."""
 IDLE_JOBS = 4
 """Warm processes and one that waits, of the worker that runs now."""
 
@@ -70,8 +73,19 @@ async def judge(world: World) -> Verdict:
             wrong.append(f"{row.delivery_id} counts as delivered, but was not taken")
     if world.receiver.unsigned:
         wrong.append(f"{world.receiver.unsigned} deliveries were not signed")
-    wrong += [f"room {name} is left" for name in await world.rooms() if "standby-" not in name]
+    wrong += [f"room {name} is left" for name in await _rooms_left(world)]
     jobs = len(world.jobs())
     if jobs > IDLE_JOBS:
         wrong.append(f"{jobs} agent processes are left")
     return verdict
+
+
+async def _rooms_left(world: World) -> list[str]:
+    """Return the rooms of calls that stay, once LiveKit has had its time to close them."""
+    left: list[str] = []
+    for _ in range(ROOMS_TIMEOUT_S):
+        left = [name for name in await world.rooms() if not name.startswith("standby-")]
+        if not left:
+            break
+        await asyncio.sleep(1)
+    return left

@@ -137,7 +137,7 @@ async def _listening_caller(world: World) -> tuple[Phone, psutil.Process] | None
     """Return a caller to whom the bot has just spoken, and the process that serves them."""
     for call in await world.live_calls():
         phone = world.phones.get(call["stream_id"])
-        if phone is None or phone.is_hearing(within_s=QUIET_BEFORE_S):
+        if phone is None or phone.loud_until_s > phone.now_s - QUIET_BEFORE_S:
             continue
         job = world.job_of(call["call_id"])
         if job is not None and phone.is_open:
