@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 import structlog
 from livekit.agents import AgentServer, JobExecutorType, JobRequest
 
+from agent.aftercall import Aftercall
 from agent.job import serve_call, warm_up
 from agent.loss import Losses, spool_of
 from agent.roster import Roster
@@ -88,6 +89,7 @@ class Worker:
         spool = spool_of(settings)
         self._losses = Losses(spool, client, self._news.set, clock=time.monotonic)
         self._adopter = Adopter(spool, client, on_done=self._losses.on_done, poll_s=_ADOPT_S)
+        self._aftercall = Aftercall(client, self._id)
         self._roster = Roster(lambda: [job.job.metadata for job in server.active_jobs])
         self._server.load_fnc = self._load
         self._server.rtc_session(serve_call, agent_name=AGENT_NAME, on_request=self._on_request)
@@ -110,6 +112,7 @@ class Worker:
             if stopping.done():
                 await self._drain()
             await asyncio.wait({serving})
+            await self._aftercall.aclose()
             for task in (beating, sweeping, adopting, missing, stopping):
                 task.cancel()
         with contextlib.suppress(TimeoutError):
@@ -193,6 +196,8 @@ class Worker:
                 receipt = await self._client.heartbeat(heartbeat)
                 self._losses.told(heartbeat.lost)
                 self._roster.note(receipt.calls)
+                if receipt.tasks and not self._stopping.is_set():
+                    self._aftercall.take_up()
             except SidecarError as error:
                 log.warning("heartbeat not delivered", error=type(error).__name__)
             with contextlib.suppress(TimeoutError):
