@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import time
 from typing import Any
@@ -14,6 +14,7 @@ from livekit.agents.voice.events import (
     UserStateChangedEvent,
 )
 
+from agent.intent import intents_in
 from contracts.report import Fact, IntentFound, Noticed, TranscriptLine
 
 
@@ -24,8 +25,19 @@ class Account:
     intents follow the words they lie in. Both sides' lines are dated by when they were begun.
     """
 
-    def __init__(self, tell: Callable[[Fact], None]) -> None:
+    def __init__(
+        self,
+        tell: Callable[[Fact], None],
+        listening_for: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """
+        Args:
+            tell: takes each fact.
+            listening_for: intents that are looked for in every line of the caller's, and ways to
+                put them.
+        """
         self.tell = tell
+        self._listening_for = listening_for or {}
         self._untold: list[str] = []
         self._intents: list[IntentFound] = []
         self._voice_began: float | None = None
@@ -89,6 +101,8 @@ class Account:
         # The session's own start of a turn still counts words that were held back before it.
         began, self._voice_began = self._voice_began or time(), None
         self.tell(TranscriptLine(at=_utc(began), speaker="customer", text=text))
+        for name, confidence in intents_in(text, self._listening_for):
+            self.tell(IntentFound(at=datetime.now(UTC), name=name, confidence=confidence))
         self._tell_intents()
 
     def _tell_bot(self, message: llm.ChatMessage, at: datetime) -> None:

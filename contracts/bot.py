@@ -282,6 +282,9 @@ class BotConfig(_Open):
     """Said by the agent that takes a call over from one that died."""
     closing_message: str = ""
     """Said before the bot hangs up for dead air or at the duration cap."""
+    intent_phrases: dict[str, list[str]] = Field(default_factory=dict)
+    """What to notice in each of the caller's turns, for the result's `intents`: ways to put it, by
+    name. A brain of rules has intents of its own beside."""
     variables: dict[str, Any] = Field(default_factory=dict)
     """Defaults for `{{crm.*}}` and `{{call.*}}`, below what the call brings."""
 

@@ -127,3 +127,16 @@ def test_words_over_the_bot_are_told_and_noticed(told: Told) -> None:
     told.account.said_over_bot("uh-huh")
     assert told.lines() == [("customer", "uh-huh")]
     assert isinstance(told.facts[-1], Noticed)
+
+
+def test_what_the_bot_listens_for_follows_the_line_it_lies_in() -> None:
+    facts: list[Fact] = []
+    account = Account(facts.append, {"paid": ["I have already paid"], "agent": ["an agent"]})
+    told = Told()
+    told.account, told.facts = account, facts
+    told.added("user", "I have already paid, you know.")
+    told.added("assistant", "I have already paid.")
+    assert told.types() == ["transcript_line", "intent_found", "transcript_line"]
+    intent = facts[1]
+    assert isinstance(intent, IntentFound)
+    assert (intent.name, intent.confidence, intent.slots) == ("paid", 1.0, {})
