@@ -188,6 +188,15 @@ def _ended(reason: Reason, detail: str) -> AgentEnded:
 
 
 async def _claim(client: SidecarClient, call_id: str, claim: Claim, journal: Journal) -> AgentPlan:
+    """Claim a call, and show meanwhile that this job lives: the plan may wait for the bot's CRM."""
+    beating = asyncio.create_task(beat(journal))
+    try:
+        return await _booked(client, call_id, claim, journal)
+    finally:
+        beating.cancel()
+
+
+async def _booked(client: SidecarClient, call_id: str, claim: Claim, journal: Journal) -> AgentPlan:
     """Ask again where the answer was lost: a claim the sidecar has booked must be taken up."""
     for attempts_left in reversed(range(_CLAIM_ATTEMPTS)):
         try:

@@ -7,6 +7,7 @@ import asyncio
 import httpx
 
 from contracts.plan import AgentPlan, Claim
+from contracts.recording import RecordingOffer, RecordingTarget
 from contracts.report import AgentEnded, Fact, Heartbeat, Report
 from sidecar.client import SidecarClient
 
@@ -20,10 +21,16 @@ class CallDesk:
         claims: every claim made.
         facts: what was reported.
         recordings: the WAVs that arrived, by call id.
+        offers: what was said of recordings.
+        target: where those are to go; to the desk itself, unless it has an address.
+        confirmed: the keys that were said to be there.
         heartbeats: every heartbeat.
         held: waits are answered with the plan once it is set.
+        final: what claims are answered, if not the plan.
+        crm_answered: claims are answered once it is set, as it is to begin with.
         lost_answers: so many claims are booked, and their answers lost.
-        refusals: by what is asked (`wait`, `claim`, `reports`, `recording`): how it is refused.
+        refusals: by what is asked (`wait`, `claim`, `reports`, `recording`, `stored`): how it is
+            refused.
     """
 
     def __init__(self, plan: AgentPlan | None = None) -> None:
@@ -31,8 +38,14 @@ class CallDesk:
         self.claims: list[Claim] = []
         self.facts: list[Fact] = []
         self.recordings: dict[str, bytes] = {}
+        self.offers: list[RecordingOffer] = []
+        self.target = RecordingTarget(key="recordings/a.wav")
+        self.confirmed: list[str] = []
         self.heartbeats: list[Heartbeat] = []
         self.held = asyncio.Event()
+        self.final: AgentPlan | None = None
+        self.crm_answered = asyncio.Event()
+        self.crm_answered.set()
         self.lost_answers = 0
         self.refusals: dict[str, Refusal] = {}
 
@@ -61,22 +74,31 @@ class CallDesk:
                 assert self.plan is not None
                 return httpx.Response(200, text=self.plan.model_dump_json())
             case "claim":
-                return self._claim(Claim.model_validate_json(content), request)
+                return await self._claim(Claim.model_validate_json(content), request)
             case "reports":
                 report = Report.model_validate_json(content)
                 assert report.seq == len(self.facts) + 1
                 self.facts += report.facts
                 return httpx.Response(200, json={"applied_seq": len(self.facts)})
+            case "recording" if request.method == "POST":
+                offer = RecordingOffer.model_validate_json(content)
+                self.offers.append(offer)
+                return httpx.Response(200, text=self.target.model_dump_json())
             case "recording":
                 self.recordings[request.url.path.split("/")[-2]] = content
-                return httpx.Response(200, json={"key": "a.wav"})
+                return httpx.Response(204)
+            case "stored":
+                self.confirmed.append(request.url.params["key"])
+                return httpx.Response(204)
             case _:
                 self.heartbeats.append(Heartbeat.model_validate_json(content))
                 return httpx.Response(200, json={})
 
-    def _claim(self, claim: Claim, request: httpx.Request) -> httpx.Response:
+    async def _claim(self, claim: Claim, request: httpx.Request) -> httpx.Response:
         self.claims.append(claim)
         if len(self.claims) <= self.lost_answers:
             raise httpx.ReadError("lost", request=request)
-        assert self.plan is not None
-        return httpx.Response(200, text=self.plan.model_dump_json())
+        await self.crm_answered.wait()
+        plan = self.final or self.plan
+        assert plan is not None
+        return httpx.Response(200, text=plan.model_dump_json())
