@@ -15,17 +15,28 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import signal
 from collections.abc import Callable
+from types import SimpleNamespace
 
 from livekit import rtc
+from livekit.rtc import _ffi_client
 from livekit.rtc._ffi_client import FfiClient, FfiHandle
 from livekit.rtc._proto import ffi_pb2, room_pb2
 
 OnData = Callable[[str, str, bytes], None]
 """Called with `(identity, topic, payload)`."""
 
+PANIC_SIGNAL = signal.SIGUSR1
+"""What the SDK sends its own process when its native side has panicked, once `tell_panics` ran."""
+
 _ANSWERS = {"publish_track", "unpublish_track"}
 """To requests of some room, which one only the waiting request can tell. They are rare."""
+
+
+def tell_panics() -> None:
+    """Let the SDK end this process by a signal of its own: by SIGTERM it asks like an operator."""
+    _ffi_client.signal = SimpleNamespace(SIGTERM=PANIC_SIGNAL)  # type: ignore[attr-defined]
 
 
 class DataRoom(rtc.Room):
