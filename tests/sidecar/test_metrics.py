@@ -59,6 +59,25 @@ async def test_announcements_not_delivered_are_counted(plane: ControlPlane) -> N
     assert 'sidecar_deliveries{state="parked"} 0.0' in shown
 
 
+async def test_oldest_announcement_that_waits_shows_its_age(plane: ControlPlane) -> None:
+    metrics = Metrics(plane.database, plane.clock)
+    assert "sidecar_delivery_oldest_pending_seconds 0.0" in await lines(metrics)
+    await plane.ready()
+    await plane.end(await plane.talking("k1"))
+    plane.clock.advance(90)
+    assert "sidecar_delivery_oldest_pending_seconds 90.0" in await lines(metrics)
+    plane.clock.advance(-180)
+    assert "sidecar_delivery_oldest_pending_seconds 0.0" in await lines(metrics)
+
+
+async def test_attempts_to_deliver_are_counted_from_the_start(plane: ControlPlane) -> None:
+    for status_code in (204, 302, 500, None):
+        plane.metrics.delivery_attempted(status_code)
+    shown = await lines(plane.metrics)
+    for outcome, count in (("delivered", 1), ("refused", 2), ("failed", 1)):
+        assert f'sidecar_delivery_attempts_total{{outcome="{outcome}"}} {count}.0' in shown
+
+
 async def test_turns_are_counted_by_bot_and_by_stage_once_each(plane: ControlPlane) -> None:
     await plane.ready()
     call_id = await plane.talking("k1")

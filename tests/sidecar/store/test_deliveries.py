@@ -112,6 +112,18 @@ async def test_claimants_share_rows_without_doubling(database: Database) -> None
     assert sorted(claims) == ["d0", "d1", "d2", "d3"]
 
 
+async def test_row_that_somebody_is_claiming_is_passed_over(database: Database) -> None:
+    await stored(database, delivery("d1"), delivery("d2"))
+    async with database.transaction() as connection:
+        first = await deliveries.claim(connection, START, START + LEASE, 4)
+        claiming = asyncio.create_task(claim(database))
+        if not database.is_sqlite:
+            # Whoever froze in the middle of a claim keeps that row, and nothing else.
+            await claiming
+    second = await claiming
+    assert {row.delivery_id for row in (first, second) if row is not None} == {"d1", "d2"}
+
+
 async def test_lease_that_ran_out_is_a_second_attempt(database: Database) -> None:
     await stored(database, delivery())
     assert (first := await claim(database)) is not None
