@@ -36,7 +36,7 @@ _ANSWERS = {"publish_track", "unpublish_track"}
 
 def tell_panics() -> None:
     """Let the SDK end this process by a signal of its own: by SIGTERM it asks like an operator."""
-    _ffi_client.signal = SimpleNamespace(SIGTERM=PANIC_SIGNAL)  # type: ignore[attr-defined]
+    _ffi_client.signal = SimpleNamespace(SIGTERM=PANIC_SIGNAL)  # type: ignore[assignment, attr-defined]
 
 
 class DataRoom(rtc.Room):
