@@ -44,6 +44,9 @@ _CLAIM_ATTEMPTS = 3
 _CLAIM_PAUSE_S = 0.1
 _CLAIM_KNOWN_S = 1.0
 _FLUSH_S = 10.0
+"""How long a job that is over waits for a sidecar that is away, where only it has the facts."""
+_HAND_OVER_S = 3.0
+"""The same where they are on disk, and the worker hands them in."""
 _HEAD_START_S = 0.002
 _TLS = "tls"
 
@@ -172,7 +175,7 @@ class _Job:
             reason = Reason.ROOM_LOST if lost else Reason.PIPELINE_FAILED
             reporter.add(_ended(reason, type(error).__name__))
         finally:
-            await reporter.aclose(_FLUSH_S)
+            await reporter.aclose(_HAND_OVER_S if reporter.is_durable else _FLUSH_S)
             beating.cancel()
         self._ctx.shutdown(reason="call ended")
 
