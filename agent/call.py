@@ -27,14 +27,13 @@ from contracts.ids import ANSWERED_ATTRIBUTE, PRESENCE_TRACK, parse_standby_meta
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import AgentEnded, AgentJoined, Fact, Noticed
-from sidecar.client import Reporter, SidecarClient, SidecarError
+from sidecar.client import Reporter
 
 log = structlog.get_logger(__name__)
 
 BuildEngines = Callable[[AgentPlan, OnIntent], Engines]
 
 _REJOIN_GRACE_S = 3.0
-_UPLOAD_S = 8.0
 
 
 class Call:
@@ -47,7 +46,6 @@ class Call:
         self,
         ctx: JobContext,
         settings: AgentSettings,
-        client: SidecarClient,
         plan: AgentPlan,
         reporter: Reporter,
         build: BuildEngines,
@@ -55,7 +53,6 @@ class Call:
     ) -> None:
         self._room = ctx.room
         self._is_seen = bool(parse_standby_metadata(ctx.job.metadata))
-        self._client = client
         self._plan = plan
         self._reporter = reporter
         self._build = build
@@ -64,19 +61,23 @@ class Call:
         self._early: list[Fact] = []
         self._answered = asyncio.Event()
         self._recorder: Recorder | None = None
-        self._is_recording = True
         self._path = recording_path(settings.agent_recordings_dir, plan.call_id, plan.incarnation)
         self._conversation: Conversation | None = None
 
     async def serve(self) -> None:
-        """Hold the conversation, hand over its recording, report its end.
+        """Hold the conversation, finish its recording, report its end.
+
+        The worker's main process finds the file once it is complete, and hands it over.
 
         Raises:
             SidecarError: the claim was refused; nobody has noticed this agent.
         """
-        ending = await self._converse()
-        await self._claiming
-        await self._store_recording()
+        try:
+            ending = await self._converse()
+            await self._claiming
+        finally:
+            if self._recorder is not None:
+                self._recorder.close()
         self._reporter.add(AgentEnded(at=ending.at, reason=ending.reason, detail=ending.detail))
 
     async def _converse(self) -> Ending:
@@ -92,7 +93,7 @@ class Call:
         sending.add_done_callback(self._on_sender_done)
         yielding = asyncio.create_task(self._yield_to_newer(sending))
         try:
-            account = Account(self._tell)
+            account = Account(self._tell, plan.config.intent_phrases)
             engines = self._build(plan, account.intend)
             conversation = Conversation(
                 plan=plan,
@@ -211,38 +212,14 @@ class Call:
         self._record(at_ms, caller, bot)
 
     def _record(self, at_ms: int, caller: bytes, bot: bytes) -> None:
-        if not self._is_recording or not self._is_ours:
+        if not self._is_ours:
             return
-        try:
-            if self._recorder is None:
-                self._recorder = Recorder(self._path, self._plan.media_rate_hz)
-            self._recorder.add(at_ms=at_ms, caller=caller, bot=bot)
-        except OSError as error:
-            # A full disk costs the rest of the recording, not the call.
-            self._is_recording = False
-            log.error("recording failed", error=type(error).__name__, number=error.errno)
-            detail = {"error": error.strerror or type(error).__name__}
-            self._reporter.add(
-                Noticed(at=datetime.now(UTC), name="recording_failed", detail=detail)
-            )
-
-    async def _store_recording(self) -> None:
         if self._recorder is None:
-            return
-        try:
-            duration_s = self._recorder.close()
-            async with asyncio.timeout(_UPLOAD_S):
-                await self._client.put_recording(
-                    self._plan.call_id,
-                    self._path,
-                    incarnation=self._plan.incarnation,
-                    duration_s=duration_s,
-                )
-        except (SidecarError, OSError) as error:  # an OSError: the disk, or the time is up
-            # The worker's main process finds the file and tries again.
-            log.warning("recording not handed over yet", error=type(error).__name__)
-        else:
-            self._path.unlink(missing_ok=True)
+            self._recorder = Recorder(self._path, self._plan.media_rate_hz, self._tell_recording)
+        self._recorder.add(at_ms=at_ms, caller=caller, bot=bot)
+
+    def _tell_recording(self, name: str, detail: dict[str, Any]) -> None:
+        self._reporter.add(Noticed(at=datetime.now(UTC), name=name, detail=detail))
 
     def _on_sender_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import FrameType
 
 import httpx
@@ -17,6 +18,7 @@ from contracts.log import configure_logging
 from sidecar.app import create_app
 from sidecar.rooms import LiveKitRooms
 from sidecar.settings import Settings
+from sidecar.storage import Bucket
 from sidecar.store.database import Database
 
 DRAIN_S = 10
@@ -42,8 +44,8 @@ async def serve(settings: Settings) -> None:
     rooms = LiveKitRooms(
         settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret
     )
-    async with httpx.AsyncClient(trust_env=False) as http:
-        app = create_app(settings, database=database, rooms=rooms, http=http)
+    async with httpx.AsyncClient(trust_env=False) as http, _bucket(settings, http) as bucket:
+        app = create_app(settings, database=database, rooms=rooms, http=http, bucket=bucket)
         config = uvicorn.Config(
             app,
             host=settings.sidecar_host,
@@ -58,6 +60,18 @@ async def serve(settings: Settings) -> None:
         finally:
             await rooms.aclose()
             await database.aclose()
+
+
+@asynccontextmanager
+async def _bucket(settings: Settings, http: httpx.AsyncClient) -> AsyncIterator[Bucket | None]:
+    if not settings.s3_bucket:
+        yield None
+        return
+    # Here, since its client takes 20 MB that a sidecar with a folder has no use for.
+    from sidecar.bucket import open_bucket
+
+    async with open_bucket(settings, http) as bucket:
+        yield bucket
 
 
 def main() -> None:

@@ -34,13 +34,14 @@ from sidecar.api import (
     tasks,
 )
 from sidecar.api import calls as calls_api
+from sidecar.archive import Archive
 from sidecar.calls import Calls
 from sidecar.clock import Clock, utc_now
 from sidecar.configure import ConfigApi, ConfigSource, OwnBots
 from sidecar.courier import Courier, Trust
 from sidecar.credential import PushCredentials
 from sidecar.crm import Crm
-from sidecar.egress import EgressGuard
+from sidecar.egress import EgressGuard, keep_no_cookies
 from sidecar.erasure import Erasures
 from sidecar.fleet import Fleet
 from sidecar.keeper import Keeper
@@ -48,7 +49,7 @@ from sidecar.loss import Losses
 from sidecar.metrics import Metrics
 from sidecar.outbox import Outbox
 from sidecar.planning import Planner
-from sidecar.prefetch import Prefetch
+from sidecar.prefetch import RINGING, Prefetch
 from sidecar.pulse import Pulse
 from sidecar.reconcile import Reconciler
 from sidecar.recording import RecordingFolder
@@ -57,6 +58,7 @@ from sidecar.schedule import Schedule
 from sidecar.settings import Settings
 from sidecar.signing import SigningSecrets
 from sidecar.standby import Standbys
+from sidecar.storage import Bucket
 from sidecar.store.database import Database
 from sidecar.supervise import Turn, running
 from sidecar.vetting import VettedConfigs, Vetting
@@ -79,6 +81,7 @@ def create_app(
     database: Database,
     rooms: Rooms,
     http: httpx.AsyncClient,
+    bucket: Bucket | None = None,
     clock: Clock = utc_now,
 ) -> Starlette:
     """Return the application. Whoever made the collaborators closes them after it.
@@ -88,12 +91,15 @@ def create_app(
         database: where every fact is kept; migrated at start.
         rooms: LiveKit, or a stand-in.
         http: what results and config requests are sent with; it must not follow redirects.
+        bucket: where recordings are kept; None: in the folder.
         clock: where the time comes from.
 
     Its `state.part` lets requests that are held open come to their end, so that a server can stop.
     """
+    keep_no_cookies(http)
     bells = Bells()
     folder = RecordingFolder(settings.recordings_path, settings.public_url)
+    archive = Archive(database, folder, bucket, clock=clock, bells=bells)
     own_bots = OwnBots(database)
     source = _config_source(settings, own_bots, http)
     vetting = Vetting(EgressGuard(allow_private=settings.allow_private_vendors))
@@ -151,7 +157,7 @@ def create_app(
     )
     erasing = Erasures(
         database,
-        folder,
+        archive,
         retention_days=settings.retention_days,
         promise=timedelta(seconds=sum(settings.webhook_delays_s)),
         clock=clock,
@@ -172,11 +178,12 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await database.migrate()
+        folder.tidy()
         await watch.start()
         await fleet.refresh()
         async with running(turns, bells):
             yield
-        await prefetch.aclose()
+        await prefetch.aclose(RINGING.total_seconds())
 
     routes: list[BaseRoute] = [
         *health.routes(fleet),
@@ -195,7 +202,7 @@ def create_app(
             WebhookReader(settings.livekit_api_key, settings.livekit_api_secret), losses
         ),
         *keys.routes(access, database, clock, new_id),
-        *recordings.routes(access, database, folder),
+        *recordings.routes(access, database, folder, bucket, archive),
         *tasks.routes(access, aftercall),
     ]
     app = Starlette(routes=routes, exception_handlers=errors.EXCEPTION_HANDLERS, lifespan=lifespan)

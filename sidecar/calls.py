@@ -6,7 +6,6 @@ each other.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -20,7 +19,6 @@ from contracts.outcome import Reason
 from contracts.plan import AgentPlan, Claim, HistoryLine
 from contracts.report import (
     Fact,
-    RecordingStored,
     Report,
     ReportReceipt,
     Source,
@@ -36,7 +34,7 @@ from sidecar.metrics import Metrics
 from sidecar.prefetch import Prefetch
 from sidecar.recording import RecordingFolder
 from sidecar.settings import Settings
-from sidecar.store import calls, events, recordings, workers
+from sidecar.store import calls, events, workers
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
 from sidecar.store.events import Draft
@@ -224,54 +222,6 @@ class Calls:
             return (await calls.save(connection, row, raised)).incarnation
 
         return await self._database.run(work)
-
-    async def store_recording(
-        self,
-        tenant_id: str,
-        call_id: str,
-        chunks: AsyncIterable[bytes],
-        *,
-        incarnation: int,
-        duration_s: float,
-    ) -> str:
-        """Keep an uploaded recording, during the call or after it, and return its key.
-
-        Raises:
-            Denied: the call is unknown, or the uploader has been replaced.
-        """
-        async with self._database.read() as connection:
-            row = await _known(connection, tenant_id, call_id)
-        _fence(row, incarnation)
-        key = self._folder.key_of(row.session_id, call_id)
-        size_bytes = await self._folder.store(key, chunks)
-
-        async def work(connection: AsyncConnection) -> None:
-            now = self._clock()
-            await events.hold_order(connection)
-            await _known(connection, tenant_id, call_id)
-            recording = await recordings.expect(
-                connection, tenant_id, call_id, key, self._folder.token(), now
-            )
-            await recordings.stored(connection, recording, duration_s, size_bytes, now)
-            fact = RecordingStored(at=now, key=key, duration_s=duration_s, size_bytes=size_bytes)
-            stored = Draft(
-                call_id=call_id,
-                bot_id=row.bot_id,
-                type=EventType.RECORDING,
-                at=now,
-                data=fact.model_dump(mode="json"),
-            )
-            await events.append(connection, tenant_id, [stored])
-            await self._database.notify(connection)
-
-        try:
-            await self._database.run(work)
-        except Denied:
-            # Erased while its recording came in.
-            await self._folder.delete(key)
-            raise
-        self._bells.events.ring()
-        return key
 
     async def _apply(
         self, connection: AsyncConnection, before: CallRow, report: Report, facts: list[Fact]

@@ -131,10 +131,15 @@ class SidecarClient:
             headers={"Content-Type": "audio/wav", "Content-Length": str(offer.size_bytes)},
         )
 
-    async def confirm_recording(self, call_id: str, offer: RecordingOffer) -> None:
+    async def confirm_recording(self, call_id: str, offer: RecordingOffer, key: str) -> None:
         """Say that the file is where the sidecar had it put; it looks for itself."""
-        path = f"/internal/v1/calls/{call_id}/recording/stored"
-        await self._send("POST", path, content=offer.model_dump_json(), timeout_s=CONFIRM_TIMEOUT_S)
+        await self._send(
+            "POST",
+            f"/internal/v1/calls/{call_id}/recording/stored",
+            content=offer.model_dump_json(),
+            params={"key": key},
+            timeout_s=CONFIRM_TIMEOUT_S,
+        )
 
     async def fleet(self) -> dict[str, Any]:
         """Return `/health/fleet`."""

@@ -32,11 +32,13 @@ class Code(StrEnum):
     NOT_FOUND = "not_found"
     OUTSIDE_HOURS = "outside_hours"
     PLANNING = "planning"
+    RECORDING_DIFFERS = "recording_differs"
     ROOM_UNAVAILABLE = "room_unavailable"
     SECRET_WRONG = "secret_wrong"
     STALE_ATTEMPT = "stale_attempt"
     STALE_INCARNATION = "stale_incarnation"
     STANDBY_GONE = "standby_gone"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
     UNAUTHORISED = "unauthorised"
 
 

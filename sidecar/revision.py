@@ -101,7 +101,7 @@ async def _recording(
     # The agent uploads after it has left, so the link is given out before the file is there.
     if row.answered_at is None or not any(isinstance(fact, AgentJoined) for fact in facts):
         return None
-    key = folder.key_of(row.session_id, row.call_id)
+    key = folder.key_of(row.session_id, row.call_id, row.answered_at)
     expected = await recordings.expect(
         connection, row.tenant_id, row.call_id, key, folder.token(), now
     )

@@ -113,7 +113,7 @@ def print_result(console: Console, result: dict[str, Any]) -> None:
 def print_recording(console: Console, result: dict[str, Any], folder: Path) -> None:
     """Print where the WAV is: on this machine, else its address."""
     key = result.get("recording_key")
-    path = folder / str(key)
+    path = folder / str(key).removeprefix("recordings/")
     if key and path.exists():
         console.print(f"Recording: {path}", highlight=False, soft_wrap=True)
     elif result.get("recording_url"):

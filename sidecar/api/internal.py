@@ -1,30 +1,22 @@
-"""For bridges and agents: plan, wait, claim, report, recording, heartbeat."""
+"""For bridges and agents: plan, wait, claim, report, heartbeat."""
 
 from __future__ import annotations
 
 import asyncio
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from contracts.ids import MAX_INCARNATION
 from contracts.plan import AgentPlan, Claim, PlanRequest, Wait
 from contracts.report import Heartbeat, Report
 from sidecar.access import Access
-from sidecar.api.body import body_of, does_not_fit
+from sidecar.api.body import body_of
 from sidecar.calls import Calls
 from sidecar.planning import Planner
 from sidecar.pulse import Pulse
 from sidecar.standby import Standbys
-
-
-class _Upload(BaseModel):
-    model_config = ConfigDict(allow_inf_nan=False)
-
-    incarnation: int = Field(ge=1, le=MAX_INCARNATION)
-    duration_s: float = Field(ge=0)
 
 
 def routes(
@@ -47,18 +39,6 @@ def routes(
         facts = await body_of(request, Report)
         return _json(await calls.record(tenant_id, request.path_params["call_id"], facts))
 
-    async def recording(request: Request) -> Response:
-        tenant_id = access.require_service(request.headers)
-        upload = _upload_of(request)
-        key = await calls.store_recording(
-            tenant_id,
-            request.path_params["call_id"],
-            request.stream(),
-            incarnation=upload.incarnation,
-            duration_s=upload.duration_s,
-        )
-        return JSONResponse({"key": key})
-
     async def heartbeat(request: Request) -> Response:
         tenant_id = access.require_service(request.headers)
         return _json(await pulse.heartbeat(tenant_id, await body_of(request, Heartbeat)))
@@ -79,7 +59,6 @@ def routes(
         Route("/internal/v1/standbys/{standby_id}/wait", wait, methods=["POST"]),
         Route("/internal/v1/calls/{call_id}/claim", claim, methods=["POST"]),
         Route("/internal/v1/calls/{call_id}/reports", report, methods=["POST"]),
-        Route("/internal/v1/calls/{call_id}/recording", recording, methods=["PUT"]),
         Route("/internal/v1/heartbeats", heartbeat, methods=["POST"]),
     ]
 
@@ -95,13 +74,6 @@ async def _left_before(request: Request, answer: asyncio.Task[AgentPlan | None])
             answer.cancel()
             await asyncio.wait({answer})
     return answer.cancelled()
-
-
-def _upload_of(request: Request) -> _Upload:
-    try:
-        return _Upload.model_validate(dict(request.query_params))
-    except ValidationError as error:
-        raise does_not_fit(error) from error
 
 
 def _json(answer: BaseModel) -> Response:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from agent.recording import Recorder
 from agent.settings import AgentSettings
 from agent.worker import Worker
 from contracts.ids import AGENT_NAME, agent_identity, job_metadata
@@ -79,13 +78,6 @@ class Site:
         request = Request(metadata)
         await self.server.on_request(request)
         return request.answer
-
-    def leave_recording(self, call_id: str, incarnation: int = 1) -> Path:
-        path = self.folder / f"{call_id}.{incarnation}.wav"
-        with Recorder(path, 8000) as recorder:
-            for at_ms in range(40, 2001, 40):
-                recorder.add(at_ms=at_ms, caller=bytes(640), bot=b"")
-        return path
 
 
 @pytest.fixture
@@ -185,54 +177,3 @@ async def test_call_counts_from_the_moment_it_is_taken(site: Site) -> None:
     await site.server.on_request(request)
     assert told == [[CALLS[0]]]
     assert site.worker.heartbeat().calls == []
-
-
-async def test_recording_of_a_dead_job_is_handed_over(site: Site) -> None:
-    path = site.leave_recording(CALLS[0])
-    await site.worker.sweep()
-    assert len(site.desk.recordings[CALLS[0]]) == 44 + 2 * 4 * 8000
-    assert not path.exists()
-
-
-async def test_recording_of_a_running_job_is_left_alone(site: Site) -> None:
-    path = site.leave_recording(CALLS[0])
-    site.server.run_job(CALLS[0])
-    await site.worker.sweep()
-    assert path.exists()
-    assert site.desk.recordings == {}
-
-
-async def test_recording_another_worker_still_writes_is_left_alone(site: Site) -> None:
-    path = site.folder / f"{CALLS[0]}.1.wav"
-    with Recorder(path, 8000):
-        await site.worker.sweep()
-        assert path.exists()
-    await site.worker.sweep()
-    assert not path.exists()
-
-
-async def test_refused_recording_is_kept_aside_and_not_offered_again(site: Site) -> None:
-    path = site.leave_recording(CALLS[0])
-    site.desk.refusals["recording"] = (404, "call_unknown")
-    await site.worker.sweep()
-    assert not path.exists()
-    assert path.with_suffix(".refused").exists()
-
-
-async def test_recording_is_offered_again_while_the_sidecar_cannot_take_it(site: Site) -> None:
-    path = site.leave_recording(CALLS[0])
-    site.desk.refusals["recording"] = (503, "disk_full")
-    await site.worker.sweep()
-    assert path.exists()
-    site.desk.refusals.clear()
-    await site.worker.sweep()
-    assert not path.exists()
-
-
-async def test_foreign_files_do_not_disturb_the_sweep(site: Site) -> None:
-    (site.folder / "notes.wav").write_bytes(b"hello")
-    (site.folder / "dangling.1.wav").symlink_to(site.folder / "nowhere")
-    path = site.leave_recording(CALLS[0])
-    await site.worker.sweep()
-    assert not path.exists()
-    assert (site.folder / "notes.wav").exists()

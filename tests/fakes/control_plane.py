@@ -26,6 +26,7 @@ from contracts.report import (
     Source,
 )
 from sidecar.aftercall import Aftercall
+from sidecar.archive import Archive
 from sidecar.calls import Calls
 from sidecar.configure import OwnBots
 from sidecar.crm import Crm
@@ -112,6 +113,7 @@ class ControlPlane:
         self.rooms = FakeRooms()
         self.bells = Bells()
         self.folder = RecordingFolder(recordings, "https://voice.example")
+        self.archive = Archive(database, self.folder, None, clock=self.clock, bells=self.bells)
         self._ids = 0
         self.metrics = Metrics(database)
         self.standbys = Standbys(database, clock=self.clock, bells=self.bells)

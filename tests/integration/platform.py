@@ -70,6 +70,14 @@ class Platform:
                 self._results.setdefault(result["session_id"], []).append(result)
         return self._results[session_id][-1]
 
+    async def recording(self, path: str) -> httpx.Response:
+        """Wait until a recording has arrived, and return the answer that holds it."""
+        async with asyncio.timeout(30):
+            while not (answer := await self.api.get(path)).is_success:
+                assert answer.status_code == 404, answer.text
+                await asyncio.sleep(0.1)
+        return answer
+
     async def rooms(self) -> list[str]:
         """Return the rooms there are at the LiveKit server."""
         environ = self.fleet.environ

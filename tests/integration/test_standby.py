@@ -54,7 +54,7 @@ async def test_caller_who_listens_at_once_talks_to_an_agent_that_waited(
     assert hears("when are you open", said(result, "customer"))
     assert (result["disconnected_by"], result["call_duration_seconds"] > 3) == ("customer", True)
     # The recording is complete, and the room the agent waited in is gone with the call.
-    recording = await platform.api.get(f"/recordings/{result['recording_key']}")
+    recording = await platform.recording(f"/recordings/{result['recording_key']}")
     assert len(recording.content) > 3 * 2 * 2 * 8000
     after = await filled(platform)
     assert len(rooms & after) == POOL - 1

@@ -119,7 +119,7 @@ async def call(server: LiveKitServer, folder: Path) -> AsyncIterator[Call]:
             token = sidecar.token(plan.room_name, agent_identity(plan.call_id, 1))
             await room.connect(agent_side.url, token, rtc.RoomOptions(auto_subscribe=False))
             caller_pcm, path = bytearray(), folder / "call.wav"
-            with Recorder(path, RATE_HZ) as recorder:
+            with Recorder(path, RATE_HZ, lambda *_: None) as recorder:
 
                 def hear(at_ms: int, caller: bytes, bot: bytes) -> None:
                     caller_pcm.extend(caller)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from contracts.call import CallState
 from contracts.event import EventType
 from contracts.outcome import Reason
 from contracts.plan import HistoryLine
+from contracts.plan import Claim
 from contracts.report import (
     AgentEnded,
     ConversationStarted,
@@ -25,7 +25,7 @@ from contracts.report import (
     TransferStarted,
 )
 from sidecar.denial import Code, Denied
-from sidecar.store import deliveries, events, recordings
+from sidecar.store import deliveries, events
 from tests.fakes.control_plane import ControlPlane
 
 A, B = Source.AGENT, Source.BRIDGE
@@ -298,39 +298,6 @@ async def test_secrets_leave_the_snapshot_with_the_end(plane: ControlPlane) -> N
     assert row.config["stt"]["api_key"] == "********"
 
 
-async def wav() -> AsyncIterator[bytes]:
-    yield b"RIFF"
-    yield b"data"
-
-
-async def test_result_links_the_recording_that_comes_after_it(plane: ControlPlane) -> None:
-    await plane.ready()
-    call_id = await plane.talking()
-    await plane.end(call_id)
-    key = await plane.calls.store_recording(
-        "default", call_id, wav(), incarnation=1, duration_s=2.5
-    )
-    result = await plane.result(call_id)
-    assert result is not None
-    assert result["recording_key"] == key == f"{call_id}.wav"
-    assert result["recording_url"].endswith(result["recording_access_token"])
-    assert (plane.folder.path / key).read_bytes() == b"RIFFdata"
-    async with plane.database.read() as connection:
-        row = await recordings.by_token(connection, result["recording_access_token"])
-    assert row is not None
-    assert (row.size_bytes, row.duration_s) == (8, 2.5)
-
-
-async def test_recording_of_a_replaced_agent_is_refused(plane: ControlPlane) -> None:
-    await plane.ready()
-    call_id = (await plane.plan()).call_id
-    await raised(plane, call_id)
-    with pytest.raises(Denied) as caught:
-        await plane.calls.store_recording("default", call_id, wav(), incarnation=1, duration_s=1)
-    assert caught.value.code is Code.STALE_INCARNATION
-    assert not plane.folder.path.exists()
-
-
 async def test_call_never_answered_has_no_recording(plane: ControlPlane) -> None:
     await plane.ready()
     call_id = (await plane.plan()).call_id
@@ -344,5 +311,5 @@ async def test_other_tenants_reach_no_call(plane: ControlPlane) -> None:
     await plane.ready()
     call_id = await plane.talking()
     with pytest.raises(Denied) as caught:
-        await plane.calls.store_recording("other", call_id, wav(), incarnation=1, duration_s=1)
+        await plane.calls.claim("other", call_id, Claim(incarnation=1, worker_id="w1"))
     assert caught.value.code is Code.CALL_UNKNOWN

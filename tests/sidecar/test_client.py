@@ -13,9 +13,11 @@ import pytest
 from contracts.bot import BotConfig
 from contracts.ids import Channel
 from contracts.plan import AgentPlan, Claim, Plan, PlanRequest, Wait
+from contracts.recording import RecordingOffer, RecordingTarget
 from contracts.report import Heartbeat
 from sidecar.client import Refused, SidecarClient, Unavailable
 from sidecar.standby import HOLD_S
+from tests.fakes.recordings import offer_of
 
 CALL_ID = "5f0b1c9e-8a52-4b7e-9f53-0c5a3c1d2e4f"
 AT = datetime(2026, 6, 5, 10, 0, tzinfo=UTC)
@@ -96,18 +98,33 @@ async def test_fleet_returns_the_object() -> None:
 async def test_put_recording_streams_the_file_with_its_length(tmp_path: Path) -> None:
     path = tmp_path / "call.wav"
     path.write_bytes(b"x" * 600_000)
+    offer = offer_of(path.read_bytes(), 2)
 
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.headers["Content-Length"] == "600000"
         assert request.headers["Content-Type"] == "audio/wav"
         assert "Transfer-Encoding" not in request.headers
-        assert dict(request.url.params) == {"incarnation": "1", "duration_s": "12.5"}
+        assert RecordingOffer.model_validate(dict(request.url.params)) == offer
         assert len(request.content) == 600_000
-        return httpx.Response(200, json={"key": "s1.wav"})
+        return httpx.Response(204)
 
     async with client_of(answer) as client:
-        key = await client.put_recording(CALL_ID, path, incarnation=1, duration_s=12.5)
-    assert key == "s1.wav"
+        await client.put_recording(CALL_ID, path, offer)
+
+
+async def test_recording_is_offered_and_confirmed_by_its_key() -> None:
+    offer, target = offer_of(bytes(100)), RecordingTarget(key="a/b.wav", url="http://s3/b.wav")
+    asked: list[tuple[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert RecordingOffer.model_validate_json(request.content) == offer
+        asked.append((request.url.path.rpartition("/")[2], request.url.params.get("key", "")))
+        return httpx.Response(200, text=target.model_dump_json())
+
+    async with client_of(answer) as client:
+        assert await client.offer_recording(CALL_ID, offer) == target
+        await client.confirm_recording(CALL_ID, offer, target.key)
+    assert asked == [("recording", ""), ("stored", "a/b.wav")]
 
 
 async def test_refused_carries_what_the_sidecar_said() -> None:

@@ -20,6 +20,7 @@ from sidecar.store.database import Database
 from sidecar.store.tables import DEFAULT_TENANT, deliveries, reported_results, tenants
 from tests.fakes.control_plane import START, ControlPlane
 from tests.fakes.dump import dump
+from tests.fakes.recordings import offer_of, wav_of
 
 NAME, NUMBER = "Ludmilla Quux", "+49 30 9876543"
 PROMISE = timedelta(days=3)
@@ -101,7 +102,7 @@ async def test_erased_call_leaves_only_that_it_was(
     left = await dump(plane.database, without={"bots", "bot_versions"})
     assert NAME not in left
     assert "9876543" not in left
-    assert shelf.removed == [(f"{call_id}.wav", "folder")]
+    assert shelf.removed == [(f"recordings/2026/06/05/{call_id}.wav", "folder")]
     assert [line.split()[0] for line in left.splitlines() if call_id in line] == ["erased_calls"]
 
 
@@ -124,15 +125,15 @@ async def test_recording_that_arrives_during_erasure_is_deleted(
     await plane.ready()
     call_id = await talked(plane)
 
+    content = wav_of((1.0, 1))
+
     async def upload() -> AsyncIterator[bytes]:
-        yield b"RIFF"
+        yield content[:44]
         await erasures.call(DEFAULT_TENANT, call_id)
-        yield b"voice"
+        yield content[44:]
 
     with pytest.raises(Denied) as denied:
-        await plane.calls.store_recording(
-            DEFAULT_TENANT, call_id, upload(), incarnation=1, duration_s=1.0
-        )
+        await plane.archive.take(DEFAULT_TENANT, call_id, offer_of(content), upload())
     assert denied.value.code is Code.CALL_ERASED
     assert [path for path in plane.folder.path.rglob("*") if path.is_file()] == []
 
@@ -198,7 +199,7 @@ async def test_recording_that_will_not_go_is_removed_later(
     assert shelf.removed == []
     plane.clock.advance(erasure.RECORDING_RETRY.total_seconds())
     await erasures.tick()
-    assert shelf.removed == [(f"{call_id}.wav", "folder")]
+    assert shelf.removed == [(f"recordings/2026/06/05/{call_id}.wav", "folder")]
     plane.clock.advance(3600)
     await erasures.tick()
     assert len(shelf.removed) == 1
@@ -298,7 +299,7 @@ async def test_two_replicas_erase_the_same_calls_side_by_side(
     plane.clock.advance(2 * 86_400)
     await asyncio.gather(*(each.tick() for each in both))
     assert {await refusal(plane, call_id) for call_id in calls} == {Code.CALL_ERASED}
-    assert {key for key, _ in shelf.removed} == {f"{call_id}.wav" for call_id in calls}
+    assert {key for key, _ in shelf.removed} == {f"recordings/2026/06/05/{call_id}.wav" for call_id in calls}
 
 
 async def test_sqlite_files_hold_nothing_of_what_was_erased(

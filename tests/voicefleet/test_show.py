@@ -114,10 +114,12 @@ def test_result_on_a_terminal_has_colours() -> None:
 
 
 def test_recording_is_named_by_its_path_where_it_is_here(tmp_path: Path) -> None:
-    (tmp_path / "s-1.wav").touch()
-    result = {"recording_key": "s-1.wav", "recording_url": "http://sidecar/x"}
+    path = tmp_path / "2026" / "06" / "05" / "s-1.wav"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    result = {"recording_key": "recordings/2026/06/05/s-1.wav", "recording_url": "http://sidecar/x"}
     console = Console(file=io.StringIO())
     print_recording(console, result, tmp_path)
     print_recording(console, result, tmp_path / "elsewhere")
     print_recording(console, {"recording_key": None, "recording_url": None}, tmp_path)
-    assert printed(console) == f"Recording: {tmp_path / 's-1.wav'}\nRecording: http://sidecar/x\n"
+    assert printed(console) == f"Recording: {path}\nRecording: http://sidecar/x\n"

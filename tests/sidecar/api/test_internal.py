@@ -21,6 +21,7 @@ from contracts.report import (
 from sidecar.client import Refused, SidecarClient
 from sidecar.clock import utc_now
 from tests.fakes.control_plane import BOT
+from tests.fakes.recordings import offer_of, wav_of
 from tests.fakes.sidecar_app import SidecarApp
 
 REQUEST = PlanRequest(channel=Channel.WEBSOCKET, bot_id="desk", idempotency_key="k1")
@@ -58,10 +59,13 @@ async def test_a_whole_call_over_http(sidecar: SidecarApp, tmp_path: Path) -> No
             report = Report(source=source, incarnation=1, seq=1, facts=facts)
             assert (await client.report(plan.call_id, report)).applied_seq == 2
         wav = tmp_path / "call.wav"
-        wav.write_bytes(b"RIFF")
-        key = await client.put_recording(plan.call_id, wav, incarnation=1, duration_s=0.5)
+        wav.write_bytes(wav_of((0.5, 1)))
+        offer = offer_of(wav.read_bytes())
+        target = await client.offer_recording(plan.call_id, offer)
+        assert not target.url
+        await client.put_recording(plan.call_id, wav, offer)
         await sidecar.rooms.reached(deleted=1)
-    assert key == f"{plan.session_id}.wav"
+    assert target.key == f"recordings/{now:%Y/%m/%d}/{plan.session_id}.wav"
 
 
 async def test_old_incarnation_is_refused_on_the_wire(sidecar: SidecarApp) -> None:
