@@ -6,11 +6,20 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 
 import httpx
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+def keep_no_cookies(http: httpx.AsyncClient) -> None:
+    """Let a client forget what it is told to remember.
+
+    It knows receivers by their addresses, which those of two tenants may share.
+    """
+    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
 
 class EgressRefused(Exception):
