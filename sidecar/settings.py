@@ -127,7 +127,8 @@ class Settings(BaseSettings):
         " another, the newest first; empty: unsigned.",
     )
     allow_private_webhooks: bool = Field(
-        default=False, description="Whether results may go to private and loopback addresses."
+        default=False,
+        description="Whether CRMs and receivers of results may be at private addresses.",
     )
     allow_private_vendors: bool = Field(
         default=False,
