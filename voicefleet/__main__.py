@@ -12,19 +12,19 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from voicefleet.api import ApiError, ApiUnavailable, SidecarApi
 from voicefleet.bots import BotInvalid, bot_files, import_bots
 from voicefleet.call import CallFailed, Dialler
 from voicefleet.credential import environ_with, load_or_create
+from voicefleet.deliveries import deliveries_table, print_delivery
 from voicefleet.demo import DemoFailed, demo
 from voicefleet.fleet import CannotStart
 from voicefleet.mouth import audio_of
 from voicefleet.runner import PartFailed
 from voicefleet.script import ScenarioInvalid, parse_scenario, scenario_of
 from voicefleet.settings import FleetSettings
-from voicefleet.show import Progress, print_recording, print_result
+from voicefleet.show import Progress, moment, print_recording, print_result, table
 from voicefleet.up import up
 
 DEFAULT_BOT = "appointment_desk"
@@ -33,8 +33,10 @@ DEFAULT_LINES = ["What are your opening hours?"]
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Voice bots on the phone.")
 bots_app = typer.Typer(no_args_is_help=True, help="Bots: import, list, show.")
 calls_app = typer.Typer(no_args_is_help=True, help="Calls: list, show, result.")
+deliveries_app = typer.Typer(no_args_is_help=True, help="Deliveries: list, show, replay.")
 app.add_typer(bots_app, name="bots")
 app.add_typer(calls_app, name="calls")
+app.add_typer(deliveries_app, name="deliveries")
 
 # A pipe has no width to fit tables into.
 _PIPE_WIDTH = 200
@@ -114,12 +116,10 @@ def list_bots() -> None:
     async def run() -> None:
         async with _api(FleetSettings()) as api:
             bots = await api.bots()
-        table = _table("bot", "name", "version", "changed")
+        rows = table("bot", "name", "version", "changed")
         for bot in bots:
-            table.add_row(
-                bot["bot_id"], bot["name"], str(bot["version"]), _moment(bot["updated_at"])
-            )
-        console.print(table)
+            rows.add_row(bot["bot_id"], bot["name"], str(bot["version"]), moment(bot["updated_at"]))
+        console.print(rows)
 
     _run(run())
 
@@ -144,16 +144,16 @@ def list_calls(
     async def run() -> None:
         async with _api(FleetSettings()) as api:
             calls = await api.calls(limit=limit)
-        table = _table("call", "planned", "bot", "seconds", "how it ended")
+        rows = table("call", "planned", "bot", "seconds", "how it ended")
         for each in calls:
-            table.add_row(
+            rows.add_row(
                 each["call_id"],
-                _moment(each["planned_at"]),
+                moment(each["planned_at"]),
                 each["bot_id"],
                 f"{each['call_duration_seconds']:.1f}",
                 each["reason"] or f"({each['state']})",
             )
-        console.print(table)
+        console.print(rows)
 
     _run(run())
 
@@ -180,22 +180,83 @@ def show_result(call_id: str) -> None:
     _run(run())
 
 
+@deliveries_app.command(name="list")
+def list_deliveries(
+    state: Annotated[
+        list[str] | None, typer.Option(help="pending, delivered, parked or dead; repeatable.")
+    ] = None,
+    bot: Annotated[str, typer.Option(help="Of this bot.")] = "",
+    call_id: Annotated[str, typer.Option("--call", help="Of this call.")] = "",
+    destination: Annotated[str, typer.Option(help="To this origin: https://host[:port].")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 20,
+) -> None:
+    """List what was announced to whom, the newest first."""
+    asked: dict[str, str | list[str]] = {
+        "state": state or [],
+        "bot_id": bot,
+        "call_id": call_id,
+        "destination": destination,
+    }
+
+    async def run() -> None:
+        async with _api(FleetSettings()) as api:
+            query = {name: value for name, value in asked.items() if value}
+            console.print(deliveries_table(await api.deliveries(limit=limit, **query)))
+
+    _run(run())
+
+
+@deliveries_app.command(name="show")
+def show_delivery(delivery_id: str) -> None:
+    """Show one delivery: every attempt, what was answered, and the body."""
+
+    async def run() -> None:
+        async with _api(FleetSettings()) as api:
+            print_delivery(console, await api.delivery(delivery_id))
+
+    _run(run())
+
+
+@deliveries_app.command(name="replay")
+def replay_deliveries(
+    delivery_ids: Annotated[list[str] | None, typer.Argument(help="Which ones.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="Instead: all in this state; repeatable.")
+    ] = None,
+    bot: Annotated[str, typer.Option(help="Instead: all of this bot that were given up.")] = "",
+    destination: Annotated[
+        str, typer.Option(help="Instead: all to this origin that were given up.")
+    ] = "",
+    since: Annotated[str, typer.Option(help="Made at this time or later, with a zone.")] = "",
+    until: Annotated[str, typer.Option(help="Made before this time.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="All that were given up.")] = False,
+) -> None:
+    """Deliver again, under the same ids, with the same bodies."""
+    asked: dict[str, str | list[str]] = {
+        "states": state or [],
+        "bot_id": bot,
+        "destination": destination,
+        "created_from": since,
+        "created_before": until,
+    }
+    wanted = {name: value for name, value in asked.items() if value}
+    if bool(delivery_ids) == bool(wanted or everything):
+        _fail("Name deliveries, or say which by options (--all: all that were given up).")
+
+    async def run() -> None:
+        async with _api(FleetSettings()) as api:
+            for delivery_id in delivery_ids or []:
+                await api.replay(delivery_id)
+            count = len(delivery_ids) if delivery_ids else await api.replay_those(wanted)
+        console.print(f"To be delivered again: {count}", highlight=False)
+
+    _run(run())
+
+
 def _api(settings: FleetSettings) -> SidecarApi:
     url = settings.sidecar_url or f"http://127.0.0.1:{settings.sidecar_port}"
     environ = environ_with(load_or_create(settings.voicefleet_home), os.environ)
     return SidecarApi(url, settings.admin_api_key or environ["ADMIN_API_KEY"])
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for number, column in enumerate(columns):
-        # The first one is what other commands want to be given: it stays whole.
-        table.add_column(column, no_wrap=number == 0, overflow="fold")
-    return table
-
-
-def _moment(at: str) -> str:
-    return at[:19].replace("T", " ")
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

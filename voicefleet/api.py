@@ -89,6 +89,23 @@ class SidecarApi:
         """Return a call's latest result."""
         return await self._get(f"/api/v1/calls/{call_id}/result")
 
+    async def deliveries(self, **query: str | int | list[str]) -> list[dict[str, Any]]:
+        """Return the newest deliveries first, each with its attempts."""
+        return list((await self._get("/api/v1/deliveries", query))["deliveries"])
+
+    async def delivery(self, delivery_id: str) -> dict[str, Any]:
+        """Return one delivery, body and all."""
+        return await self._get(f"/api/v1/deliveries/{delivery_id}")
+
+    async def replay(self, delivery_id: str) -> None:
+        """Make one delivery once more."""
+        await self._request("POST", f"/api/v1/deliveries/{delivery_id}/replay")
+
+    async def replay_those(self, wanted: Mapping[str, Any]) -> int:
+        """Make every delivery once more that is meant; return how many."""
+        response = await self._request("POST", "/api/v1/deliveries/replay", json=dict(wanted))
+        return int(response.json()["replayed"])
+
     async def fleet(self) -> dict[str, Any]:
         """Return `/health/fleet`."""
         return await self._get("/health/fleet")
@@ -114,7 +131,9 @@ class SidecarApi:
         except httpx.TransportError as error:
             raise ApiUnavailable(self.url) from error
 
-    async def _get(self, path: str, query: Mapping[str, str | int] | None = None) -> dict[str, Any]:
+    async def _get(
+        self, path: str, query: Mapping[str, str | int | list[str]] | None = None
+    ) -> dict[str, Any]:
         return dict((await self._request("GET", path, params=query)).json())
 
     async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:

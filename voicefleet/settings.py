@@ -42,7 +42,8 @@ class FleetSettings(BaseSettings):
     )
     sidecar_url: str = Field(
         default="",
-        description="Sidecar that `call`, `bots` and `calls` talk to; empty: the local one.",
+        description="Sidecar that `call`, `bots`, `calls` and `deliveries` talk to; empty: the"
+        " local one.",
     )
     bridge_url: str = Field(
         default="", description="Bridge that `call` dials (`ws://…`); empty: the local one."

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.syntax import Syntax
+from rich.table import Table
 from rich.text import Text
 
 from contracts.event import Event, EventType
@@ -118,6 +119,20 @@ def print_recording(console: Console, result: dict[str, Any], folder: Path) -> N
         console.print(f"Recording: {path}", highlight=False, soft_wrap=True)
     elif result.get("recording_url"):
         console.print(f"Recording: {result['recording_url']}", highlight=False, soft_wrap=True)
+
+
+def table(*columns: str) -> Table:
+    """Return a table without lines, for a list of things that have names."""
+    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for number, column in enumerate(columns):
+        # The first one is what other commands want to be given: it stays whole.
+        shown.add_column(column, no_wrap=number == 0, overflow="fold")
+    return shown
+
+
+def moment(at: str) -> str:
+    """Return an ISO time as people read it, to the second."""
+    return at[:19].replace("T", " ")
 
 
 def _line(at_s: float, who: str, text: str, who_style: str = "", style: str = "dim") -> Text:

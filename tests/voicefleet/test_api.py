@@ -38,6 +38,28 @@ async def test_key_goes_with_every_request() -> None:
     assert str(seen[0].url) == "http://sidecar.test/api/v1/calls?limit=3"
 
 
+async def test_deliveries_are_asked_for_shown_and_replayed() -> None:
+    seen: list[tuple[str, str, bytes]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append((request.method, request.url.raw_path.decode(), request.content))
+        return httpx.Response(200, json={"deliveries": [{"delivery_id": "d1"}], "replayed": 2})
+
+    async with api(answer) as sidecar:
+        assert await sidecar.deliveries(limit=3, state=["dead", "parked"]) == [
+            {"delivery_id": "d1"}
+        ]
+        assert "deliveries" in await sidecar.delivery("d1")
+        await sidecar.replay("d1")
+        assert await sidecar.replay_those({"states": ["dead"]}) == 2
+    assert seen == [
+        ("GET", "/api/v1/deliveries?limit=3&state=dead&state=parked", b""),
+        ("GET", "/api/v1/deliveries/d1", b""),
+        ("POST", "/api/v1/deliveries/d1/replay", b""),
+        ("POST", "/api/v1/deliveries/replay", b'{"states":["dead"]}'),
+    ]
+
+
 async def test_refusal_carries_its_code_and_faulty_fields() -> None:
     body = {
         "error": {
