@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env demo run test check coverage fmt bench bench-peer fuzz lock
+.PHONY: help setup setup-test env demo run test check coverage fmt bench bench-peer faults fuzz lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: # the locked environment and the LiveKit server
 	@$(PYTHON) -m scripts.bootstrap
+
+setup-test: # and the S3 server that tests run on
+	@$(PYTHON) -m scripts.bootstrap --s3
 
 env: # the locked environment alone
 	@$(PYTHON) -m scripts.bootstrap --no-server
@@ -20,7 +23,7 @@ demo: setup ## start everything, place one real call, show it, print its result
 run: setup ## start the platform and keep it up; Ctrl-C ends it
 	@$(BIN)/voicefleet up
 
-test: setup ## run every test, real calls included (ARGS=… goes to pytest)
+test: setup-test ## run every test, real calls included (ARGS=… goes to pytest)
 	@$(BIN)/pytest $(ARGS)
 
 check: env ## format, lint, types, import arrows, structure, docs
@@ -42,6 +45,9 @@ bench: setup ## measure one call; figures go to bench/out
 
 bench-peer: setup ## measure this platform and Pipecat side by side (ARGS="--calls 4 --only ours")
 	@$(BIN)/python -m bench.peer $(ARGS)
+
+faults: setup ## strike a fleet under load, at random (ARGS="--seed 7 --rounds 100 --echo --calls 20")
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 fuzz: env ## throw 100,000 mutated messages at the wire parsers
 	@$(BIN)/python -m bench.fuzz

@@ -1,4 +1,4 @@
-"""Sets the project up: uv, the locked environment, the LiveKit server.
+"""Sets the project up: uv, the locked environment, the servers.
 
 Run by the Makefile before everything else. Only what is missing or out of date is done; a stamp
 makes the ordinary case instant.
@@ -11,13 +11,13 @@ import json
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scripts.command import CommandFailed, run_quietly
 from scripts.interpreter import CHOICE, PREFERRED, PythonMissing, choose, version_of
 from scripts.progress import Progress
-from scripts.server import VERSION, ServerMissing, find_or_compile
+from scripts.server import LIVEKIT, S3, Server, ServerMissing, find_or_compile
 from scripts.uv import UvMissing, child_environ, find_or_fetch
 
 _INPUTS = ("uv.lock", "scripts/bootstrap.py")
@@ -33,15 +33,14 @@ def stamp_of(root: Path, environ: Mapping[str, str]) -> str:
     project = tomllib.loads((root / "pyproject.toml").read_text())
     digest.update(json.dumps([project.get(table) for table in _TABLES]).encode())
     digest.update(environ.get(CHOICE, "").encode())
-    digest.update(VERSION.encode())
+    digest.update(f"{LIVEKIT.version} {S3.version}".encode())
     return digest.hexdigest()
 
 
-def is_ready(root: Path, stamp: str, *, server: bool) -> bool:
+def is_ready(root: Path, stamp: str, servers: Sequence[Server] = ()) -> bool:
     """Whether the stamp fits and what it vouches for is still there."""
     needed = [root / ".venv" / "bin" / "python", root / ".venv" / "bin" / "voicefleet"]
-    if server:
-        needed.append(root / ".voicefleet" / "bin" / "livekit-server")
+    needed += [server.path(root) for server in servers]
     written = root / ".venv" / "voicefleet.stamp"
     return (
         written.exists() and written.read_text() == stamp and all(path.exists() for path in needed)
@@ -69,17 +68,19 @@ def build_environment(root: Path, uv: Path, environ: Mapping[str, str], stamp: s
 
 
 def main(arguments: list[str], root: Path, environ: Mapping[str, str]) -> int:
-    """Set up the environment, and the server unless told `--no-server`."""
-    server = "--no-server" not in arguments
+    """Set up the environment, and the servers: none with `--no-server`, all with `--s3`."""
+    servers = [] if "--no-server" in arguments else [LIVEKIT]
+    if "--s3" in arguments:
+        servers.append(S3)
     stamp = stamp_of(root, environ)
-    if is_ready(root, stamp, server=server):
+    if is_ready(root, stamp, servers):
         return 0
     try:
         uv = find_or_fetch(root, environ)
-        if not is_ready(root, stamp, server=False):
+        if not is_ready(root, stamp):
             build_environment(root, uv, environ, stamp)
-        if server:
-            find_or_compile(root, uv, environ)
+        for server in servers:
+            find_or_compile(server, root, uv, environ)
     except (PythonMissing, ServerMissing, CommandFailed, UvMissing) as error:
         sys.stderr.write(f"\nSet-up failed. {error}\n")
         return 1

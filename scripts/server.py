@@ -1,4 +1,7 @@
-"""Getting the LiveKit server: from PATH, else compiled once by Go into `.voicefleet/bin`."""
+"""Getting the servers that Python cannot install: from PATH, else compiled once by Go.
+
+They end up in `.voicefleet/bin`. Go checks every module it fetches against its checksum database.
+"""
 
 from __future__ import annotations
 
@@ -9,42 +12,70 @@ import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.progress import Progress
 from scripts.uv import child_environ
 
-VERSION = "1.13.5"
-_MODULE = f"github.com/livekit/livekit-server/cmd/server@v{VERSION}"
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One program: its name here, its version, the Go package it is and what links it.
+
+    It must answer `--version` with its version, alone or behind other words.
+    """
+
+    name: str
+    version: str
+    package: str
+    flags: str = "-s -w"
+
+    def path(self, root: Path) -> Path:
+        """Return where it is once it is there."""
+        return root / ".voicefleet" / "bin" / self.name
+
+
+LIVEKIT = Server("livekit-server", "1.13.5", "github.com/livekit/livekit-server/cmd/server")
+S3 = Server(
+    "versitygw",
+    "1.8.0",
+    "github.com/versity/versitygw/cmd/versitygw",
+    # Compiled from the module proxy it would not know its version.
+    "-s -w -X main.Version=1.8.0",
+)
+"""An S3 server over a folder: what the tests of recordings in a bucket run on."""
+
 # From this version on Go fetches the newer toolchain that the server's go.mod asks for by itself.
 _OLDEST_GO = (1, 21)
 
 
 class ServerMissing(Exception):
-    """There is no LiveKit server and none could be compiled; the message says what to do."""
+    """There is no such server and none could be compiled; the message says what to do."""
 
 
-def find_or_compile(root: Path, uv: Path, environ: Mapping[str, str]) -> Path:
-    """Return `.voicefleet/bin/livekit-server`, made if need be."""
-    own = root / ".voicefleet" / "bin" / "livekit-server"
-    if _is_ours(own):
+def find_or_compile(server: Server, root: Path, uv: Path, environ: Mapping[str, str]) -> Path:
+    """Return the program in `.voicefleet/bin`, made if need be."""
+    own = server.path(root)
+    if _is_right(own, server):
         return own
     own.parent.mkdir(parents=True, exist_ok=True)
     own.unlink(missing_ok=True)
-    on_path = shutil.which("livekit-server", path=environ.get("PATH", os.defpath))
-    if on_path is not None and _is_ours(Path(on_path)):
+    on_path = shutil.which(server.name, path=environ.get("PATH", os.defpath))
+    if on_path is not None and _is_right(Path(on_path), server):
         own.symlink_to(on_path)
         return own
     failures = []
     for go in _toolchains(root, uv, environ):
         try:
-            _compile(go, own, root, environ)
+            _compile(server, go, root, environ)
             return own
         except subprocess.CalledProcessError as error:
             failures.append(f"{go}: {error.stderr}")
     raise ServerMissing(
-        f"Could not compile livekit-server v{VERSION}. Put a livekit-server {VERSION} on PATH, or"
-        " make the Go module proxy reachable (GOPROXY), then try again.\n" + "\n".join(failures)
+        f"Could not compile {server.name} v{server.version}. Put {server.name} {server.version} on"
+        " PATH, or make the Go module proxy reachable (GOPROXY), then try again.\n"
+        + "\n".join(failures)
     )
 
 
@@ -71,14 +102,14 @@ def compile_environ(environ: Mapping[str, str], root: Path, target: Path) -> dic
     return child
 
 
-def _is_ours(program: Path) -> bool:
+def _is_right(program: Path, server: Server) -> bool:
     try:
         answer = subprocess.run(
             [program, "--version"], capture_output=True, text=True, check=True, timeout=20
         )
     except (OSError, subprocess.SubprocessError):
         return False
-    return answer.stdout.split()[-1:] == [VERSION]
+    return server.version in {word.removeprefix("v") for word in answer.stdout.split()}
 
 
 def _toolchains(root: Path, uv: Path, environ: Mapping[str, str]) -> Iterator[str]:
@@ -123,12 +154,14 @@ def _install_toolchain(root: Path, uv: Path, folder: Path, environ: Mapping[str,
     subprocess.run(install, check=True, cwd=root, env=child, stdin=subprocess.DEVNULL)
 
 
-def _compile(go: str, own: Path, root: Path, environ: Mapping[str, str]) -> None:
-    command = [go, "install", "-v", "-trimpath", "-ldflags=-s -w", _MODULE]
+def _compile(server: Server, go: str, root: Path, environ: Mapping[str, str]) -> None:
+    module = f"{server.package}@v{server.version}"
+    command = [go, "install", "-v", "-trimpath", f"-ldflags={server.flags}", module]
+    own = server.path(root)
     tail: deque[str] = deque(maxlen=12)
     with (
         tempfile.TemporaryDirectory(dir=own.parent) as folder,
-        Progress(f"Compiling livekit-server v{VERSION}, once") as progress,
+        Progress(f"Compiling {server.name} v{server.version}, once") as progress,
     ):
         child = compile_environ(environ, root, Path(folder))
         Path(child.get("HOME", folder)).mkdir(parents=True, exist_ok=True)
@@ -152,4 +185,4 @@ def _compile(go: str, own: Path, root: Path, environ: Mapping[str, str]) -> None
             raise subprocess.CalledProcessError(
                 process.returncode, command, stderr="".join(tail).strip()
             )
-        Path(folder, "server").replace(own)
+        Path(folder, server.package.rpartition("/")[2]).replace(own)

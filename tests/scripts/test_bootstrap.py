@@ -10,6 +10,7 @@ import pytest
 from scripts.bootstrap import is_ready, main, stamp_of
 from scripts.interpreter import CHOICE
 from scripts.progress import Progress
+from scripts.server import LIVEKIT, S3
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_stamp_follows_what_decides_the_environment(root: Path, name: str, text:
     before = stamp_of(root, {})
     (root / name).write_text(text)
     assert stamp_of(root, {}) != before
-    assert not is_ready(root, stamp_of(root, {}), server=False)
+    assert not is_ready(root, stamp_of(root, {}))
 
 
 def test_stamp_does_not_follow_a_tool_option(root: Path) -> None:
@@ -57,13 +58,20 @@ def test_stamp_follows_the_chosen_interpreter(root: Path) -> None:
 @pytest.mark.parametrize("name", [".venv/bin/python", ".venv/bin/voicefleet"])
 def test_what_is_gone_is_made_again(root: Path, name: str) -> None:
     (root / name).unlink()
-    assert not is_ready(root, stamp_of(root, {}), server=False)
+    assert not is_ready(root, stamp_of(root, {}))
 
 
 def test_server_is_asked_for_only_where_it_is_needed(root: Path) -> None:
     (root / ".voicefleet" / "bin" / "livekit-server").unlink()
-    assert is_ready(root, stamp_of(root, {}), server=False)
-    assert not is_ready(root, stamp_of(root, {}), server=True)
+    assert is_ready(root, stamp_of(root, {}))
+    assert not is_ready(root, stamp_of(root, {}), [LIVEKIT])
+
+
+def test_server_of_the_tests_is_asked_for_by_them_alone(root: Path) -> None:
+    assert main([], root, {"PATH": ""}) == 0
+    assert not is_ready(root, stamp_of(root, {}), [LIVEKIT, S3])
+    S3.path(root).touch()
+    assert main(["--s3"], root, {"PATH": ""}) == 0
 
 
 def test_failure_is_one_message_and_a_code(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`scripts.server`: the right LiveKit server is recognised; Go is given what it needs."""
+"""`scripts.server`: the right servers are recognised; Go is given what it needs."""
 
 from __future__ import annotations
 
@@ -6,25 +6,36 @@ from pathlib import Path
 
 import pytest
 
-from scripts.server import VERSION, compile_environ, find_or_compile, parse_go_version
+from scripts.server import LIVEKIT, S3, Server, compile_environ, find_or_compile, parse_go_version
 
 
-def program(path: Path, version: str) -> Path:
+ANSWERS = {
+    LIVEKIT: "livekit-server version {}",
+    S3: "Version  : {}\nBuild    : norev\nBuildTime: none",
+}
+
+
+def program(path: Path, server: Server, version: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\necho 'livekit-server version {version}'\n")
+    path.write_text(f"#!/bin/sh\necho '{ANSWERS[server].format(version)}'\n")
     path.chmod(0o755)
     return path
 
 
-def test_own_server_is_used(tmp_path: Path) -> None:
-    own = program(tmp_path / ".voicefleet" / "bin" / "livekit-server", VERSION)
-    assert find_or_compile(tmp_path, Path("uv"), {"PATH": ""}) == own
+@pytest.mark.parametrize("server", ANSWERS)
+def test_own_server_is_used(tmp_path: Path, server: Server) -> None:
+    own = program(server.path(tmp_path), server, server.version)
+    assert find_or_compile(server, tmp_path, Path("uv"), {"PATH": ""}) == own
 
 
-def test_server_on_path_is_linked_when_its_version_is_right(tmp_path: Path) -> None:
-    theirs = program(tmp_path / "bin" / "livekit-server", VERSION)
-    program(tmp_path / ".voicefleet" / "bin" / "livekit-server", "1.0.0")
-    own = find_or_compile(tmp_path, Path("uv"), {"PATH": str(tmp_path / "bin")})
+@pytest.mark.parametrize("server", ANSWERS)
+@pytest.mark.parametrize("prefix", ["", "v"])
+def test_server_on_path_is_linked_when_its_version_is_right(
+    tmp_path: Path, server: Server, prefix: str
+) -> None:
+    theirs = program(tmp_path / "bin" / server.name, server, prefix + server.version)
+    program(server.path(tmp_path), server, "1.0.0")
+    own = find_or_compile(server, tmp_path, Path("uv"), {"PATH": str(tmp_path / "bin")})
     assert own.resolve() == theirs
 
 
