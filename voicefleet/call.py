@@ -19,7 +19,8 @@ from voicefleet.script import Scenario
 from voicefleet.show import ConversationView
 
 RING_S = 0.6
-RESULT_TIMEOUT_S = 20.0
+RESULT_TIMEOUT_S = 75.0
+"""Beyond what a result waits for a model's judgement."""
 RECORDING_TIMEOUT_S = 10.0
 
 
