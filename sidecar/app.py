@@ -54,7 +54,7 @@ from sidecar.pulse import Pulse
 from sidecar.reconcile import Reconciler
 from sidecar.recording import RecordingFolder
 from sidecar.rooms import Rooms
-from sidecar.schedule import Schedule
+from sidecar.schedule import JITTER, Schedule
 from sidecar.settings import Settings
 from sidecar.signing import SigningSecrets
 from sidecar.standby import Standbys
@@ -159,7 +159,7 @@ def create_app(
         database,
         archive,
         retention_days=settings.retention_days,
-        promise=timedelta(seconds=sum(settings.webhook_delays_s)),
+        promise=timedelta(seconds=(1 + JITTER) * sum(settings.webhook_delays_s)),
         clock=clock,
         closing=bells.closing,
     )

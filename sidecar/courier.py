@@ -105,6 +105,7 @@ class Courier:
         self._secrets = secrets
         self._credentials = credentials
         self._trust = trust
+        self._trusted = frozenset(map(origin_of, trust.origins)) - {""}
         self._monotonic = monotonic
 
     async def carry(self, delivery: Delivery, at: datetime) -> Answer:
@@ -128,18 +129,19 @@ class Courier:
             asked_s(response.headers.get("Retry-After", ""), at),
         )
 
-    async def _shown(self, delivery: Delivery) -> dict[str, str]:
-        given = await self._credentials.headers(delivery)
-        shown = {name: value for name, value in given.items() if name.lower() not in FRAMING}
-        if origin_of(delivery.url) in self._trust.origins:
+    async def _shown(self, delivery: Delivery) -> httpx.Headers:
+        shown = httpx.Headers(await self._credentials.headers(delivery))
+        for name in FRAMING:
+            shown.pop(name, None)
+        if origin_of(delivery.url) in self._trusted:
             shown["X-VoxCore-Secret"] = self._trust.service_secret
         return shown
 
     async def _request(
-        self, delivery: Delivery, at: datetime, shown: Mapping[str, str]
+        self, delivery: Delivery, at: datetime, shown: httpx.Headers
     ) -> httpx.Request:
         target = await self._guard.check(delivery.url)
-        headers = httpx.Headers(shown)
+        headers = shown.copy()
         headers.update(
             {
                 # Nobody should have us unpack what is only kept to be looked at.

@@ -36,6 +36,7 @@ def headers_of(push: PostCallPush) -> dict[str, str]:
     """
     found = dict(push.headers)
     if push.token:
+        found = {name: value for name, value in found.items() if name.lower() != "authorization"}
         found["Authorization"] = push.token
     for name, value in found.items():
         if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):

@@ -64,6 +64,8 @@ async def test_request_goes_to_the_address_that_was_checked() -> None:
     [
         ([], False),
         (["https://crm.example"], True),
+        (["https://CRM.example:443/"], True),
+        ([""], False),
         (["https://crm.example.evil"], False),
         (["http://crm.example"], False),
         (["https://crm.example:8443"], False),
@@ -90,8 +92,10 @@ async def test_credentials_and_method_of_a_push_go_along() -> None:
 async def test_credentials_cannot_change_what_is_sent_or_where() -> None:
     receiver = Receiver()
     ours = {"HOST": "a", "Content-Length": "1", "Webhook-Id": "d2", "content-type": "text/html"}
-    await carried(receiver, headers={**ours, "Transfer-Encoding": "chunked"})
+    theirs = {**ours, "Transfer-Encoding": "chunked", "x-voxcore-secret": "a"}
+    await carried(receiver, headers=theirs, origins=("https://crm.example",))
     (request,) = receiver.requests
+    assert request.headers.get_list("x-voxcore-secret") == ["service-secret"]
     assert request.headers.get_list("host") == ["crm.example"]
     assert request.headers.get_list("webhook-id") == ["d1"]
     assert request.headers.get_list("content-type") == ["application/json"]

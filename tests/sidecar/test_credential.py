@@ -111,6 +111,11 @@ def test_header_that_cannot_be_sent_is_named_without_its_value(push: dict[str, A
     assert "Bearer" not in str(caught.value)
 
 
+def test_token_is_the_one_authorization() -> None:
+    push = PostCallPush(token="Bearer t0p", headers={"authorization": "Basic b2xk"})
+    assert headers_of(push) == {"Authorization": "Bearer t0p"}
+
+
 async def test_bot_of_another_api_is_asked_for_again_as_for_the_call(plane: ControlPlane) -> None:
     await plane.ready()
     call_id = await plane.talking("k1", caller_id="+15550100", connected_event={"n": 1})
