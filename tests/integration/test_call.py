@@ -22,6 +22,8 @@ from tests.integration.platform import Platform, running_platform
 PLACES = 4
 """What `running_platform` gives its worker and its bridge."""
 
+RATE_HZ = 8000
+RESUMED_WITHIN_S = 4.0
 LOAD_TOLD_S = 3.0
 """By then the worker has told the server of its load, which nobody else gets to see."""
 
@@ -198,16 +200,45 @@ async def test_worker_takes_calls_up_to_its_limit(platform: Platform) -> None:
         assert (await platform.result(f"place-{number}"))["disconnected_by"] == "customer"
 
 
-async def test_killed_agent_keeps_what_was_recorded(platform: Platform, tmp_path: Path) -> None:
+async def test_killed_agent_is_replaced_and_a_second_one_is_excused(
+    platform: Platform, tmp_path: Path
+) -> None:
+    question = platform.voice("When are you open?")
     async with Phone.call(platform.stream_url("talker"), stream_id="killed") as phone:
         assert await phone.hear() is not None, phone.close_reason
         call = await platform.call("killed")
-        await asyncio.sleep(1.5)
+        killed_s = phone.now_s
         platform.job_of(call["call_id"]).kill()
-        await phone.wait_closed(60.0)
+        excuse = await phone.hear()
+        assert excuse is not None
+        assert excuse.start_s - killed_s < RESUMED_WITHIN_S
+        await phone.say(question)
+        assert await phone.hear() is not None
+        goes_on_s = phone.now_s
+        platform.job_of(call["call_id"]).kill()
+        await phone.wait_closed(15.0)
+        last = await words_in(phone.heard()[round(goes_on_s * RATE_HZ) * 2 :])
+    assert hears("technical problem", last)
     result = await platform.result("killed", 30.0)
     assert result["disconnected_by"] == "error"
-    answer = await platform.recording(f"/recordings/{call['session_id']}.wav")
-    (tmp_path / "kept.wav").write_bytes(answer.content)
-    with wave.open(str(tmp_path / "kept.wav")) as file:
-        assert file.getnframes() >= 2 * 8000
+    assert [entry["event"] for entry in result["events"]].count("agent_lost") == 2
+    said = lines(result, "bot")
+    for expected in ("information line", "the line dropped", "open from nine"):
+        assert expected in said
+    assert hears("when are you open", lines(result, "customer"))
+    kept_s = await recorded_s(platform, call["session_id"], tmp_path)
+    assert kept_s > goes_on_s - 2.0
+
+
+async def recorded_s(platform: Platform, session_id: str, folder: Path) -> float:
+    """Wait for a call's whole recording, which comes in pieces, and return how long it is."""
+    async with asyncio.timeout(20):
+        while True:
+            answer = await platform.api.get(f"/recordings/{session_id}.wav")
+            if answer.is_success:
+                (folder / "kept.wav").write_bytes(answer.content)
+                with wave.open(str(folder / "kept.wav")) as file:
+                    duration_s = file.getnframes() / file.getframerate()
+                if duration_s > 8.0:
+                    return duration_s
+            await asyncio.sleep(0.2)
