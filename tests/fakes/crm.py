@@ -45,6 +45,16 @@ class FakeCrm:
     asked: list[Asked] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def told(self, path: str) -> Asked:
+        """Wait for a request to this path, and return it."""
+        async with asyncio.timeout(10):
+            while True:
+                for asked in self.asked:
+                    if asked.path == path:
+                        return asked
+                self.came.clear()
+                await self.came.wait()
+
     async def serve(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         self.asked.append(

@@ -1,4 +1,4 @@
-"""A call whose bot comes from somebody else's config API, by the family's contract."""
+"""A call whose bot comes from somebody else's config API, with a CRM that is asked and told."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 from aiohttp import web
 
 from bridges.phone import Phone
+from tests.fakes.crm import running_crm
 from tests.integration.bots import TALKER
 from tests.integration.listening import hears, words_in
 from tests.integration.platform import running_platform
 from voicefleet.receiver import receiving
 
 SECRET = "shared-with-the-config-api"
+CRM_TOKEN = "Bearer of-the-crm"
 RESULT_SECRET = "whsec_dGhlIHJlc3VsdHMgYXJlIHNpZ25lZCB3aXRoIHRoaXM="
 
 
@@ -47,6 +49,7 @@ async def test_call_runs_on_a_config_from_outside(tmp_path: Path) -> None:
     bots: dict[str, Any] = {"closed": 503, "broken": 500}
     async with (
         receiving(RESULT_SECRET) as (receiver, webhook_url),
+        running_crm(answer={"data": {"city": "London"}}) as crm,
         config_api(bots, asked) as config_url,
         running_platform(
             tmp_path,
@@ -61,7 +64,16 @@ async def test_call_runs_on_a_config_from_outside(tmp_path: Path) -> None:
             **TALKER,
             "session_id": "session-of-theirs",
             "webhook_url": webhook_url,
-            "opening_message": "Hello {{call.customer_name}}, welcome back.",
+            "opening_message": "Hello {{call.customer_name}}, welcome back to {{crm.city}}.",
+            "crm_prefetch": {
+                "url": f"{crm.url}/customers?phone={{{{call.caller_id}}}}",
+                "response_path": "data",
+            },
+            "post_call_push": {
+                "url": f"{crm.url}/push",
+                "token": CRM_TOKEN,
+                "key_mapper": {"CITY": "{{crm.city}}", "BY": "{{result.disconnected_by}}"},
+            },
             "a_key_from_the_future": True,
         }
         async with Phone.call(
@@ -73,10 +85,15 @@ async def test_call_runs_on_a_config_from_outside(tmp_path: Path) -> None:
             await phone.hear()
             assert hears("welcome back", await words_in(phone.heard()))
         result = await receiver.result()
+        told = await crm.told("/push")
         for bot_id, code in (("closed", 4403), ("broken", 4503), ("nobody", 4404)):
             async with Phone.call(platform.stream_url(bot_id), stream_id=bot_id) as phone:
                 assert await phone.wait_closed() == code
     assert result["session_id"] == "session-of-theirs"
-    assert result["transcript"][0]["text"].startswith("Hello Morgan")
+    assert result["transcript"][0]["text"] == "Hello Morgan, welcome back to London."
+    assert "crm_prefetched" in [event["event"] for event in result["events"]]
+    assert crm.asked[0].query == {"phone": "+10000000042"}
+    assert told.headers["Authorization"] == CRM_TOKEN
+    assert json.loads(told.body) == {"CITY": "London", "BY": "customer"}
     assert asked[0]["caller_id"] == "+10000000042"
     assert json.loads(asked[0]["connected_event"])["customer_name"] == "Morgan"
