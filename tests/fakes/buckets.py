@@ -1,4 +1,4 @@
-"""Buckets for tests: the real one of a running server, and one in memory that does what it is told."""
+"""Buckets for tests: the real one of a running server, and one in memory that may fail."""
 
 from __future__ import annotations
 

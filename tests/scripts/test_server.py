@@ -8,7 +8,6 @@ import pytest
 
 from scripts.server import LIVEKIT, S3, Server, compile_environ, find_or_compile, parse_go_version
 
-
 ANSWERS = {
     LIVEKIT: "livekit-server version {}",
     S3: "Version  : {}\nBuild    : norev\nBuildTime: none",
