@@ -37,6 +37,7 @@ class Platform:
     webhook_url: str
     receiver: Receiver
     log: list[str]
+    _runner: Runner
     _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def stream_url(self, bot_id: str) -> str:
@@ -86,6 +87,12 @@ class Platform:
         ) as livekit:
             listed = await livekit.room.list_rooms(livekit_api.ListRoomsRequest())
         return [room.name for room in listed.rooms]
+
+    async def start_again(self, name: str) -> None:
+        """Start a part that has died, and wait until it is ready."""
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as http:
+            part = next(part for part in self.fleet.parts(http) if part.name == name)
+            await self._runner.start(part)
 
     def processes(self, module: str) -> list[psutil.Process]:
         """Return the running `python -m module` of this fleet and everything below it."""
@@ -145,6 +152,6 @@ async def running_platform(folder: Path, **settings: str) -> AsyncIterator[Platf
     ):
         try:
             await fleet.start(runner)
-            yield Platform(fleet, api, webhook_url, receiver, lines)
+            yield Platform(fleet, api, webhook_url, receiver, lines, runner)
         finally:
             await runner.stop()
