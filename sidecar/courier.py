@@ -146,6 +146,9 @@ class Courier:
             {
                 # Nobody should have us unpack what is only kept to be looked at.
                 "Accept-Encoding": "identity",
+                # Connections are kept by address, and an address may serve other hosts as well:
+                # the next body would go over one that was verified for somebody else.
+                "Connection": "close",
                 "Content-Type": "application/json",
                 "Host": target.host_header,
                 "webhook-id": delivery.delivery_id,

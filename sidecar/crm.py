@@ -142,6 +142,8 @@ class Crm:
         headers["Host"] = target.host_header
         headers.setdefault("Accept", "application/json")
         headers["Accept-Encoding"] = "identity"
+        # A connection that is kept is known by its address, which other tenants' hosts may share.
+        headers["Connection"] = "close"
         # Made without the client, whose cookies are other tenants'.
         request = httpx.Request(
             question.method,

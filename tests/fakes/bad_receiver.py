@@ -42,15 +42,23 @@ class BadReceiver:
         self.requests = 0
         self.bodies: dict[str, set[bytes]] = defaultdict(set)
         self._closing = asyncio.Event()
+        self._serving: set[asyncio.Task[object]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection of one request."""
+        if (task := asyncio.current_task()) is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await self._serve(reader, writer)
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
+        """Let everybody go who is kept waiting."""
         self._closing.set()
+        await asyncio.gather(*self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -97,5 +105,5 @@ async def misbehaving() -> AsyncIterator[BadReceiver]:
     try:
         yield receiver
     finally:
-        receiver.close()
         server.close()
+        await receiver.aclose()

@@ -57,6 +57,8 @@ async def test_request_goes_to_the_address_that_was_checked() -> None:
     assert str(request.url) == "https://93.184.215.14/results?x=1"
     assert request.headers["Host"] == "crm.example"
     assert request.extensions["sni_hostname"] == "crm.example"
+    # No connection verified for this host is there for another of the same address.
+    assert request.headers["Connection"] == "close"
 
 
 @pytest.mark.parametrize(

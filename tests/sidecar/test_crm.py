@@ -60,6 +60,7 @@ async def test_answer_is_the_fields(crm: FakeCrm, http: httpx.AsyncClient) -> No
     assert asked.path == "/customers/%2B91%2098%2F7%26x%3D1"
     assert asked.query == {"phone": "+91 98/7&x=1", "x": ""}
     assert asked.headers["Authorization"] == "Bearer t0k"
+    assert asked.headers["Connection"] == "close"
     assert asked.headers["X-Name"] == "ZoëX-Evil: 1"
     assert "X-Evil" not in asked.headers
     assert asked.headers["Host"] == crm.url.removeprefix("http://")
