@@ -72,7 +72,12 @@ async def run(arguments: argparse.Namespace, console: Console) -> int:
     settings = {"DATABASE_URL": arguments.database} if arguments.database else {}
     with tempfile.TemporaryDirectory(prefix="voicefleet-faults-") as folder:
         async with running_world(
-            Path(folder), arguments.seed, calls=arguments.calls, echo=arguments.echo, **settings
+            Path(folder),
+            arguments.seed,
+            calls=arguments.calls,
+            echo=arguments.echo,
+            workers=arguments.workers,
+            **settings,
         ) as world:
             callers = [
                 asyncio.create_task(world.call_on(f"caller-{number}"))
@@ -101,6 +106,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--calls", type=int, default=4)
+    parser.add_argument("--workers", type=int, default=1, help="agent workers")
     parser.add_argument("--pause", type=float, default=6.0, help="seconds between strikes, about")
     parser.add_argument("--only", default="", help="part of the names of the faults that strike")
     parser.add_argument("--echo", action="store_true", help="agents that only pretend to converse")

@@ -49,6 +49,21 @@ async def stop_job(world: World) -> Struck:
     return await _hit_job(world, signal.SIGSTOP)
 
 
+async def kill_worker(world: World) -> Struck:
+    """Kill the worker, jobs and all, that serves a call, as the loss of its host would."""
+    found = await _listening_caller(world)
+    workers = world.processes("agent")
+    if found is None or not workers:
+        return Struck("no caller was listening")
+    phone, job = found
+    with contextlib.suppress(psutil.NoSuchProcess):
+        above = {process.pid for process in job.parents()}
+        at_s = phone.now_s
+        next(worker for worker in workers if worker.pid in above).kill()
+        return Struck(f"of job {job.pid}", await _silence_s(phone, at_s))
+    return Struck("the job had just ended")
+
+
 def kill(part: str) -> Fault:
     """Return the death of a part's process."""
 
@@ -100,7 +115,7 @@ async def lock_database(world: World) -> Struck:
 FAULTS: dict[str, Fault] = {
     "kill agent job": kill_job,
     "stop agent job": stop_job,
-    "kill agent worker": kill("agent"),
+    "kill agent worker": kill_worker,
     "kill bridge": kill("bridge"),
     "kill sidecar": kill("sidecar"),
     "kill livekit": kill("livekit"),

@@ -22,7 +22,7 @@ from sidecar.store.database import Database
 from tests.faults.receiver import Receiver, receiving
 from tests.integration.livekit_server import find_binary
 from voicefleet.fleet import Fleet, prepare
-from voicefleet.runner import Part, Runner
+from voicefleet.runner import Runner
 from voicefleet.settings import FleetSettings
 
 ROOT = Path(__file__).parents[2]
@@ -73,28 +73,22 @@ class World:
     refused: int = 0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def processes(self, part: str) -> list[psutil.Process]:
+        """Return the main processes of a part that run now."""
+        return [child for child in psutil.Process().children() if self._is(part, _words(child))]
+
     def process(self, part: str) -> psutil.Process | None:
-        """Return a part's main process, if it runs now."""
-        module = {"bridge": "bridges", "agent": "agent"}.get(part, part)
-        for child in psutil.Process().children():
-            try:
-                words = child.cmdline()
-            except psutil.Error:
-                continue
-            if part == "livekit" and words[:1] == [str(self.fleet.server)]:
-                return child
-            if words[-2:-1] == ["-m"] and words[-1] in {module, f"tests.faults.echo_{module}"}:
-                return child
-        return None
+        """Return one of a part's main processes, if any runs now."""
+        found = self.processes(part)
+        return self.random.choice(found) if found else None
 
     def jobs(self) -> list[psutil.Process]:
-        """Return the agent processes below the worker, idle ones included."""
-        worker = self.process("agent")
-        try:
-            below = worker.children(recursive=True) if worker else []
-        except psutil.NoSuchProcess:
-            return []
-        return [process for process in below if "multiprocessing.forkserver" in _words(process)]
+        """Return the agent processes below the workers, idle ones included."""
+        below: list[psutil.Process] = []
+        for worker in self.processes("agent"):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                below += worker.children(recursive=True)
+        return [each for each in below if "multiprocessing.forkserver" in " ".join(_words(each))]
 
     def job_of(self, call_id: str) -> psutil.Process | None:
         """Return the process that serves a call: it holds the call's recording open."""
@@ -158,6 +152,12 @@ class World:
             with contextlib.suppress(TimeoutError):
                 await phone.wait_closed(talk_s)
 
+    def _is(self, part: str, words: list[str]) -> bool:
+        if part == "livekit":
+            return words[:1] == [str(self.fleet.server)]
+        module = {"bridge": "bridges"}.get(part, part)
+        return words[-2:-1] == ["-m"] and words[-1] in {module, f"tests.faults.echo_{module}"}
+
     async def _is_quiet(self) -> bool:
         try:
             fleet = (await self._get("/health/fleet")).json()
@@ -172,16 +172,16 @@ class World:
             return await http.get(self.fleet.sidecar_url + path, headers=headers)
 
 
-def _words(process: psutil.Process) -> str:
+def _words(process: psutil.Process) -> list[str]:
     try:
-        return " ".join(process.cmdline())
+        return process.cmdline()
     except psutil.Error:
-        return ""
+        return []
 
 
 @asynccontextmanager
 async def running_world(
-    folder: Path, seed: int, *, calls: int, echo: bool = False, **settings: str
+    folder: Path, seed: int, *, calls: int, echo: bool = False, workers: int = 1, **settings: str
 ) -> AsyncIterator[World]:
     """Run a fleet that carries `calls` calls; its parts are started again when they die.
 
@@ -190,6 +190,7 @@ async def running_world(
         seed: of all that is random.
         calls: how many it takes at once.
         echo: whether its agents only pretend to hold conversations.
+        workers: how many agent workers there are.
         settings: more of its environment.
     """
     room = str(calls + 2)
@@ -214,7 +215,7 @@ async def running_world(
     )
     async with receiving(fleet.environ["RESULT_SIGNING_SECRET"]) as receiver:
         try:
-            await _start(fleet, runner, echo=echo)
+            await _start(fleet, runner, echo=echo, workers=workers)
             world = World(fleet, receiver, database, random.Random(seed), log)
             await _save_bot(fleet, {**CONFIG, "webhook_url": receiver.url, "bot_id": BOT})
             yield world
@@ -223,17 +224,14 @@ async def running_world(
             await database.aclose()
 
 
-async def _start(fleet: Fleet, runner: Runner, *, echo: bool) -> None:
+async def _start(fleet: Fleet, runner: Runner, *, echo: bool, workers: int) -> None:
     async with httpx.AsyncClient(timeout=2.0, trust_env=False) as http:
-        livekit, *others = fleet.parts(http)
+        livekit, sidecar, agent, bridge = fleet.parts(http)
+        if echo:
+            agent = replace(agent, command=[sys.executable, "-m", "tests.faults.echo_agent"])
+        agents = [replace(agent, name=f"agent-{n}") for n in range(1, workers + 1)]
         await runner.start(livekit)
-        await runner.start(*(_echoing(part) if echo else part for part in others))
-
-
-def _echoing(part: Part) -> Part:
-    if part.name != "agent":
-        return part
-    return replace(part, command=[sys.executable, "-m", "tests.faults.echo_agent"])
+        await runner.start(sidecar, *agents, bridge)
 
 
 async def _save_bot(fleet: Fleet, config: dict[str, Any]) -> None:
