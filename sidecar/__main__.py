@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from types import FrameType
 
@@ -22,6 +23,9 @@ from sidecar.storage import Bucket
 from sidecar.store.database import Database
 
 DRAIN_S = 10
+THREADS = 64
+"""Names are looked up in threads, and a name server that hangs keeps one for as long: Python's
+default, six on two cores, would be used up by the receivers of two tenants."""
 EXIT_MISCONFIGURED = 78
 
 
@@ -40,6 +44,7 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then let running requests finish."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "sidecar"))
     database = Database(settings.database_url)
     rooms = LiveKitRooms(
         settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret
