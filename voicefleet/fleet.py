@@ -125,7 +125,8 @@ class Fleet:
                 self.environ,
                 serves_calls,
                 ready_timeout_s=90.0,
-                stop_timeout_s=drain_s["AGENT_DRAIN_S"] + 5.0,
+                # What remains then is ended, with a report: that takes a job up to 28 s.
+                stop_timeout_s=drain_s["AGENT_DRAIN_S"] + 30.0,
             ),
             Part(
                 "bridge",
