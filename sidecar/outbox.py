@@ -7,10 +7,12 @@ its lease changes nothing, and work that kills its worker still comes to an end.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.clock import Clock
@@ -25,9 +27,11 @@ from sidecar.wake import Bells, Wake
 log = structlog.get_logger(__name__)
 
 LEASE_PER_TIMEOUT = 4
+SETTLE_TRIES = 5
+"""A database may be locked for 5 s each time; all of it is well within the lease."""
 LONGEST_WAIT_S = 5.0
 BUSY_WAIT_S = 1.0
-"""How soon to look again where all that is due has to wait for its destination."""
+"""How soon to look again where all that is due waits for its destination, or the database fails."""
 LOST_ATTEMPTS_ALLOWED = 3
 """Claims beyond the schedule that may end without a word before a row is given up."""
 
@@ -165,7 +169,7 @@ class Outbox:
                 await deliveries.park_all(connection, tenant_id, url, now)
             return settled
 
-        settled = await self._database.run(settle)
+        settled = await self._insist(settle)
         log.info(
             "delivery_attempted",
             delivery_id=delivery.delivery_id,
@@ -176,6 +180,16 @@ class Outbox:
         )
         if settled and verdict.is_gone:
             log.warning("endpoint_disabled", destination=delivery.destination)
+
+    async def _insist(self, settle: Callable[[AsyncConnection], Awaitable[bool]]) -> bool:
+        # It has been sent: better to wait for a database that is away than to send it twice.
+        for _ in range(SETTLE_TRIES - 1):
+            try:
+                return await self._database.run(settle)
+            except (DBAPIError, OSError) as error:
+                log.warning("settling_failed", error=type(error).__name__)
+                await Wake.wait(self._bells.closing, BUSY_WAIT_S)
+        return await self._database.run(settle)
 
     async def _idle_s(self) -> float:
         async with self._database.read() as connection:

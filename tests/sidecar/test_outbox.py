@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from sidecar.outbox import LOST_ATTEMPTS_ALLOWED
+from sidecar.outbox import LOST_ATTEMPTS_ALLOWED, SETTLE_TRIES
 from sidecar.settings import RETRY_DELAYS_S
 from sidecar.store import endpoints
 from sidecar.store.database import Database
@@ -222,6 +223,24 @@ async def test_success_that_could_not_be_recorded_is_no_dead_letter(
     with pytest.raises(StoreFailed):
         await bench.outbox.deliver_one()
     assert (await bench.until_settled()).state == DeliveryState.DELIVERED
+
+
+@pytest.mark.parametrize(("failures", "sent"), [(SETTLE_TRIES - 1, 1), (SETTLE_TRIES, 2)])
+async def test_database_that_is_away_is_waited_for_with_what_has_been_sent(
+    sqlite: FailingDatabase, failures: int, sent: int
+) -> None:
+    receiver = Receiver()
+    bench = Bench(sqlite, receiver)
+    bench.bells.closing.set()  # Nobody waits for long any more.
+    await bench.add()
+    sqlite.be_away(1, failures)
+    if failures < SETTLE_TRIES:
+        await bench.outbox.deliver_one()
+    else:
+        with pytest.raises(OperationalError):
+            await bench.outbox.deliver_one()
+    assert (await bench.until_settled()).state == DeliveryState.DELIVERED
+    assert len(receiver.requests) == sent
 
 
 async def test_new_row_is_delivered_at_once(sqlite: Database) -> None:
