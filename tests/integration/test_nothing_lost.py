@@ -18,12 +18,22 @@ import pytest_asyncio
 from bridges.phone import Phone
 from contracts.report import Source
 from sidecar.client import Left, Spool
-from tests.integration.bots import TALKER
 from tests.integration.platform import Platform, running_platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUESTION = "When are you open?"
+BRIEF: dict[str, Any] = {
+    "opening_message": "Hello and welcome.",
+    "llm": {
+        "provider": "rules",
+        "rules": {
+            "intents": [{"name": "hours", "phrases": ["when are you open"], "say": "At nine."}]
+        },
+    },
+}
+WORDS = ("hello and welcome", "when are you open", "at nine")
+"""What is said in each call, once."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -31,7 +41,7 @@ async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pl
     """A running fleet whose worker waits for its calls."""
     folder = tmp_path_factory.mktemp("fleet")
     async with running_platform(folder, AGENT_DRAIN_S="60") as running:
-        await running.save_bot("talker", TALKER)
+        await running.save_bot("brief", BRIEF)
         yield running
 
 
@@ -72,14 +82,15 @@ async def sidecar_away(platform: Platform) -> AsyncIterator[None]:
     await platform.start_again("sidecar")
 
 
-def said(result: dict[str, Any]) -> list[str]:
-    return [line["text"].lower() for line in result["transcript"]]
+def assert_told_once(result: dict[str, Any], *words: str) -> None:
+    told = " ".join(line["text"].lower() for line in result["transcript"])
+    assert [told.count(each) for each in words] == [1] * len(words), told
 
 
 async def revisions(platform: Platform, stream_id: str) -> list[int]:
     """Return the revisions of a call's result for which there are deliveries."""
     call_id = (await platform.call(stream_id))["call_id"]
-    wanted = {"call_id": call_id, "kind": "result"}
+    wanted = {"call_id": call_id, "kind": "webhook"}
     listed = (await platform.api.get("/api/v1/deliveries", params=wanted)).json()["deliveries"]
     paths = [f"/api/v1/deliveries/{delivery['delivery_id']}" for delivery in listed]
     bodies = [(await platform.api.get(path)).json()["body"] for path in paths]
@@ -88,20 +99,18 @@ async def revisions(platform: Platform, stream_id: str) -> list[int]:
 
 async def test_call_that_ends_while_the_sidecar_is_away_is_told_whole(platform: Platform) -> None:
     question = platform.voice(QUESTION)
-    async with Phone.call(platform.stream_url("talker"), stream_id="ends-away") as phone:
+    async with Phone.call(platform.stream_url("brief"), stream_id="ends-away") as phone:
         assert await phone.hear() is not None
         async with sidecar_away(platform):
             await phone.say(question)
             assert await phone.hear() is not None
-            async with Phone.call(platform.stream_url("talker"), stream_id="too-late") as second:
+            async with Phone.call(platform.stream_url("brief"), stream_id="too-late") as second:
                 assert await second.wait_closed() == 4503
             await phone.hang_up()
             await until(lambda: [is_held for _, is_held in journals(platform)] == [False, False])
     result = await platform.result("ends-away")
     assert result["disconnected_by"] == "customer"
-    words = " ".join(said(result))
-    for expected in ("information line", "when are you open", "from nine in the morning"):
-        assert words.count(expected) == 1
+    assert_told_once(result, *WORDS)
     assert (await revisions(platform, "ends-away")).count(0) == 1
     await until(lambda: journals(platform) == [])
 
@@ -110,7 +119,7 @@ async def test_job_that_dies_while_the_sidecar_is_away_leaves_its_call_its_histo
     platform: Platform,
 ) -> None:
     question = platform.voice(QUESTION)
-    async with Phone.call(platform.stream_url("talker"), stream_id="dies-away") as phone:
+    async with Phone.call(platform.stream_url("brief"), stream_id="dies-away") as phone:
         assert await phone.hear() is not None
         call_id = (await platform.call("dies-away"))["call_id"]
         async with sidecar_away(platform):
@@ -122,16 +131,14 @@ async def test_job_that_dies_while_the_sidecar_is_away_leaves_its_call_its_histo
     assert (await platform.call("dies-away"))["incarnation"] == 2
     result = await platform.result("dies-away")
     assert result["disconnected_by"] == "customer"
-    words = " ".join(said(result))
-    for expected in ("information line", "when are you open", "from nine in the morning"):
-        assert words.count(expected) == 1
+    assert_told_once(result, *WORDS)
 
 
 async def test_agent_that_stood_still_neither_speaks_nor_reports_once_it_is_replaced(
     platform: Platform,
 ) -> None:
     question = platform.voice(QUESTION)
-    async with Phone.call(platform.stream_url("talker"), stream_id="stands-still") as phone:
+    async with Phone.call(platform.stream_url("brief"), stream_id="stands-still") as phone:
         assert await phone.hear() is not None
         call_id = (await platform.call("stands-still"))["call_id"]
         old = job_of(platform, call_id)
@@ -151,9 +158,7 @@ async def test_agent_that_stood_still_neither_speaks_nor_reports_once_it_is_repl
         await phone.hang_up()
     assert (await platform.call("stands-still"))["incarnation"] == 2
     result = await platform.result("stands-still")
-    words = " ".join(said(result))
-    for expected in ("when are you open", "from nine in the morning"):
-        assert words.count(expected) == 1
+    assert_told_once(result, *WORDS)
     await until(lambda: journals(platform) == [])
 
 
@@ -162,7 +167,7 @@ async def test_worker_told_to_end_under_load_cuts_no_call_and_takes_none(
 ) -> None:
     question = platform.voice(QUESTION)
     worker, *_ = platform.processes("agent")
-    async with Phone.call(platform.stream_url("talker"), stream_id="outlives") as phone:
+    async with Phone.call(platform.stream_url("brief"), stream_id="outlives") as phone:
         assert await phone.hear() is not None
         os.kill(worker.pid, signal.SIGTERM)
 
@@ -171,7 +176,7 @@ async def test_worker_told_to_end_under_load_cuts_no_call_and_takes_none(
             return bool(text.json()["fleet_available"] == 0)
 
         await until(is_full)
-        async with Phone.call(platform.stream_url("talker"), stream_id="refused") as second:
+        async with Phone.call(platform.stream_url("brief"), stream_id="refused") as second:
             assert await second.wait_closed() == 1013
         await phone.say(question)
         assert await phone.hear() is not None
@@ -179,5 +184,5 @@ async def test_worker_told_to_end_under_load_cuts_no_call_and_takes_none(
         await phone.hang_up()
     result = await platform.result("outlives")
     assert result["disconnected_by"] == "customer"
-    assert "from nine in the morning" in " ".join(said(result))
+    assert_told_once(result, *WORDS)
     await until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
