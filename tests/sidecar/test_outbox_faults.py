@@ -34,31 +34,38 @@ async def receiver() -> AsyncIterator[BadReceiver]:
 
 
 @pytest.fixture
-async def courier() -> AsyncIterator[Courier]:
-    """What carries over real sockets, with little patience."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        yield Courier(
-            http,
-            EgressGuard(allow_private=True),
-            FixedSecrets(SECRET),
-            FixedHeaders({}),
-            Trust("service-secret"),
-            timeout_s=0.1,
-        )
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield client
+
+
+def courier(http: httpx.AsyncClient, timeout_s: float) -> Courier:
+    """Return what carries over real sockets."""
+    return Courier(
+        http,
+        EgressGuard(allow_private=True),
+        FixedSecrets(SECRET),
+        FixedHeaders({}),
+        Trust("service-secret"),
+        timeout_s=timeout_s,
+    )
 
 
 @pytest.mark.parametrize("mood", BAD)
 async def test_whole_schedule_against_a_receiver_that_misbehaves_until_it_recovers(
-    sqlite: Database, receiver: BadReceiver, courier: Courier, mood: Mood
+    sqlite: Database, receiver: BadReceiver, http: httpx.AsyncClient, mood: Mood
 ) -> None:
     receiver.mood = mood
-    bench = Bench(sqlite, Receiver(), courier_=courier)
+    is_silent = mood in (Mood.HANGS, Mood.TRICKLES)
+    bench = Bench(sqlite, Receiver(), courier_=courier(http, 0.1 if is_silent else 10))
     await bench.add(url=receiver.url, body=BODY)
     row = await bench.until_settled()
     assert (row.state, row.attempt) == (DeliveryState.DEAD, len(RETRY_DELAYS_S))
     assert bench.clock() - START == ALL_DELAYS
     attempts = await bench.attempts()
-    assert len(attempts) == receiver.requests == len(RETRY_DELAYS_S)
+    assert len(attempts) == len(RETRY_DELAYS_S)
+    # On a machine under load, impatience may come before the request does.
+    assert receiver.requests == len(attempts) or (is_silent and receiver.requests > 0)
     assert all((attempt.status_code is None) != (attempt.error is None) for attempt in attempts)
     receiver.mood = Mood.GOOD
     assert await bench.replay(states=[DeliveryState.DEAD]) == 1
@@ -67,10 +74,10 @@ async def test_whole_schedule_against_a_receiver_that_misbehaves_until_it_recove
 
 
 async def test_body_of_an_answer_may_trickle_for_ever(
-    sqlite: Database, receiver: BadReceiver, courier: Courier
+    sqlite: Database, receiver: BadReceiver, http: httpx.AsyncClient
 ) -> None:
     receiver.mood = Mood.TRICKLES_BODY
-    bench = Bench(sqlite, Receiver(), courier_=courier)
+    bench = Bench(sqlite, Receiver(), courier_=courier(http, 1))
     await bench.add(url=receiver.url)
     await bench.outbox.deliver_one()
     assert (await bench.row()).state == DeliveryState.DELIVERED
