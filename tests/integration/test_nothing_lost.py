@@ -74,12 +74,18 @@ def job_of(platform: Platform, call_id: str, *, but: int = 0) -> psutil.Process:
 
 @asynccontextmanager
 async def sidecar_away(platform: Platform) -> AsyncIterator[None]:
-    """Kill the sidecar outright; start another one at the end, and wait until it answers."""
+    """Kill the sidecar outright; start another one at the end, and wait until it takes calls."""
     (sidecar, *_) = platform.processes("sidecar")
     sidecar.kill()
     await until(lambda: not sidecar.is_running())
     yield
     await platform.start_again("sidecar")
+
+    async def has_room() -> bool:
+        fleet = (await platform.api.get("/health/fleet")).json()
+        return bool(fleet["fleet_available"] > 0)
+
+    await until(has_room)
 
 
 def assert_told_once(result: dict[str, Any], *words: str) -> None:
