@@ -31,10 +31,10 @@ from sidecar.client import (
 log = structlog.get_logger(__name__)
 
 BEAT_S = 0.5
-LOOK_S = 0.5
+LOOK_S = 0.25
 SILENT_S = 3.0
 """Beyond what a busy host holds a job up for."""
-MAX_STEP_S = 0.75
+MAX_STEP_S = 2 * LOOK_S
 """The most that one look counts for: while our own loop stood still, so may the job's."""
 KILL_AFTER_S = 30.0
 """How long one that stands still may take to wake up, find itself replaced, and leave by itself."""
@@ -111,7 +111,8 @@ class Losses:
         self._clock = clock
         self._kill = kill
         self._pulses = Pulses()
-        self._still: set[Path] = set()
+        self._missed: set[Path] = set()
+        self._killed: set[Path] = set()
         self._untold: dict[tuple[str, int], LostJob] = {}
 
     def untold(self) -> list[LostJob]:
@@ -141,12 +142,14 @@ class Losses:
     async def look(self) -> None:
         """Look once."""
         silent = self._pulses.look(self._marks(), self._clock())
-        self._still = {path for path in self._still if silent.get(path, 0.0) > SILENT_S}
-        for path, silent_s in silent.items():
-            if silent_s > KILL_AFTER_S:
+        still = {path for path, silent_s in silent.items() if silent_s > SILENT_S}
+        self._missed &= still
+        self._killed &= still
+        for path in still - self._missed:
+            await self._miss(path)
+        for path in still - self._killed:
+            if silent[path] > KILL_AFTER_S:
                 self._end(path)
-            elif silent_s > SILENT_S and path not in self._still:
-                await self._miss(path)
 
     def _marks(self) -> dict[Path, int]:
         marks = {}
@@ -171,12 +174,13 @@ class Losses:
             log.info("job_stands_still", call_id=left.key.call_id, code=error.code)
         else:
             self._add(left, "its process stands still")
-        self._still.add(path)
+        self._missed.add(path)
 
     def _end(self, path: Path) -> None:
         left = self._held_by_ours(path)
         if left is None:
             return
+        self._killed.add(path)
         # Whoever wrote the journal holds it still, so the process is no other by that number.
         log.warning("job_killed", call_id=left.key.call_id, pid=left.pid)
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from agent.roster import Roster
 from contracts.ids import job_metadata, standby_metadata
 
@@ -46,3 +48,12 @@ def test_jobs_just_being_taken_count() -> None:
     roster.took(job_metadata(CALL, 1))
     roster.took(standby_metadata(WAITING))
     assert roster.has_room(standby_metadata(ALSO_WAITING), 1)
+
+
+@pytest.mark.parametrize("running", [(1, 2), (2, 1)])
+def test_agent_that_replaces_one_standing_still_counts_and_takes_its_place(
+    running: tuple[int, ...],
+) -> None:
+    roster = Roster(lambda: [job_metadata(CALL, each) for each in running])
+    assert roster.calls() == {CALL: 2}
+    assert roster.has_room(job_metadata(OTHER, 1), 2)
