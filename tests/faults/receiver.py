@@ -47,7 +47,8 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one request, in raw HTTP: no library closes half-way on request."""
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        # Cancelled at the end of all: nobody waits for what hangs.
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await self._serve(reader, writer)
         writer.close()
 
