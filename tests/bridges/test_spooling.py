@@ -42,7 +42,7 @@ async def test_what_an_earlier_bridge_left_is_handed_in_by_the_next(
     sidecar = BusySidecar()
 
     async def told(count: int) -> None:
-        while not sidecar.heartbeats or sidecar.heartbeats[-1].spooled != count:  # noqa: ASYNC110
+        while not sidecar.heartbeats or sidecar.heartbeats[-1].spooled != count:  # noqa: ASYNC110 - a fake tells nobody
             await asyncio.sleep(0.01)
 
     settings = Settings(bridge_port=0, bridge_spool_dir=tmp_path)
