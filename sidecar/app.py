@@ -44,6 +44,7 @@ from sidecar.crm import Crm
 from sidecar.egress import EgressGuard, keep_no_cookies
 from sidecar.erasure import Erasures
 from sidecar.fleet import Fleet
+from sidecar.hearing import Hearing
 from sidecar.keeper import Keeper
 from sidecar.loss import Losses
 from sidecar.metrics import Metrics
@@ -130,12 +131,21 @@ def create_app(
         database, folder, settings, clock=clock, bells=bells, prefetch=prefetch, metrics=metrics
     )
     losses = Losses(database, calls, rooms, settings, clock=clock, bells=bells, metrics=metrics)
-    pulse = Pulse(database, rooms, losses, settings, clock=clock, bells=bells)
+    hearing = Hearing()
+    pulse = Pulse(database, rooms, losses, settings, hearing, clock=clock, bells=bells)
     keeper = Keeper(database, rooms, settings, clock=clock, new_id=new_id, bells=bells)
     fleet = Fleet(database, settings.max_concurrent_calls, clock=clock, closing=bells.closing)
     aftercall = Aftercall(database, folder, settings, clock=clock, bells=bells)
     watch = Watch(
-        database, calls, losses, aftercall, rooms, settings, clock=clock, changed=bells.timers
+        database,
+        calls,
+        losses,
+        aftercall,
+        rooms,
+        settings,
+        hearing,
+        clock=clock,
+        changed=bells.timers,
     )
     reconciler = Reconciler(database, calls, rooms, watch, clock=clock, closing=bells.closing)
     courier = Courier(

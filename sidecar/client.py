@@ -17,6 +17,7 @@ from contracts.report import Heartbeat, HeartbeatReceipt, Report, ReportReceipt
 from contracts.task import Task, TaskAnswer, TaskClaim
 from sidecar.adopter import Adopter, hand_in
 from sidecar.journal import Journal, Key, Left
+from sidecar.denial import Code
 from sidecar.refusal import Refused, SidecarError, Unavailable, is_final
 from sidecar.reporter import Ledger, Reporter
 from sidecar.spool import Spool
@@ -193,6 +194,8 @@ def _refusal(response: httpx.Response) -> SidecarError:
         if response.is_server_error:
             return Unavailable(f"{response.request.url.path}: status {response.status_code}")
         code, message, details = "unknown", response.reason_phrase, {}
+    if code == Code.STORE_UNAVAILABLE:
+        return Unavailable(f"{response.request.url.path}: {message}")
     retry_after = response.headers.get("Retry-After", "")
     retry_after_s = float(retry_after) if retry_after.isdecimal() else None
     return Refused(response.status_code, code, message, retry_after_s, details)

@@ -39,6 +39,7 @@ class Code(StrEnum):
     STALE_INCARNATION = "stale_incarnation"
     STANDBY_GONE = "standby_gone"
     STORAGE_UNAVAILABLE = "storage_unavailable"
+    STORE_UNAVAILABLE = "store_unavailable"
     UNAUTHORISED = "unauthorised"
 
 

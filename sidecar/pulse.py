@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.ids import caller_identity
 from contracts.report import Heartbeat, HeartbeatReceipt, Seat
 from sidecar.clock import Clock
+from sidecar.hearing import Hearing
 from sidecar.loss import Losses
 from sidecar.rooms import Rooms
 from sidecar.settings import Settings
@@ -27,12 +28,14 @@ class Pulse:
         rooms: Rooms,
         losses: Losses,
         settings: Settings,
+        hearing: Hearing,
         *,
         clock: Clock,
         bells: Bells,
     ) -> None:
         self._database = database
         self._losses = losses
+        self._hearing = hearing
         self._rooms = rooms
         self._settings = settings
         self._clock = clock
@@ -41,6 +44,7 @@ class Pulse:
     async def heartbeat(self, tenant_id: str, heartbeat: Heartbeat) -> HeartbeatReceipt:
         """Note that a worker lives, what it lost, and the unanswered calls a bridge holds."""
         now = self._clock()
+        self._hearing.note(heartbeat.id, now)
 
         async def work(connection: AsyncConnection) -> tuple[HeartbeatReceipt, bool]:
             await workers.seen(connection, tenant_id, heartbeat, now)

@@ -35,6 +35,10 @@ class Steady:
             self.since = now
         return is_broken
 
+    def disturb(self, now: datetime) -> None:
+        """Let silence count from now on: what was said until now may have been lost here."""
+        self.since = now
+
     def is_silent(self, last_seen_at: datetime, now: datetime, limit: timedelta) -> bool:
         """Return whether somebody last seen then has said nothing for longer than `limit`."""
         return now - max(last_seen_at, self.since) > limit

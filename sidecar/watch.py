@@ -19,6 +19,7 @@ from sidecar.aftercall import Aftercall
 from sidecar.calls import Calls
 from sidecar.capacity import FRESH
 from sidecar.clock import Clock
+from sidecar.hearing import Hearing
 from sidecar.loss import Losses
 from sidecar.recovery import Recovery
 from sidecar.rooms import RoomError, Rooms
@@ -54,6 +55,7 @@ class Watch:
         aftercall: Aftercall,
         rooms: Rooms,
         settings: Settings,
+        hearing: Hearing,
         *,
         clock: Clock,
         changed: Wake,
@@ -65,6 +67,7 @@ class Watch:
         self._aftercall = aftercall
         self._rooms = rooms
         self._settings = settings
+        self._hearing = hearing
         self._clock = clock
         self._changed = changed
         self._steady = Steady(clock(), monotonic)
@@ -93,6 +96,14 @@ class Watch:
 
     async def tick(self) -> None:
         """Do what is due now."""
+        try:
+            await self._tick()
+        except Exception:
+            # A store that fails has kept signs of life from us, and from other replicas, too.
+            self._steady.disturb(self._clock())
+            raise
+
+    async def _tick(self) -> None:
         now = self._clock()
         if self._steady.look(now):
             # Not one timer may run out for a jump of the clock.
@@ -147,7 +158,10 @@ class Watch:
     def _is_gone(self, worker_id: str, heard: Sequence[WorkerRow], now: datetime) -> bool:
         # One that never gave a sign of life cannot be missed.
         seen = [worker.last_seen_at for worker in heard if worker.worker_id == worker_id]
-        return bool(seen) and self._steady.is_silent(max(seen), now, FRESH)
+        if not seen:
+            return False
+        last_at = self._hearing.last(worker_id, max(seen))
+        return self._steady.is_silent(last_at, now, FRESH)
 
     async def _replace(self, row: CallRow) -> None:
         if await self._calls.give_time(row):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
 from sidecar.denial import Code, Denied
+
+STORE_RETRY_AFTER_S = 2
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +47,7 @@ STATUS = {
     Code.STALE_INCARNATION: 409,
     Code.STANDBY_GONE: 410,
     Code.STORAGE_UNAVAILABLE: 503,
+    Code.STORE_UNAVAILABLE: 503,
     Code.UNAUTHORISED: 401,
 }
 
@@ -74,6 +78,16 @@ async def _on_gone(_: Request, __: Exception) -> Response:
     return Response(status_code=400)
 
 
+async def _on_store(request: Request, error: Exception) -> Response:
+    # The text of a database's error has no parameters in it (`hide_parameters`).
+    cause = str(error).partition("\n")[0]
+    log.error("store_unavailable", path=request.url.path, error=type(error).__name__, cause=cause)
+    message = "the database or the disk does not take it now; see the sidecar's log"
+    return denied_response(
+        Denied(Code.STORE_UNAVAILABLE, message, retry_after_s=STORE_RETRY_AFTER_S)
+    )
+
+
 async def _on_bug(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.url.path, exc_info=error)
     body = {"error": {"code": "internal", "message": "our fault; see the log", "details": {}}}
@@ -84,5 +98,9 @@ EXCEPTION_HANDLERS: dict[Any, ExceptionHandler] = {
     Denied: _on_denied,
     ClientDisconnect: _on_gone,
     HTTPException: _on_http,
+    # Locked, full, away: sqlite and asyncpg tell it in these ways.
+    OperationalError: _on_store,
+    InterfaceError: _on_store,
+    OSError: _on_store,
     Exception: _on_bug,
 }

@@ -31,6 +31,7 @@ from sidecar.calls import Calls
 from sidecar.configure import OwnBots
 from sidecar.crm import Crm
 from sidecar.egress import EgressGuard
+from sidecar.hearing import Hearing
 from sidecar.keeper import Keeper
 from sidecar.loss import Losses
 from sidecar.metrics import Metrics
@@ -153,8 +154,15 @@ class ControlPlane:
         self.aftercall = Aftercall(
             database, self.folder, self.settings, clock=self.clock, bells=self.bells
         )
+        self.hearing = Hearing()
         self.pulse = Pulse(
-            database, self.rooms, self.losses, self.settings, clock=self.clock, bells=self.bells
+            database,
+            self.rooms,
+            self.losses,
+            self.settings,
+            self.hearing,
+            clock=self.clock,
+            bells=self.bells,
         )
         self.keeper = Keeper(
             database,
@@ -175,6 +183,7 @@ class ControlPlane:
             self.aftercall,
             self.rooms,
             self.settings,
+            self.hearing,
             clock=self.clock,
             changed=self.bells.timers,
             monotonic=lambda: self.clock.monotonic_s,

@@ -22,6 +22,7 @@ QUIET_BEFORE_S = 0.5
 POLL_S = 0.02
 BAD_MOOD_S = 5.0
 LOCKED_S = 10.0
+FULL_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,18 @@ async def lock_database(world: World) -> Struck:
     return Struck(f"for {LOCKED_S:.0f} s")
 
 
+async def fill_disk(world: World) -> Struck:
+    """Leave not one byte on the disk of the sidecar, which must be a small one for that."""
+    if not world.disk.is_small:
+        return Struck("this machine lets us make no small disk")
+    await asyncio.to_thread(world.disk.fill)
+    try:
+        await asyncio.sleep(FULL_S)
+    finally:
+        await asyncio.to_thread(world.disk.clear)
+    return Struck(f"for {FULL_S:.0f} s")
+
+
 FAULTS: dict[str, Fault] = {
     "kill agent job": kill_job,
     "stop agent job": stop_job,
@@ -124,6 +137,7 @@ FAULTS: dict[str, Fault] = {
     "stop sidecar": stop("sidecar", 1, 7),
     "stop livekit": stop("livekit", 1, 4),
     "lock database": lock_database,
+    "fill disk": fill_disk,
     **{f"receiver {mood.value}": receive(mood) for mood in Mood if mood is not Mood.GOOD},
 }
 """Everything that can strike, by name."""

@@ -19,6 +19,7 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from bridges.phone import Phone
 from sidecar.store.database import Database
+from tests.faults.disk import Disk, small_disk
 from tests.faults.receiver import Receiver, receiving
 from tests.integration.livekit_server import find_binary
 from voicefleet.fleet import Fleet, prepare
@@ -67,6 +68,7 @@ class World:
     receiver: Receiver
     database: Database
     random: random.Random
+    disk: Disk
     log: list[str] = field(default_factory=list)
     phones: dict[str, Phone] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
@@ -210,18 +212,20 @@ async def running_world(
     runner = Runner(
         lambda part, line: log.append(f"{part} {line}"), restart=True, patience=PATIENCE
     )
+    data = Path(fleet.environ["DATA_DIR"])
     database = Database(
         fleet.environ.get("DATABASE_URL") or f"sqlite:///{folder}/data/voicefleet.db"
     )
-    async with receiving(fleet.environ["RESULT_SIGNING_SECRET"]) as receiver:
-        try:
-            await _start(fleet, runner, echo=echo, workers=workers)
-            world = World(fleet, receiver, database, random.Random(seed), log)
-            await _save_bot(fleet, {**CONFIG, "webhook_url": receiver.url, "bot_id": BOT})
-            yield world
-        finally:
-            await runner.stop()
-            await database.aclose()
+    with small_disk(data) as disk:
+        async with receiving(fleet.environ["RESULT_SIGNING_SECRET"]) as receiver:
+            try:
+                await _start(fleet, runner, echo=echo, workers=workers)
+                world = World(fleet, receiver, database, random.Random(seed), disk, log)
+                await _save_bot(fleet, {**CONFIG, "webhook_url": receiver.url, "bot_id": BOT})
+                yield world
+            finally:
+                await runner.stop()
+                await database.aclose()
 
 
 async def _start(fleet: Fleet, runner: Runner, *, echo: bool, workers: int) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from contracts.call import CallState
 from contracts.ids import agent_identity, caller_identity
@@ -14,6 +16,7 @@ from contracts.outcome import Reason
 from contracts.report import AgentEnded, HandedOff, LegEnded, LostJob, Source, TranscriptLine
 from sidecar.denial import Code, Denied
 from tests.fakes.control_plane import ControlPlane
+from tests.fakes.failing_database import FailingDatabase
 from tests.sidecar.test_watch import tick
 
 A, B = Source.AGENT, Source.BRIDGE
@@ -145,6 +148,39 @@ async def test_silence_is_nobodys_where_the_sidecar_itself_stood_still(
     await tick(plane, 2)
     assert (await plane.row(call_id)).incarnation == 1
     await tick(plane, 2)
+    assert (await plane.row(call_id)).incarnation == 2
+
+
+async def test_store_that_takes_no_signs_of_life_makes_nobody_dead(
+    sqlite: FailingDatabase, tmp_path: Path
+) -> None:
+    plane = ControlPlane(sqlite, tmp_path)
+    await plane.beat("bridge")
+    call_id = await talking(plane, bridge_id="bridge-1")
+    for _ in range(10):
+        for kind in ("agent", "bridge"):
+            sqlite.be_away(0, 1)
+            with pytest.raises(OperationalError):
+                await plane.beat(kind, calls=[call_id])
+        await tick(plane, 1)
+    row = await plane.row(call_id)
+    assert (row.incarnation, row.leg_ended) == (1, False)
+
+
+async def test_replica_that_cannot_act_waits_anew_before_it_does(
+    sqlite: FailingDatabase, tmp_path: Path
+) -> None:
+    plane = ControlPlane(sqlite, tmp_path)
+    call_id = await talking(plane)
+    await tick(plane, 3)
+    plane.clock.advance(1)
+    sqlite.be_away(0, 1)
+    with pytest.raises(ExceptionGroup):
+        await plane.watch.tick()
+    # By now whoever lives has reached the other replica.
+    await tick(plane, 3)
+    assert (await plane.row(call_id)).incarnation == 1
+    await tick(plane, 1)
     assert (await plane.row(call_id)).incarnation == 2
 
 

@@ -225,6 +225,7 @@ async def test_turns_act_on_time_and_on_change(plane: ControlPlane) -> None:
         plane.aftercall,
         plane.rooms,
         plane.settings,
+        plane.hearing,
         clock=utc_now,
         changed=bells.timers,
     )

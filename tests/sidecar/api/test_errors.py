@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -52,3 +53,26 @@ async def test_bug_is_a_500_that_tells_nothing() -> None:
         response = await http.get("/")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "internal")
     assert "secret" not in response.text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("insert into calls …", {}, Exception("database or disk is full")),
+        InterfaceError("select 1", {}, Exception("the connection is closed")),
+        OSError(28, "No space left on device"),
+        ConnectionRefusedError(111, "Connection refused"),
+    ],
+)
+async def test_store_that_takes_nothing_is_told_so_that_the_sender_keeps_it(
+    error: Exception,
+) -> None:
+    async def broken(_: Request) -> Response:
+        raise error
+
+    app = Starlette(routes=[Route("/", broken)], exception_handlers=EXCEPTION_HANDLERS)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:
+        response = await http.get("/")
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "store_unavailable")
+    assert int(response.headers["Retry-After"]) > 0
