@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from sidecar.app import create_app
 from sidecar.client import SidecarClient
 from sidecar.clock import Clock, utc_now
+from sidecar.storage import Bucket
 from sidecar.store.database import Database
 from tests.fakes.control_plane import settings_for_tests
 from tests.fakes.rooms import FakeRooms
@@ -70,7 +71,12 @@ class SidecarApp:
 
 @asynccontextmanager
 async def running_app(
-    database: Database, folder: Path, *, clock: Clock = utc_now, **settings: Any
+    database: Database,
+    folder: Path,
+    *,
+    bucket: Bucket | None = None,
+    clock: Clock = utc_now,
+    **settings: Any,
 ) -> AsyncIterator[SidecarApp]:
     """Run the application with its background tasks until the block ends."""
     sidecar = SidecarApp()
@@ -82,6 +88,7 @@ async def running_app(
             database=database,
             rooms=sidecar.rooms,
             http=http,
+            bucket=bucket,
             clock=clock,
         )
         async with sidecar.app.router.lifespan_context(sidecar.app):
