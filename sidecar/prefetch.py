@@ -79,6 +79,7 @@ class Prefetch:
             left_s = (row.prefetch_due_at - self._clock()).total_seconds()
             left_s = min(left_s, until - loop.time())
             if left_s <= 0:
+                # Whoever asked knows when they did, and may be dead.
                 waited = self._clock() - row.planned_at
                 failed = PrefetchFailed(Failure.TIMEOUT)
                 await self._settle(row, {}, waited.total_seconds(), failed)
@@ -136,7 +137,8 @@ class Prefetch:
         if await self._database.run(work):
             self._bells.events.ring()
             self._bells.standbys.ring()
-            log.info(name, call_id=asked.call_id, **detail)
+            tell = log.info if failed is None else log.warning
+            tell(name, call_id=asked.call_id, **detail)
 
     def _told(self, row: CallRow, name: str, detail: dict[str, Any]) -> Draft:
         now = self._clock()
