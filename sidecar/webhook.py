@@ -9,7 +9,13 @@ from livekit import api
 
 from sidecar.denial import Code, Denied
 
-_LEFT_BY_ITSELF = api.DisconnectReason.CLIENT_INITIATED
+_LOST = {
+    api.DisconnectReason.CONNECTION_TIMEOUT,
+    api.DisconnectReason.SIGNAL_CLOSE,
+    api.DisconnectReason.MEDIA_FAILURE,
+    api.DisconnectReason.STATE_MISMATCH,
+}
+"""Reasons for which somebody leaves without anybody's wish; all others follow from an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,7 @@ class RoomFinished:
 
 @dataclass(frozen=True, slots=True)
 class ParticipantLost:
-    """A participant is gone that did not say goodbye."""
+    """A participant is gone that nobody sent away and that did not say goodbye."""
 
     room_name: str
     identity: str
@@ -62,7 +68,7 @@ class WebhookReader:
                 return RoomFinished(event.room.name)
             case "participant_left" | "participant_connection_aborted":
                 reason = event.participant.disconnect_reason
-                if reason == _LEFT_BY_ITSELF:
+                if reason not in _LOST:
                     return None
                 name = api.DisconnectReason.Name(reason)
                 return ParticipantLost(event.room.name, event.participant.identity, name)
