@@ -299,7 +299,7 @@ async def _storage() -> AsyncIterator[None]:
     except (OSError, StorageError) as error:
         log.warning("recording_not_kept", error=type(error).__name__, detail=str(error))
         raise Denied(
-            Code.STORAGE_UNAVAILABLE,
+            Code.STORE_UNAVAILABLE,
             "the recording cannot be kept now; offer it again",
             retry_after_s=_RETRY_AFTER_S,
         ) from error

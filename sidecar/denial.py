@@ -38,7 +38,6 @@ class Code(StrEnum):
     STALE_ATTEMPT = "stale_attempt"
     STALE_INCARNATION = "stale_incarnation"
     STANDBY_GONE = "standby_gone"
-    STORAGE_UNAVAILABLE = "storage_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
     UNAUTHORISED = "unauthorised"
 

@@ -146,4 +146,4 @@ def _not_there() -> Denied:
 def _denial_of(error: StorageError) -> Denied:
     if isinstance(error, ObjectMissing):
         return _not_there()
-    return Denied(Code.STORAGE_UNAVAILABLE, "the storage does not answer", retry_after_s=5)
+    return Denied(Code.STORE_UNAVAILABLE, "the storage does not answer", retry_after_s=5)

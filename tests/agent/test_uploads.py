@@ -158,7 +158,7 @@ async def test_recording_of_an_erased_call_is_deleted_at_once(host: Host) -> Non
 
 
 @pytest.mark.parametrize(
-    "refusal", [(503, "storage_unavailable"), (500, "internal"), (403, "secret_wrong")]
+    "refusal", [(503, "store_unavailable"), (500, "internal"), (403, "secret_wrong")]
 )
 async def test_sidecar_that_cannot_take_it_is_asked_again(
     host: Host, refusal: tuple[int, str]
@@ -274,7 +274,7 @@ async def test_stopping_host_lets_recordings_leave_as_far_as_it_has_time() -> No
         assert host.files() == []
         host = Host(Path(folder))
         host.leave(CALLS[0])
-        host.desk.refusals["recording"] = (503, "storage_unavailable")
+        host.desk.refusals["recording"] = (503, "store_unavailable")
         async with asyncio.timeout(11.0):
             await host.uploads.finish(10.0)
         assert host.files() == [f"{CALLS[0]}.1.wav"]

@@ -46,7 +46,7 @@ def offer_of(content: bytes, incarnation: int = 1) -> RecordingOffer:
 
 
 def big_wav(path: Path, size_bytes: int) -> RecordingOffer:
-    """Write a WAV of about that size, without ever holding it, and return what a host says of it."""
+    """Write a WAV of that size without ever holding it; return what a host says of it."""
     frames = (size_bytes - HEADER_BYTES) // FRAME_BYTES
     wav = Wav(RATE_HZ, frames)
     block = bytes(range(256)) * 4096

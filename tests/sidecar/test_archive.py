@@ -242,7 +242,7 @@ async def test_storage_that_is_away_is_told_as_such(bucket_shelf: Shelf) -> None
     bucket_of(bucket_shelf).is_away = True
     with pytest.raises(Denied) as caught:
         await bucket_shelf.hand_over(call_id, FIRST)
-    assert caught.value.code is Code.STORAGE_UNAVAILABLE
+    assert caught.value.code is Code.STORE_UNAVAILABLE
     assert caught.value.retry_after_s
     bucket_of(bucket_shelf).is_away = False
     await bucket_shelf.hand_over(call_id, FIRST)
@@ -256,7 +256,7 @@ async def test_full_disk_is_told_and_leaves_nothing(plane: ControlPlane) -> None
     full = OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(Denied) as caught:
         await shelf.archive.take(T, call_id, offer, chunks(FIRST[:100], full))
-    assert caught.value.code is Code.STORAGE_UNAVAILABLE
+    assert caught.value.code is Code.STORE_UNAVAILABLE
     assert files(plane.folder) == []
     await shelf.hand_over(call_id, FIRST)
     assert files(plane.folder) == [f"2026/06/05/{call_id}.wav"]

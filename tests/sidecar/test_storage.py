@@ -192,7 +192,7 @@ async def test_storage_that_is_away_gets_the_recording_once_it_is_back(
                 away.stop()
                 unanswered = await http.get(public)
                 assert unanswered.status_code == 503
-                assert unanswered.json()["error"]["code"] == "storage_unavailable"
+                assert unanswered.json()["error"]["code"] == "store_unavailable"
                 # A copy in the folder is as good.
                 copy = tmp_path / "recordings/2026/06/05" / f"{call_id}.wav"
                 copy.parent.mkdir(parents=True)
