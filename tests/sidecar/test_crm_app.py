@@ -16,6 +16,7 @@ from contracts.report import AgentEnded, LegAnswered, LegEnded, Report, Source
 from sidecar.client import Refused
 from sidecar.clock import utc_now
 from sidecar.store.database import Database
+from sidecar.store.tables import bot_versions, calls, metadata
 from tests.fakes.sidecar_app import SidecarApp, running_app
 
 NUMBER, NAME = "+15550142", "Asha-the-seeded"
@@ -100,6 +101,19 @@ async def test_no_key_and_nobodys_name_is_where_it_may_not_be(
             shown = (await operator.get(path)).text
             assert "seeded-key" not in shown
             assert "seeded-header" not in shown
+
+
+async def test_nothing_of_an_ended_call_keeps_the_crms_keys(
+    sidecar: SidecarApp, sqlite: Database
+) -> None:
+    await held(sidecar)
+    await sidecar.sent_to("/push")
+    async with sqlite.read() as connection:
+        for table in set(metadata.sorted_tables) - {bot_versions}:
+            stored = repr((await connection.execute(table.select())).all())
+            assert "seeded-key" not in stored, table.name
+            assert "seeded-header" not in stored, table.name
+        assert NAME in repr((await connection.execute(calls.select())).all())
 
 
 async def test_receivers_cookies_are_not_kept(sidecar: SidecarApp) -> None:
