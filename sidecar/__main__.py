@@ -72,7 +72,7 @@ async def _bucket(settings: Settings, http: httpx.AsyncClient) -> AsyncIterator[
     if not settings.s3_bucket:
         yield None
         return
-    # Here, since its client takes 20 MB that a sidecar with a folder has no use for.
+    # Here, since its client takes 27 MB that a sidecar with a folder has no use for.
     from sidecar.bucket import open_bucket
 
     async with open_bucket(settings, http) as bucket:

@@ -259,7 +259,7 @@ async def test_file_without_audio_is_deleted_once_it_is_surely_nobodys(host: Hos
 
 @pytest.mark.parametrize("module", ["agent.job", "agent.worker", "agent.__main__"])
 def test_no_process_of_an_agent_pays_for_a_client_of_the_storage(module: str) -> None:
-    """20 MB each, or in the forkserver that they all come from; the sidecar alone has it."""
+    """27 MB each, or in the forkserver that they all come from; the sidecar alone has it."""
     told = f"import sys, {module}; print([m for m in sys.modules if 'botocore' in m])"
     ran = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
