@@ -44,5 +44,5 @@ def test_no_more_frames_are_told_than_the_format_can_name() -> None:
     ],
 )
 def test_something_else_is_no_recording(head: bytes) -> None:
-    with pytest.raises(ValueError, match="WAV|PCM"):
+    with pytest.raises(ValueError, match=r"WAV|PCM"):
         Wav.parse(head, 100)

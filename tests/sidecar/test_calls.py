@@ -10,8 +10,7 @@ import pytest
 from contracts.call import CallState
 from contracts.event import EventType
 from contracts.outcome import Reason
-from contracts.plan import HistoryLine
-from contracts.plan import Claim
+from contracts.plan import Claim, HistoryLine
 from contracts.report import (
     AgentEnded,
     ConversationStarted,

@@ -299,7 +299,8 @@ async def test_two_replicas_erase_the_same_calls_side_by_side(
     plane.clock.advance(2 * 86_400)
     await asyncio.gather(*(each.tick() for each in both))
     assert {await refusal(plane, call_id) for call_id in calls} == {Code.CALL_ERASED}
-    assert {key for key, _ in shelf.removed} == {f"recordings/2026/06/05/{call_id}.wav" for call_id in calls}
+    keys = {f"recordings/2026/06/05/{call_id}.wav" for call_id in calls}
+    assert {key for key, _ in shelf.removed} == keys
 
 
 async def test_sqlite_files_hold_nothing_of_what_was_erased(
