@@ -1,6 +1,8 @@
 # Every target sets up what it needs first; `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests that hold calls: they need the machine, and one another's absence.
+REAL_CALLS := tests/integration tests/faults tests/deploy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test env demo run test check coverage fmt bench bench-peer faults fuzz lock
@@ -24,7 +26,12 @@ run: setup ## start the platform and keep it up; Ctrl-C ends it
 	@$(BIN)/voicefleet up
 
 test: setup-test ## run every test, real calls included (ARGS=… goes to pytest)
+ifeq ($(ARGS),)
+	@$(BIN)/pytest -n auto --dist loadfile $(REAL_CALLS:%=--ignore=%)
+	@$(BIN)/pytest $(REAL_CALLS)
+else
 	@$(BIN)/pytest $(ARGS)
+endif
 
 check: env ## format, lint, types, import arrows, structure, docs
 	@$(BIN)/ruff format --check .
