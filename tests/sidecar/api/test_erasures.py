@@ -20,8 +20,12 @@ async def call_id(sqlite: Database, sidecar: SidecarApp, tmp_path: Path) -> str:
     await plane.ready()
     call_id = await plane.talking()
     await plane.end(call_id)
-    (tmp_path / "recordings").mkdir(exist_ok=True)
-    (tmp_path / "recordings" / f"{call_id}.wav").write_bytes(b"RIFF")
+    result = await plane.result(call_id)
+    assert result is not None
+    path = plane.folder.file_of(result["recording_key"])
+    assert path is not None
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"RIFF")
     return call_id
 
 
@@ -40,7 +44,7 @@ async def test_call_is_erased_with_its_recording(
     assert (answer.status_code, answer.json()) == (200, {"calls": 1, **nothing_left})
     assert (again.status_code, again.json()["error"]["code"]) == (410, "call_erased")
     assert (shown.status_code, shown.json()["error"]["code"]) == (404, "call_unknown")
-    assert list((tmp_path / "recordings").glob("*.wav")) == []
+    assert list((tmp_path / "recordings").rglob("*.wav")) == []
 
 
 async def test_number_is_erased_and_counted(sidecar: SidecarApp, call_id: str) -> None:
