@@ -39,6 +39,7 @@ class Platform:
     log: list[str]
     _runner: Runner
     _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def stream_url(self, bot_id: str) -> str:
         return f"{self.fleet.bridge_url}/ws/{bot_id}"
@@ -67,8 +68,11 @@ class Platform:
         session_id = (await self.call(stream_id))["session_id"]
         async with asyncio.timeout(timeout_s):
             while session_id not in self._results:
-                result = await self.receiver.result()
-                self._results.setdefault(result["session_id"], []).append(result)
+                # One reads at a time: two who wait for different calls may get each other's.
+                async with self._reading:
+                    if session_id not in self._results:
+                        result = await self.receiver.result()
+                        self._results.setdefault(result["session_id"], []).append(result)
         return self._results[session_id][-1]
 
     async def recording(self, path: str) -> httpx.Response:
