@@ -43,9 +43,10 @@ _LAST_WORDS_S = 2.0
 """How long a worker that ends takes to hand in what its jobs left."""
 _DRAIN_POLL_S = 0.1
 _MEMORY_WARN_MB = 700
-_ROOM_FOR_ONE_MORE = 0.69
-"""The highest load at which a worker is still sent calls: LiveKit drops a dispatch, without a word,
-where every worker is at its `agents.target_load`, 0.7 unless the server is told otherwise."""
+_MAX_TOLD_LOAD = 0.69
+"""What a worker tells of itself at most. LiveKit drops a dispatch, without a word, where every worker
+is at its `agents.target_load`, 0.7 unless the server is told otherwise, and hears of a load that fell
+only seconds later. A worker that is full refuses by itself, and the next one is asked."""
 
 
 def new_server(settings: AgentSettings) -> AgentServer:
@@ -158,10 +159,9 @@ class Worker:
         await self._server.aclose()
 
     def _load(self, _: AgentServer) -> float:
-        share = len(self.calls()) / self._settings.agent_max_calls
-        if self._stopping.is_set() or share >= 1.0:
+        if self._stopping.is_set():
             return 1.0
-        return share * _ROOM_FOR_ONE_MORE
+        return min(1.0, len(self.calls()) / self._settings.agent_max_calls) * _MAX_TOLD_LOAD
 
     async def _on_request(self, request: JobRequest) -> None:
         metadata = request.job.metadata
