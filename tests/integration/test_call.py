@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from bridges.audio.waveform import loud_spans
 from bridges.phone import Phone
 from contracts.result import CallResult
 from tests.integration.bots import TALKER
@@ -205,7 +206,8 @@ async def test_killed_agent_is_replaced_and_a_second_one_is_excused(
 ) -> None:
     question = platform.voice("When are you open?")
     async with Phone.call(platform.stream_url("talker"), stream_id="killed") as phone:
-        assert await phone.hear() is not None, phone.close_reason
+        greeting = await phone.hear()
+        assert greeting is not None, phone.close_reason
         call = await platform.call("killed")
         killed_s = phone.now_s
         platform.job_of(call["call_id"]).kill()
@@ -226,19 +228,25 @@ async def test_killed_agent_is_replaced_and_a_second_one_is_excused(
     for expected in ("information line", "the line dropped", "open from nine"):
         assert expected in said
     assert hears("when are you open", lines(result, "customer"))
-    kept_s = await recorded_s(platform, call["session_id"], tmp_path)
-    assert kept_s > goes_on_s - 2.0
+    bot = await recorded_bot(platform, call["session_id"], tmp_path)
+    assert len(bot) / RATE_HZ > goes_on_s - 2.0
+    # Each agent's part is where the phone heard it, whichever file it comes from.
+    starts = [span.start_s for span in loud_spans(bot.tobytes())]
+    excused_s = starts[0] + excuse.start_s - greeting.start_s
+    assert min(abs(start_s - excused_s) for start_s in starts) < 0.15
 
 
-async def recorded_s(platform: Platform, session_id: str, folder: Path) -> float:
-    """Wait for a call's whole recording, which comes in pieces, and return how long it is."""
+async def recorded_bot(platform: Platform, session_id: str, folder: Path) -> np.ndarray:
+    """Wait for a call's whole recording, which comes in pieces, and return the bot's channel."""
     async with asyncio.timeout(20):
         while True:
             answer = await platform.api.get(f"/recordings/{session_id}.wav")
             if answer.is_success:
                 (folder / "kept.wav").write_bytes(answer.content)
                 with wave.open(str(folder / "kept.wav")) as file:
-                    duration_s = file.getnframes() / file.getframerate()
-                if duration_s > 8.0:
-                    return duration_s
+                    samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+                bot = samples[1::2]
+                # Either agent's piece may be the first to come.
+                if len(bot) > 8 * RATE_HZ and bot[: 3 * RATE_HZ].any():
+                    return bot
             await asyncio.sleep(0.2)
