@@ -44,9 +44,9 @@ _LAST_WORDS_S = 2.0
 _DRAIN_POLL_S = 0.1
 _MEMORY_WARN_MB = 700
 _MAX_TOLD_LOAD = 0.69
-"""What a worker tells of itself at most. LiveKit drops a dispatch, without a word, where every worker
-is at its `agents.target_load`, 0.7 unless the server is told otherwise, and hears of a load that fell
-only seconds later. A worker that is full refuses by itself, and the next one is asked."""
+"""What a worker tells of itself at most. LiveKit drops a dispatch, without a word, where every
+worker is at its `agents.target_load`, 0.7 unless the server is told otherwise, and hears of a load
+that fell only seconds later. A worker that is full refuses by itself, and the next one is asked."""
 
 
 def new_server(settings: AgentSettings) -> AgentServer:
