@@ -39,7 +39,7 @@ def load_clip(path: Path | None) -> bytes:
         with wave.open(str(path)) as file:
             shape = (file.getnchannels(), file.getsampwidth(), file.getframerate())
             frames = file.getnframes()
-            pcm = file.readframes(min(frames, int(MAX_CLIP_S * RATE_HZ)))
+            pcm: bytes = file.readframes(min(frames, int(MAX_CLIP_S * RATE_HZ)))
     except (OSError, EOFError, wave.Error) as error:
         raise ClipUnusable(f"{path}: {error}") from error
     if shape != (1, 2, RATE_HZ):

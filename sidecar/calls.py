@@ -293,7 +293,7 @@ def _new_facts(row: CallRow, report: Report) -> list[Fact]:
 
 
 def agent_plan(row: CallRow, facts: list[Fact], *, is_seated: bool = False) -> AgentPlan:
-    """Return what the agent of a call is to know: its templates resolved, none but its own secrets."""
+    """Return what the agent of a call is to know: templates resolved, no secrets but its own."""
     config = rendered(BotConfig.model_validate(row.config or {}), row.variables)
     return AgentPlan(
         call_id=row.call_id,

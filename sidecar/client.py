@@ -16,8 +16,8 @@ from contracts.recording import RecordingOffer, RecordingTarget
 from contracts.report import Heartbeat, HeartbeatReceipt, Report, ReportReceipt
 from contracts.task import Task, TaskAnswer, TaskClaim
 from sidecar.adopter import Adopter, hand_in
-from sidecar.journal import Journal, Key, Left
 from sidecar.denial import Code
+from sidecar.journal import Journal, Key, Left
 from sidecar.refusal import Refused, SidecarError, Unavailable, is_final
 from sidecar.reporter import Ledger, Reporter
 from sidecar.spool import Spool

@@ -77,7 +77,7 @@ sys.addaudithook(_guard)
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Hide the developer's own settings from every test, and every test's reports from his fleet."""
+    """Hide the developer's settings from every test, and each test's reports from a fleet."""
     for name in list(os.environ):
         if name not in _KEPT_VARIABLES and not name.startswith(_KEPT_PREFIXES):
             monkeypatch.delenv(name)

@@ -135,9 +135,9 @@ class Database:
     async def scrub(self, *, rewrite: bool) -> bool:
         """Take what was deleted out of the files; return whether nothing of it is left there.
 
-        SQLite overwrites deleted rows (`secure_delete`), but older states of pages stand in its log,
-        and a row that moved to another page may have left a copy of itself, until the whole file
-        is written anew. Postgres does such things by itself, in its own time.
+        SQLite overwrites deleted rows (`secure_delete`), but older states of pages stand in its
+        log, and a row that moved to another page may have left a copy of itself, until the whole
+        file is written anew. Postgres does such things by itself, in its own time.
 
         Args:
             rewrite: whether there is time for that last: nobody can write meanwhile.

@@ -176,7 +176,7 @@ async def test_agent_that_waits_on_one_is_given_the_other_ones_call_at_once(
         (given,), waiting = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         assert getattr(given.result(), "call_id", None) == plan.call_id
         assert plan.standby_id
-        for wait in waiting:
-            wait.cancel()
+        for other_wait in waiting:
+            other_wait.cancel()
     # Two were wanted, and two were called: not two by each.
     assert len(one.rooms.standbys) + len(other.rooms.standbys) == 2

@@ -46,11 +46,11 @@ def _deliveries() -> None:
     op.add_column(
         "deliveries", sa.Column("destination", sa.Text(), nullable=False, server_default="")
     )
-    op.add_column("deliveries", sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("deliveries", _number("attempts_before"))
-    op.create_index(
-        "ix_deliveries_tenant_id_created_at", "deliveries", ["tenant_id", "created_at"]
+    op.add_column(
+        "deliveries", sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True)
     )
+    op.add_column("deliveries", _number("attempts_before"))
+    op.create_index("ix_deliveries_tenant_id_created_at", "deliveries", ["tenant_id", "created_at"])
     leased = sa.text("leased_until is not null")
     op.create_index(
         "ix_deliveries_leased",
