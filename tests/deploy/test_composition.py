@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings
 
 from agent.settings import AgentSettings
 from bridges.settings import Settings as BridgeSettings
@@ -146,7 +147,11 @@ def test_images_are_of_one_version_each_and_ours_are_those_we_test_on(parsed: _C
 
 
 def test_our_parts_are_given_settings_they_have(parsed: _Composition) -> None:
-    kinds = {"sidecar": SidecarSettings, "bridge": BridgeSettings, "agent": AgentSettings}
+    kinds: dict[str, type[BaseSettings]] = {
+        "sidecar": SidecarSettings,
+        "bridge": BridgeSettings,
+        "agent": AgentSettings,
+    }
     for name in OURS:
         fields = kinds[name.partition("-")[0]].model_fields
         unknown = {each.lower() for each in parsed.services[name].environment} - set(fields)
