@@ -12,16 +12,23 @@ from sidecar.store.workers import WorkerRow
 
 
 class Recovery:
-    """Waits for everybody who was known before the start, and no longer than `grace`."""
+    """Waits for everybody who was known before the start, and no longer than `grace`.
 
-    def __init__(self, started_at: datetime, known: Iterable[str], grace: timedelta) -> None:
+    Processes of one kind on one host share their disk: a successor hands in what another kept.
+    """
+
+    def __init__(self, started_at: datetime, known: Iterable[WorkerRow], grace: timedelta) -> None:
         self.started_at = started_at
         self._until = started_at + grace
-        self._awaited = set(known)
+        self._awaited = {_place(worker) for worker in known}
 
     def is_over(self, heard: Iterable[WorkerRow], now: datetime) -> bool:
         """Return whether all have said since the start that they keep nothing any more."""
         for worker in heard:
             if worker.last_seen_at > self.started_at and worker.spooled == 0:
-                self._awaited.discard(worker.worker_id)
+                self._awaited.discard(_place(worker))
         return not self._awaited or now >= self._until
+
+
+def _place(worker: WorkerRow) -> tuple[str, str]:
+    return worker.kind, worker.host

@@ -86,7 +86,7 @@ class Watch:
             await workers.forget(connection, now - REMEMBERED)
             known = await workers.everybody(connection)
         grace = timedelta(seconds=self._settings.recovery_grace_s)
-        self._recovery = Recovery(now, (worker.worker_id for worker in known), grace)
+        self._recovery = Recovery(now, known, grace)
 
     async def turn(self) -> None:
         """Do what is due, then wait until something will be."""

@@ -26,6 +26,7 @@ class WorkerRow:
     max_calls: int
     last_seen_at: datetime
     spooled: int = 0
+    host: str = ""
 
 
 _COLUMNS = [workers.c[name] for name in WorkerRow.__slots__]

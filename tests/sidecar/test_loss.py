@@ -267,6 +267,21 @@ async def test_after_a_start_nothing_is_missed_until_all_have_handed_in(
     assert (await plane.row(call_id)).incarnation == 2
 
 
+async def test_recovery_waits_for_the_host_and_not_for_a_process_that_is_gone(
+    plane: ControlPlane,
+) -> None:
+    call_id = await talking(plane)
+    plane.watch = plane.new_watch()
+    await plane.watch.start()
+    plane.clock.advance(0.5)
+    await plane.beat(id="agent-of-another-host", host="elsewhere")
+    await tick(plane, 4)
+    assert (await plane.row(call_id)).incarnation == 1
+    await plane.beat(id="agent-2")
+    await tick(plane, 1)
+    assert (await plane.row(call_id)).incarnation == 2
+
+
 async def test_recovery_does_not_wait_for_ever(plane: ControlPlane) -> None:
     call_id = await talking(plane)
     plane.watch = plane.new_watch()
