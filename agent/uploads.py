@@ -37,6 +37,7 @@ _EMPTY_AGE_S = 60.0
 """A file that young may be about to be written."""
 _KEEP_REFUSED_H = 24
 _EXPIRY_PERIOD_S = 60.0
+_ASK_AT_ONCE = 1000
 _TIMEOUT = httpx.Timeout(10.0, read=60.0, write=60.0)
 _UNWANTED = {"body_invalid", "call_unknown", "stale_incarnation"}
 _ERASED = "call_erased"
@@ -125,6 +126,7 @@ class Uploads:
         if self._monotonic() >= self._expiry_at:
             self._expiry_at = self._monotonic() + _EXPIRY_PERIOD_S
             self._expire()
+            await self._forget_erased()
 
     def _complete(self) -> list[Path]:
         return [path for path in sorted(self._folder.glob("*.wav")) if _is_complete(path)]
@@ -209,6 +211,21 @@ class Uploads:
                         path.unlink(missing_ok=True)
                 except OSError as error:
                     log.warning("recording not deleted", error=type(error).__name__)
+
+    async def _forget_erased(self) -> None:
+        """Delete what was kept of calls that have been erased meanwhile."""
+        kept = [path for where in self._keep_s for path in (self._folder / where).glob("*.wav")]
+        for some in (
+            kept[start : start + _ASK_AT_ONCE] for start in range(0, len(kept), _ASK_AT_ONCE)
+        ):
+            try:
+                erased = await self._client.erased([_call_id_of(path) for path in some])
+                for path in some:
+                    if _call_id_of(path) in erased:
+                        path.unlink(missing_ok=True)
+            except (SidecarError, OSError) as error:
+                log.warning("erased recordings not looked for", error=type(error).__name__)
+                return
 
 
 def _is_complete(path: Path) -> bool:

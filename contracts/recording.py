@@ -33,3 +33,9 @@ class RecordingTarget(BaseModel):
     url: str = ""
     """Valid for a quarter of an hour, and for this file alone. It is a secret."""
     headers: dict[str, str] = Field(default_factory=dict)
+
+
+class CallsKept(BaseModel):
+    """Calls that a host keeps something of; in the answer, those of them that were erased."""
+
+    call_ids: list[str] = Field(max_length=1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -12,7 +12,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from contracts.plan import AgentPlan, Claim, Plan, PlanRequest, Wait
-from contracts.recording import RecordingOffer, RecordingTarget
+from contracts.recording import CallsKept, RecordingOffer, RecordingTarget
 from contracts.report import Heartbeat, HeartbeatReceipt, Report, ReportReceipt
 from contracts.task import Task, TaskAnswer, TaskClaim
 from sidecar.adopter import Adopter, hand_in
@@ -141,6 +141,11 @@ class SidecarClient:
             params={"key": key},
             timeout_s=CONFIRM_TIMEOUT_S,
         )
+
+    async def erased(self, call_ids: Sequence[str]) -> set[str]:
+        """Return which of up to 1000 calls were erased: whatever is kept of them is to go."""
+        kept = CallsKept(call_ids=list(call_ids))
+        return set((await self._ask("POST", "/internal/v1/erased", CallsKept, kept)).call_ids)
 
     async def fleet(self) -> dict[str, Any]:
         """Return `/health/fleet`."""

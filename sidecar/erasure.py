@@ -137,6 +137,11 @@ class Erasures:
         pending = await self._settle(gone)
         return Erased(len(gone), records, found.live, pending)
 
+    async def among(self, tenant_id: str, call_ids: Sequence[str]) -> list[str]:
+        """Return which of some calls were erased, for whoever still keeps something of them."""
+        async with self._database.read() as connection:
+            return await erasures.erased_among(connection, tenant_id, call_ids)
+
     async def turn(self) -> None:
         """Erase what is too old, remove recordings that are left, and wait a while."""
         more = await self.tick()

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from contracts.recording import CallsKept
 from sidecar.access import Access
 from sidecar.api.body import body_of
 from sidecar.erasure import Erased, Erasures
@@ -32,6 +33,12 @@ def routes(access: Access, erasures: Erasures) -> list[BaseRoute]:
         wanted = await body_of(request, _Wanted)
         return _shown(await erasures.number(tenant_id, wanted.number))
 
+    async def erased(request: Request) -> Response:
+        tenant_id = access.require_service(request.headers)
+        kept = await body_of(request, CallsKept)
+        gone = CallsKept(call_ids=await erasures.among(tenant_id, kept.call_ids))
+        return Response(gone.model_dump_json(), media_type="application/json")
+
     async def _admins_tenant(request: Request) -> str:
         principal = await access.principal(request.headers)
         principal.require_admin()
@@ -40,6 +47,7 @@ def routes(access: Access, erasures: Erasures) -> list[BaseRoute]:
     return [
         Route("/api/v1/calls/{call_id}", erase_call, methods=["DELETE"]),
         Route("/api/v1/erasures", erase_number, methods=["POST"]),
+        Route("/internal/v1/erased", erased, methods=["POST"]),
     ]
 
 

@@ -113,6 +113,14 @@ async def is_erased(connection: AsyncConnection, tenant_id: str, call_id: str) -
     return await connection.scalar(select(erased_calls.c.call_id).where(mine)) is not None
 
 
+async def erased_among(
+    connection: AsyncConnection, tenant_id: str, call_ids: Sequence[str]
+) -> list[str]:
+    """Return which of some calls were erased."""
+    mine = and_(erased_calls.c.tenant_id == tenant_id, erased_calls.c.call_id.in_(call_ids))
+    return list(await connection.scalars(select(erased_calls.c.call_id).where(mine)))
+
+
 async def of_number(connection: AsyncConnection, tenant_id: str, digits: str) -> Found:
     """Return what names a number (normalised), whichever way it is spelt there."""
     kept = select(

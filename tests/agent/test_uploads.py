@@ -246,6 +246,20 @@ async def test_copy_is_kept_as_long_as_it_was_asked_for(tmp_path: Path) -> None:
     assert host.files() == []
 
 
+async def test_copy_of_an_erased_call_goes_at_once(tmp_path: Path) -> None:
+    host = Host(tmp_path, keep_local_h=2)
+    for call_id in CALLS[:2]:
+        host.leave(call_id)
+    await host.uploads.sweep()
+    host.desk.erased = {CALLS[0]}
+    host.desk.refusals["erased"] = (503, "away")
+    await host.pass_s(60)
+    assert len(host.files()) == 2
+    del host.desk.refusals["erased"]
+    await host.pass_s(60)
+    assert host.files() == [f"stored/{CALLS[1]}.1.wav"]
+
+
 async def test_file_without_audio_is_deleted_once_it_is_surely_nobodys(host: Host) -> None:
     path = host.folder / f"{CALLS[0]}.1.wav"
     path.touch()

@@ -7,7 +7,7 @@ import asyncio
 import httpx
 
 from contracts.plan import AgentPlan, Claim
-from contracts.recording import RecordingOffer, RecordingTarget
+from contracts.recording import CallsKept, RecordingOffer, RecordingTarget
 from contracts.report import AgentEnded, Fact, Heartbeat, Report
 from sidecar.client import SidecarClient
 
@@ -24,13 +24,14 @@ class CallDesk:
         offers: what was said of recordings.
         target: where those are to go; to the desk itself, unless it has an address.
         confirmed: the keys that were said to be there.
+        erased: the calls it says were erased.
         heartbeats: every heartbeat.
         held: waits are answered with the plan once it is set.
         final: what claims are answered, if not the plan.
         crm_answered: claims are answered once it is set, as it is to begin with.
         lost_answers: so many claims are booked, and their answers lost.
-        refusals: by what is asked (`wait`, `claim`, `reports`, `recording`, `stored`): how it is
-            refused.
+        refusals: by what is asked (`wait`, `claim`, `reports`, `recording`, `stored`, `erased`):
+            how it is refused.
     """
 
     def __init__(self, plan: AgentPlan | None = None) -> None:
@@ -39,6 +40,7 @@ class CallDesk:
         self.facts: list[Fact] = []
         self.recordings: dict[str, bytes] = {}
         self.offers: list[RecordingOffer] = []
+        self.erased: set[str] = set()
         self.target = RecordingTarget(key="recordings/a.wav")
         self.confirmed: list[str] = []
         self.heartbeats: list[Heartbeat] = []
@@ -90,6 +92,10 @@ class CallDesk:
             case "stored":
                 self.confirmed.append(request.url.params["key"])
                 return httpx.Response(204)
+            case "erased":
+                kept = CallsKept.model_validate_json(content).call_ids
+                gone = [call_id for call_id in kept if call_id in self.erased]
+                return httpx.Response(200, json={"call_ids": gone})
             case _:
                 self.heartbeats.append(Heartbeat.model_validate_json(content))
                 return httpx.Response(200, json={})

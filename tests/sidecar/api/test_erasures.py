@@ -64,6 +64,17 @@ async def test_body_that_names_no_number_is_refused(
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "body_invalid")
 
 
+async def test_host_learns_which_calls_it_keeps_were_erased(
+    sidecar: SidecarApp, call_id: str
+) -> None:
+    async with sidecar.operator() as operator, sidecar.service() as host:
+        assert await host.erased([call_id, "other"]) == set()
+        await operator.delete(f"/api/v1/calls/{call_id}")
+        assert await host.erased([call_id, "other"]) == {call_id}
+    async with sidecar.http() as nobody:
+        assert (await nobody.post("/internal/v1/erased", json={})).status_code == 403
+
+
 async def test_only_administrators_erase(sidecar: SidecarApp, call_id: str) -> None:
     async with sidecar.operator() as http:
         made = await http.post("/api/v1/api-keys", json={"name": "reader"})
