@@ -73,8 +73,8 @@ class Settings(BaseSettings):
     call_starts_per_s: float = Field(
         default=4.0,
         ge=0,
-        description="Calls that each sidecar lets start a second, after two at once; the others wait"
-        " up to four seconds, so that starts do not stall calls that talk. 0: no limit.",
+        description="Calls that each sidecar lets start a second, after two at once; the others"
+        " wait up to four seconds, so that starts do not stall calls that talk. 0: no limit.",
     )
     stream_anonymous: bool = Field(
         default=False,

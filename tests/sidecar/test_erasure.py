@@ -316,8 +316,10 @@ async def test_sqlite_files_hold_nothing_of_what_was_erased(
     live = await plane.talking("live", caller_id="+15550100")
     for number in range(40):
         assert (await erasures.number(DEFAULT_TENANT, f"+49309{number:02}0000")).calls == 1
+    large = (tmp_path / "voicefleet.db").stat().st_size
     await plane.end(live)
     await erasures.tick()
+    assert (tmp_path / "voicefleet.db").stat().st_size < large
     held = b"".join(path.read_bytes() for path in tmp_path.glob("*.db*"))
     assert NAME.encode() not in held
     assert b"+49 30 9" not in held
