@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from sidecar.store.tables import deliveries, metadata, results
 from tests.fakes.control_plane import BOT
 from tests.fakes.sidecar_app import SidecarApp, running_app
 
-PATIENCE_S = 10
+PATIENCE_S = 20
 RESULTS = "/results"
 
 
@@ -64,7 +64,7 @@ async def _empty(database: Database) -> None:
                 await connection.execute(table.delete())
 
 
-async def _beat(app: SidecarApp) -> None:
+async def _beat(app: SidecarApp, *, standbys: Sequence[str] = ()) -> None:
     async with app.service() as client:
         await client.heartbeat(
             Heartbeat(
@@ -74,6 +74,7 @@ async def _beat(app: SidecarApp) -> None:
                 pid=1,
                 ready=True,
                 max_calls=99,
+                standbys=list(standbys),
                 started_at=utc_now(),
             )
         )
@@ -84,7 +85,7 @@ async def _beat_on(*apps: SidecarApp) -> None:
     while True:
         for app in apps:
             await asyncio.sleep(0.3)
-            await _beat(app)
+            await _beat(app, standbys=[each for one in apps for each in one.rooms.standbys])
 
 
 def asked(key: str, *, answered: bool = False) -> PlanRequest:
