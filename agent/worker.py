@@ -36,6 +36,7 @@ from sidecar.client import Adopter, SidecarClient, SidecarError
 log = structlog.get_logger(__name__)
 
 _HEARTBEAT_S = 1.0
+_HEARTBEAT_RETRY_S = 0.25
 _LAST_UPLOADS_S = 10.0
 """What a stopping worker gives recordings to leave; the next one finds those that stay."""
 _ADOPT_S = 0.25
@@ -190,6 +191,7 @@ class Worker:
 
     async def _beat(self) -> None:
         while True:
+            pause_s = _HEARTBEAT_S
             try:
                 self._news.clear()
                 heartbeat = self.heartbeat()
@@ -200,8 +202,9 @@ class Worker:
                     self._aftercall.take_up()
             except SidecarError as error:
                 log.warning("heartbeat not delivered", error=type(error).__name__)
+                pause_s = _HEARTBEAT_RETRY_S
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _HEARTBEAT_S)
+                await asyncio.wait_for(self._news.wait(), pause_s)
 
 
 def new_worker_id() -> str:

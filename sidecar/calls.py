@@ -7,7 +7,7 @@ each other.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +19,7 @@ from contracts.outcome import Reason
 from contracts.plan import AgentPlan, Claim, HistoryLine
 from contracts.report import (
     Fact,
+    Noticed,
     Report,
     ReportReceipt,
     Source,
@@ -43,7 +44,7 @@ from sidecar.wake import Bells
 log = structlog.get_logger(__name__)
 
 START_PATIENCE = timedelta(seconds=8)
-"""How long after its planning a call may wait for an agent that is known to be starting."""
+"""How long a call may wait for an agent that is known to be starting."""
 
 _EVENT_TYPES = {
     "agent_joined": EventType.AGENT_JOINED,
@@ -195,7 +196,9 @@ class Calls:
         async def work(connection: AsyncConnection) -> bool:
             now = self._clock()
             row = await _known(connection, seen.tenant_id, seen.call_id)
-            if row.version != seen.version or now >= row.planned_at + START_PATIENCE:
+            if row.version != seen.version:
+                return False
+            if now >= await _wanted_since(connection, row) + START_PATIENCE:
                 return False
             hosts = await workers.listed(connection, row.tenant_id, now - FRESH)
             if not any(row.call_id in host.calls for host in hosts if host.kind == "agent"):
@@ -269,6 +272,15 @@ def _fence(row: CallRow, incarnation: int) -> None:
             "another incarnation serves the call; leave it",
             details={"incarnation": row.incarnation},
         )
+
+
+async def _wanted_since(connection: AsyncConnection, row: CallRow) -> datetime:
+    """Return since when the call waits for an agent: its planning, or the loss of the last one."""
+    if not row.agents_lost:
+        return row.planned_at
+    facts = await events.facts(connection, row.tenant_id, row.call_id)
+    lost_at = (fact.at for fact in facts if isinstance(fact, Noticed) and fact.name == "agent_lost")
+    return max(lost_at, default=row.planned_at)
 
 
 def _applied_seq(row: CallRow, source: Source) -> int:

@@ -42,6 +42,8 @@ SECRET_HEADER = "X-VoxCore-Secret"
 UPLOAD_CHUNK_BYTES = 256 * 1024
 CONFIRM_TIMEOUT_S = 120.0
 """The sidecar may have to read the file, and to join it with others."""
+HEARTBEAT_TIMEOUT_S = 1.5
+"""With a pause of a second before, and a short one after, below the three of being missed."""
 WAIT_TIMEOUT_S = 40.0
 """Beyond what the sidecar holds a question open for."""
 
@@ -100,7 +102,10 @@ class SidecarClient:
     async def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatReceipt:
         """Say that a worker or bridge is alive."""
         response = await self._send(
-            "POST", "/internal/v1/heartbeats", content=heartbeat.model_dump_json()
+            "POST",
+            "/internal/v1/heartbeats",
+            content=heartbeat.model_dump_json(),
+            timeout_s=HEARTBEAT_TIMEOUT_S,
         )
         # A sidecar that has not been updated yet says nothing.
         return _parsed(response, HeartbeatReceipt) if response.content else HeartbeatReceipt()

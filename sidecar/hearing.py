@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+
+from sidecar.clock import Clock
 
 REMEMBERED = timedelta(minutes=1)
 
@@ -12,6 +17,25 @@ class Hearing:
 
     def __init__(self) -> None:
         self._heard: dict[str, datetime] = {}
+        self._in_hand: Counter[str] = Counter()
+
+    @contextmanager
+    def taking(self, worker_id: str, clock: Clock) -> Iterator[datetime]:
+        """Take a heartbeat: its sender lives for as long as a locked store lets it wait."""
+        at = clock()
+        self.note(worker_id, at)
+        self._in_hand[worker_id] += 1
+        try:
+            yield at
+        finally:
+            self._in_hand[worker_id] -= 1
+            if not self._in_hand[worker_id]:
+                del self._in_hand[worker_id]
+            self.note(worker_id, clock())
+
+    def is_speaking(self, worker_id: str) -> bool:
+        """Return whether a heartbeat of somebody is being taken at this moment."""
+        return worker_id in self._in_hand
 
     def note(self, worker_id: str, at: datetime) -> None:
         """Somebody has given a sign of life."""

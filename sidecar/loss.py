@@ -5,6 +5,7 @@ Each loss is one transaction on the call's row, so that replicas that notice it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -58,15 +59,22 @@ class Losses:
         self._bells = bells
         self._metrics = metrics
 
-    async def agent(self, tenant_id: str, lost: LostJob) -> None:
+    async def agent(
+        self, tenant_id: str, lost: LostJob, *, is_gone: Callable[[], bool] = lambda: True
+    ) -> None:
         """Let another agent go on with the call; end it where that has happened before.
 
         Nothing happens where the call has ended, or somebody else serves it already.
+
+        Args:
+            tenant_id: whose call it is.
+            lost: the agent.
+            is_gone: asked once the row is held, which a locked store may have taken seconds for.
         """
 
         async def work(connection: AsyncConnection) -> tuple[CallRow, CallRow] | None:
             row = await calls.get(connection, tenant_id, lost.call_id)
-            if row is None or not _is_served_by(row, lost):
+            if row is None or not _is_served_by(row, lost) or not is_gone():
                 return None
             now = self._clock()
             if row.worker_id is None:
@@ -99,15 +107,17 @@ class Losses:
         else:
             await self._replace(before, after)
 
-    async def bridge(self, seen: CallRow) -> None:
+    async def bridge(self, seen: CallRow, *, is_gone: Callable[[], bool] = lambda: True) -> None:
         """End the phone's side of a call whose bridge is gone, and let its agent say what it knows.
 
-        Nothing happens where the call has moved since it was seen.
+        Nothing happens where the call has moved since it was seen, or the bridge is heard again.
         """
 
         async def work(connection: AsyncConnection) -> CallRow | None:
             row = await calls.get(connection, seen.tenant_id, seen.call_id)
             if row is None or row.is_ended or row.leg_ended or row.bridge_id != seen.bridge_id:
+                return None
+            if not is_gone():
                 return None
             now = self._clock()
             detail = "its bridge is gone"
@@ -154,6 +164,8 @@ class Losses:
 
     def _without_agent(self, row: CallRow, now: datetime) -> CallRow:
         due_at = now + timedelta(seconds=self._settings.claim_timeout_s)
+        if row.agents_lost >= MAX_REPLACED:
+            due_at = now  # should we die before the call is ended, the watch ends it
         return replace(
             row,
             incarnation=row.incarnation + 1,

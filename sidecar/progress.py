@@ -46,7 +46,7 @@ def apply(row: CallRow, fact: Fact, *, max_room_s: float = MAX_ROOM_S) -> CallRo
         case LegStarted():
             return replace(row, stream_id=fact.stream_id or row.stream_id)
         case LegAnswered():
-            return _answered(row, fact)
+            return _answered(row, fact, max_room_s)
         case ConversationStarted() if row.state in UNANSWERED:
             # The agent's report overtook the bridge's: it counts from the answer on.
             return replace(row, conversation_at=fact.at)
@@ -119,11 +119,12 @@ def _after_the_end(row: CallRow, fact: Fact) -> CallRow:
     return row
 
 
-def _answered(row: CallRow, fact: LegAnswered) -> CallRow:
+def _answered(row: CallRow, fact: LegAnswered, max_room_s: float) -> CallRow:
     row = _advance(row, table.Answered(fact.at))
     if row.answered_at == fact.at:
         latest = fact.at + timedelta(seconds=row.max_call_duration_s + OVERTIME_S)
-        row = replace(row, expires_at=latest)
+        until = min(latest, row.planned_at + timedelta(seconds=max_room_s))
+        row = replace(row, expires_at=until)
         if row.prefetch_due_at is not None:
             due_at = min(row.prefetch_due_at, fact.at + LISTENING)
             row = replace(row, prefetch_due_at=due_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -43,36 +43,42 @@ class Pulse:
 
     async def heartbeat(self, tenant_id: str, heartbeat: Heartbeat) -> HeartbeatReceipt:
         """Note that a worker lives, what it lost, and the unanswered calls a bridge holds."""
-        now = self._clock()
-        self._hearing.note(heartbeat.id, now)
-
-        async def work(connection: AsyncConnection) -> tuple[HeartbeatReceipt, bool]:
-            await workers.seen(connection, tenant_id, heartbeat, now)
-            if heartbeat.kind == "bridge":
-                if heartbeat.calls:
-                    until = now + timedelta(seconds=self._settings.plan_expiry_s)
-                    await calls.hold(connection, tenant_id, heartbeat.calls, until)
-                rows = await standbys.listed(connection, tenant_id)
-                seats = [self._seat(row) for row in rows if _is_seat_of(row, heartbeat.id)]
-                return HeartbeatReceipt(seats=seats), False
-            served = await standbys.calls_of(connection, tenant_id, heartbeat.standbys)
-            sent_away = False
-            if not heartbeat.ready:
-                # The worker stops: it ends only when those that wait have left.
-                for row in await standbys.listed(connection, tenant_id):
-                    if row.standby_id in heartbeat.standbys:
-                        sent_away |= await standbys.retire(connection, row, now)
-            if sent_away:
-                await self._database.notify_standbys(connection)
-            waiting = heartbeat.ready and await tasks.is_any_due(connection, tenant_id, now)
-            return HeartbeatReceipt(calls=served, tasks=waiting), sent_away
-
-        receipt, sent_away = await self._database.run(work)
+        with self._hearing.taking(heartbeat.id, self._clock) as now:
+            receipt, sent_away = await self._database.run(
+                lambda connection: self._take(connection, tenant_id, heartbeat, now)
+            )
         if sent_away:
             self._bells.standbys.ring()
         for lost in heartbeat.lost:
             await self._losses.agent(tenant_id, lost)
         return receipt
+
+    async def _take(
+        self,
+        connection: AsyncConnection,
+        tenant_id: str,
+        heartbeat: Heartbeat,
+        now: datetime,
+    ) -> tuple[HeartbeatReceipt, bool]:
+        await workers.seen(connection, tenant_id, heartbeat, now)
+        if heartbeat.kind == "bridge":
+            if heartbeat.calls:
+                until = now + timedelta(seconds=self._settings.plan_expiry_s)
+                await calls.hold(connection, tenant_id, heartbeat.calls, until)
+            rows = await standbys.listed(connection, tenant_id)
+            seats = [self._seat(row) for row in rows if _is_seat_of(row, heartbeat.id)]
+            return HeartbeatReceipt(seats=seats), False
+        served = await standbys.calls_of(connection, tenant_id, heartbeat.standbys)
+        sent_away = False
+        if not heartbeat.ready:
+            # The worker stops: it ends only when those that wait have left.
+            for row in await standbys.listed(connection, tenant_id):
+                if row.standby_id in heartbeat.standbys:
+                    sent_away |= await standbys.retire(connection, row, now)
+        if sent_away:
+            await self._database.notify_standbys(connection)
+        waiting = heartbeat.ready and await tasks.is_any_due(connection, tenant_id, now)
+        return HeartbeatReceipt(calls=served, tasks=waiting), sent_away
 
     def _seat(self, row: StandbyRow) -> Seat:
         identity = caller_identity(row.standby_id)

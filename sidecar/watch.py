@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.outcome import Reason
 from contracts.report import LostJob
@@ -20,7 +22,7 @@ from sidecar.calls import Calls
 from sidecar.capacity import FRESH
 from sidecar.clock import Clock
 from sidecar.hearing import Hearing
-from sidecar.loss import Losses
+from sidecar.loss import MAX_REPLACED, Losses
 from sidecar.recovery import Recovery
 from sidecar.rooms import RoomError, Rooms
 from sidecar.settings import Settings
@@ -42,6 +44,11 @@ OVERTIME_STEP = timedelta(seconds=30)
 REMEMBERED = timedelta(days=1)
 """How long a worker that has gone may still come back with what it kept."""
 LONGEST_WAIT_S = 1.0
+LEAST_WAIT_S = 0.25
+"""Between looks while calls are held back whose timers have run out."""
+IN_HAND_S = 1.0
+"""How long a look waits for what it began; it goes on beside the looks that follow."""
+STORE_ERRORS = (SQLAlchemyError, OSError)
 
 
 class Watch:
@@ -72,6 +79,8 @@ class Watch:
         self._changed = changed
         self._steady = Steady(clock(), monotonic)
         self._recovery: Recovery | None = None
+        self._owes_grace = False
+        self._in_hand: dict[str, asyncio.Task[None]] = {}
 
     @property
     def is_recovering(self) -> bool:
@@ -98,31 +107,44 @@ class Watch:
         """Do what is due now."""
         try:
             await self._tick()
-        except Exception:
+        except* STORE_ERRORS:
             # A store that fails has kept signs of life from us, and from other replicas, too.
             self._steady.disturb(self._clock())
             raise
 
     async def _tick(self) -> None:
         now = self._clock()
-        if self._steady.look(now):
+        self._owes_grace |= self._steady.look(now)
+        if self._owes_grace:
             # Not one timer may run out for a jump of the clock.
             async with self._database.transaction() as connection:
                 await call_rows.grant_grace(connection, now, JUMP_GRACE)
+            self._owes_grace = False
         async with self._database.read() as connection:
             due = await call_rows.due(connection, now)
             live = await call_rows.live(connection)
             heard = await workers.everybody(connection) if live or self._recovery else []
         held = self._held_back(heard, now)
-        done = await asyncio.gather(
-            # All at once: a LiveKit that hangs, or a call that fails, must not hold up the others.
-            *(self._do(row, now, heard) for row in due if row.is_ended or not held(row)),
-            *(self._miss(row, heard, now) for row in live if not held(row)),
-            return_exceptions=True,
-        )
-        failures = [failure for failure in done if isinstance(failure, Exception)]
+        for row in due:
+            if row.is_ended or not held(row):
+                self._begin(f"{row.call_id} due", self._do(row, now, heard))
+        for row in live:
+            if not held(row):
+                self._begin(f"{row.call_id} missed", self._miss(row, heard, now))
+        # All at once, and not waited for longer: a LiveKit that hangs, or a call that fails, must
+        # neither hold up the others nor look like a process that stood still.
+        tasks = list(self._in_hand.values())
+        done = (await asyncio.wait(tasks, timeout=IN_HAND_S))[0] if tasks else set()
+        self._in_hand = {key: task for key, task in self._in_hand.items() if task not in done}
+        failures = [failure for task in done if (failure := task.exception()) is not None]
         if failures:
-            raise ExceptionGroup("calls whose time was up", failures)
+            raise BaseExceptionGroup("calls whose time was up", failures)
+
+    def _begin(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        if key in self._in_hand:
+            work.close()
+        else:
+            self._in_hand[key] = asyncio.create_task(work, name=key)
 
     def _held_back(self, heard: Sequence[WorkerRow], now: datetime) -> Callable[[CallRow], bool]:
         """Return which calls nothing is done about yet: after a start, those from before."""
@@ -151,19 +173,29 @@ class Watch:
             lost = LostJob(
                 call_id=row.call_id, incarnation=row.incarnation, detail="its worker fell silent"
             )
-            await self._losses.agent(row.tenant_id, lost)
+            worker_id = row.worker_id
+            await self._losses.agent(
+                row.tenant_id,
+                lost,
+                is_gone=lambda: self._is_gone(worker_id, heard, self._clock()),
+            )
         if row.bridge_id and not row.leg_ended and self._is_gone(row.bridge_id, heard, now):
-            await self._losses.bridge(row)
+            await self._losses.bridge(
+                row, is_gone=lambda: self._is_gone(row.bridge_id, heard, self._clock())
+            )
 
     def _is_gone(self, worker_id: str, heard: Sequence[WorkerRow], now: datetime) -> bool:
         # One that never gave a sign of life cannot be missed.
         seen = [worker.last_seen_at for worker in heard if worker.worker_id == worker_id]
-        if not seen:
+        if not seen or self._hearing.is_speaking(worker_id):
             return False
         last_at = self._hearing.last(worker_id, max(seen))
         return self._steady.is_silent(last_at, now, FRESH)
 
     async def _replace(self, row: CallRow) -> None:
+        if row.agents_lost > MAX_REPLACED:
+            await self._calls.finish(row, Reason.AGENT_LOST, "its agents died")
+            return
         if await self._calls.give_time(row):
             return
         # An agent that had waited and died cost no dispatch; one that served and died had its own.
@@ -217,4 +249,5 @@ class Watch:
             due_at = await call_rows.next_due_at(connection)
         if due_at is None:
             return LONGEST_WAIT_S
-        return min(LONGEST_WAIT_S, max(0.0, (due_at - self._clock()).total_seconds()))
+        least_s = LEAST_WAIT_S if self._recovery or self._in_hand else 0.0
+        return min(LONGEST_WAIT_S, max(least_s, (due_at - self._clock()).total_seconds()))

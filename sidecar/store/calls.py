@@ -271,8 +271,13 @@ async def hold(
 
 async def extend(connection: AsyncConnection, row: CallRow, until: datetime) -> None:
     """Let a call that has outlived its time live on."""
-    mine = and_(calls.c.tenant_id == row.tenant_id, calls.c.call_id == row.call_id)
-    await connection.execute(update(calls).where(mine).values(expires_at=until))
+    as_seen = and_(
+        calls.c.tenant_id == row.tenant_id,
+        calls.c.call_id == row.call_id,
+        calls.c.state != CallState.ENDED,
+        calls.c.expires_at == row.expires_at,
+    )
+    await connection.execute(update(calls).where(as_seen).values(expires_at=until))
 
 
 async def grant_grace(connection: AsyncConnection, now: datetime, grace: timedelta) -> None:

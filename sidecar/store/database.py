@@ -48,6 +48,8 @@ class Database:
             json_serializer=_json,
             # Parameters in error texts would carry secrets and personal data into the log.
             hide_parameters=True,
+            # A connection that died while its host slept costs nobody a transaction.
+            pool_pre_ping=not self.is_sqlite,
         )
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)

@@ -23,9 +23,9 @@ A, B = Source.AGENT, Source.BRIDGE
 WORKER = "agent-1"
 
 
-async def talking(plane: ControlPlane, **changes: Any) -> str:
+async def talking(plane: ControlPlane, *, cap_s: int = 600, **changes: Any) -> str:
     """Bring a call to where both sides talk, its agent on a worker that gives signs of life."""
-    await plane.ready()
+    await plane.ready(max_call_duration_seconds=cap_s)
     plan = await plane.plan(**changes)
     await plane.claim(plan.call_id, worker_id=WORKER)
     return await plane.talk(plan.call_id)
@@ -121,6 +121,19 @@ async def test_replacement_nobody_claims_ends_the_call_as_lost(plane: ControlPla
     assert (await plane.row(call_id)).end_reason is Reason.AGENT_LOST
 
 
+async def test_replacement_that_is_starting_is_given_time(plane: ControlPlane) -> None:
+    call_id = await talking(plane)
+    for _ in range(20):
+        await plane.beat()
+        await tick(plane, 1)
+    await lose(plane, call_id)
+    for _ in range(4):
+        await plane.beat(calls=[call_id])
+        await tick(plane, 1.5)
+    assert len(plane.rooms.dispatches) == 2
+    await plane.claim(call_id, 2, WORKER)
+
+
 async def test_calls_of_a_silent_worker_are_given_to_another(plane: ControlPlane) -> None:
     call_id = await talking(plane)
     await tick(plane, 3)
@@ -167,6 +180,69 @@ async def test_store_that_takes_no_signs_of_life_makes_nobody_dead(
     assert (row.incarnation, row.leg_ended) == (1, False)
 
 
+async def test_worker_whose_heartbeat_waits_for_a_locked_store_is_alive(
+    plane: ControlPlane,
+) -> None:
+    call_id = await talking(plane)
+    with plane.hearing.taking(WORKER, plane.clock):
+        await tick(plane, 10)
+        assert (await plane.row(call_id)).incarnation == 1
+    await tick(plane, 3)
+    assert (await plane.row(call_id)).incarnation == 1
+    await tick(plane, 1)
+    assert (await plane.row(call_id)).incarnation == 2
+
+
+async def test_worker_heard_again_while_its_loss_waited_is_not_missed(plane: ControlPlane) -> None:
+    call_id = await talking(plane, bridge_id="bridge-1")
+    row = await plane.row(call_id)
+    lost = LostJob(call_id=call_id, incarnation=1)
+    await plane.losses.agent("default", lost, is_gone=lambda: False)
+    await plane.losses.bridge(row, is_gone=lambda: False)
+    assert await plane.row(call_id) == row
+
+
+async def test_livekit_that_hangs_holds_up_nobody_that_dies(
+    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.watch.IN_HAND_S", 0.02)
+    await plane.ready()
+    await plane.end(await plane.talking("k0"))
+    lets_go = asyncio.Event()
+    monkeypatch.setattr(plane.rooms, "delete", lambda _: lets_go.wait())
+    call_id = await talking(plane)
+    await tick(plane, 4)
+    assert (await plane.row(call_id)).incarnation == 2
+    lets_go.set()
+    await tick(plane, 1)
+
+
+async def test_second_loss_that_was_not_finished_brings_no_third_agent(
+    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id = await talking(plane)
+    await lose(plane, call_id)
+    await plane.claim(call_id, 2, WORKER)
+
+    async def die(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(plane.calls, "finish", die)
+        with pytest.raises(KeyboardInterrupt):
+            await lose(plane, call_id, 2)
+    await tick(plane, 0)
+    row = await plane.row(call_id)
+    assert (row.state, row.end_reason) == (CallState.ENDED, Reason.AGENT_LOST)
+    assert len(plane.rooms.dispatches) == 2
+
+
+async def test_call_of_a_day_has_its_room_no_longer_than_any(plane: ControlPlane) -> None:
+    call_id = await talking(plane, cap_s=86_400, key="k2")
+    row = await plane.row(call_id)
+    assert row.expires_at == row.planned_at + timedelta(seconds=plane.settings.max_room_s)
+
+
 async def test_replica_that_cannot_act_waits_anew_before_it_does(
     sqlite: FailingDatabase, tmp_path: Path
 ) -> None:
@@ -185,8 +261,7 @@ async def test_replica_that_cannot_act_waits_anew_before_it_does(
 
 
 async def test_clock_that_is_set_ends_nothing(plane: ControlPlane) -> None:
-    await plane.ready(max_call_duration_seconds=100)
-    call_id = await talking(plane, key="k2", bridge_id="bridge-1")
+    call_id = await talking(plane, cap_s=100, key="k2", bridge_id="bridge-1")
     await plane.watch.tick()
     plane.clock.at += timedelta(hours=1)
     for _ in range(60):
@@ -213,8 +288,7 @@ async def test_call_of_a_silent_bridge_ends_when_its_agent_has_told(plane: Contr
 
 
 async def test_call_handed_to_a_person_outlives_its_bot(plane: ControlPlane) -> None:
-    await plane.ready(max_call_duration_seconds=100)
-    call_id = await talking(plane, key="k2")
+    call_id = await talking(plane, cap_s=100, key="k2")
     now = plane.clock()
     ended = AgentEnded(at=now, reason=Reason.AGENT_DESK)
     await plane.report(call_id, A, 3, HandedOff(at=now, queue="billing"), ended)
@@ -244,8 +318,7 @@ async def test_call_handed_to_a_person_has_its_limit_all_the_same(plane: Control
 
 
 async def test_bot_that_never_ends_after_a_hand_over_is_ended(plane: ControlPlane) -> None:
-    await plane.ready(max_call_duration_seconds=100)
-    call_id = await talking(plane, key="k2")
+    call_id = await talking(plane, cap_s=100, key="k2")
     await plane.report(call_id, A, 3, HandedOff(at=plane.clock()))
     await tick(plane, 300)
     assert (await plane.row(call_id)).state is CallState.TALKING
