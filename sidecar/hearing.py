@@ -1,4 +1,7 @@
-"""Who was heard of lately, whether or not the database would take a note of it."""
+"""Who was heard of lately, by this process's own clock.
+
+What the store says counts from when it was seen to change: other sidecars date it by theirs.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,14 @@ class Hearing:
 
     def __init__(self) -> None:
         self._heard: dict[str, datetime] = {}
+        self._stored: dict[str, datetime] = {}
+        self._own: dict[str, datetime] = {}
         self._in_hand: Counter[str] = Counter()
 
     @contextmanager
     def taking(self, worker_id: str, clock: Clock) -> Iterator[datetime]:
         """Take a heartbeat: its sender lives for as long as a locked store lets it wait."""
-        at = clock()
+        at = self._own[worker_id] = clock()
         self.note(worker_id, at)
         self._in_hand[worker_id] += 1
         try:
@@ -47,6 +52,14 @@ class Hearing:
                 if heard_at >= at - REMEMBERED
             }
 
-    def last(self, worker_id: str, stored_at: datetime) -> datetime:
-        """Return when somebody was heard of last, here or by what is stored."""
-        return max(stored_at, self._heard.get(worker_id, stored_at))
+    def read(self, worker_id: str, stored_at: datetime, now: datetime) -> None:
+        """Take note of what is stored of somebody, if that has changed since the last look."""
+        if self._stored.get(worker_id) == stored_at:
+            return
+        self._stored[worker_id] = stored_at
+        if self._own.get(worker_id) != stored_at:
+            self.note(worker_id, now)
+
+    def last(self, worker_id: str) -> datetime | None:
+        """Return when somebody was heard of last; None: not for a minute, or never."""
+        return self._heard.get(worker_id)

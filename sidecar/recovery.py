@@ -23,9 +23,14 @@ class Recovery:
         self._awaited = {_place(worker) for worker in known}
 
     def is_over(self, heard: Iterable[WorkerRow], now: datetime) -> bool:
-        """Return whether all have said since the start that they keep nothing any more."""
+        """Return whether all have said that they keep nothing any more.
+
+        Args:
+            heard: those heard of since the start.
+            now: the time.
+        """
         for worker in heard:
-            if worker.last_seen_at > self.started_at and worker.spooled == 0:
+            if worker.spooled == 0:
                 self._awaited.discard(_place(worker))
         return not self._awaited or now >= self._until
 

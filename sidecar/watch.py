@@ -94,6 +94,8 @@ class Watch:
         async with self._database.transaction() as connection:
             await workers.forget(connection, now - REMEMBERED)
             known = await workers.everybody(connection)
+        for worker in known:
+            self._hearing.read(worker.worker_id, worker.last_seen_at, now)
         grace = timedelta(seconds=self._settings.recovery_grace_s)
         self._recovery = Recovery(now, known, grace)
 
@@ -124,6 +126,8 @@ class Watch:
             due = await call_rows.due(connection, now)
             live = await call_rows.live(connection)
             heard = await workers.everybody(connection) if live or self._recovery else []
+        for worker in heard:
+            self._hearing.read(worker.worker_id, worker.last_seen_at, now)
         held = self._held_back(heard, now)
         for row in due:
             if row.is_ended or not held(row):
@@ -151,11 +155,17 @@ class Watch:
         recovery = self._recovery
         if recovery is None:
             return lambda _: False
-        if recovery.is_over(heard, now):
+        back = [each for each in heard if self._is_back(each.worker_id, recovery)]
+        if recovery.is_over(back, now):
             log.info("recovered", after_s=(now - recovery.started_at).total_seconds())
             self._recovery = None
             return lambda _: False
         return lambda row: row.planned_at <= recovery.started_at
+
+    def _is_back(self, worker_id: str, recovery: Recovery) -> bool:
+        """Return whether somebody has been heard of since the start, by our own clock."""
+        last_at = self._hearing.last(worker_id)
+        return last_at is not None and last_at > recovery.started_at
 
     async def _do(self, row: CallRow, now: datetime, heard: Sequence[WorkerRow]) -> None:
         if row.is_ended:
@@ -186,10 +196,10 @@ class Watch:
 
     def _is_gone(self, worker_id: str, heard: Sequence[WorkerRow], now: datetime) -> bool:
         # One that never gave a sign of life cannot be missed.
-        seen = [worker.last_seen_at for worker in heard if worker.worker_id == worker_id]
-        if not seen or self._hearing.is_speaking(worker_id):
+        is_known = any(worker.worker_id == worker_id for worker in heard)
+        if not is_known or self._hearing.is_speaking(worker_id):
             return False
-        last_at = self._hearing.last(worker_id, max(seen))
+        last_at = self._hearing.last(worker_id) or self._steady.since
         return self._steady.is_silent(last_at, now, FRESH)
 
     async def _replace(self, row: CallRow) -> None:
