@@ -2,8 +2,8 @@
 
 The host that has a recording offers it once the call is over, when it is known how many agents the
 call had. One agent's recording goes straight to its place. Of several each one's is a segment, kept
-as it came, and whoever brings one joins all that are there, whichever came first; then he looks
-again, so that of two who join at the same time the later one joins everything.
+as it came, and whoever brings one joins all that are there, whichever came first, and notes what he
+made; then he looks again, so that of two who join at the same time the later one has everything.
 """
 
 from __future__ import annotations
@@ -105,9 +105,7 @@ class Archive:
         async with _storage():
             await self._folder.store(place.target, chunks, offer.sha256)
             stored = Stored(FOLDER, offer.duration_s, offer.size_bytes, offer.sha256)
-            if place.segment:
-                stored = await self._join(place, FOLDER)
-        await self._note(place, stored)
+            await self._enter(place, stored)
 
     async def confirm(self, tenant_id: str, call_id: str, offer: RecordingOffer, key: str) -> None:
         """Look at what was put into the bucket, and keep it.
@@ -132,9 +130,7 @@ class Archive:
         async with _storage():
             await self._verify(self._bucket, place.target, offer)
             stored = Stored(S3, offer.duration_s, offer.size_bytes, offer.sha256)
-            if place.segment:
-                stored = await self._join(place, S3)
-        await self._note(place, stored)
+            await self._enter(place, stored)
 
     async def delete(self, key: str, place: str) -> None:
         """Remove a recording for good, its segments too, wherever it is.
@@ -191,18 +187,25 @@ class Archive:
         if (held.size_bytes, sha256) != (offer.size_bytes, offer.sha256):
             raise Denied(Code.RECORDING_DIFFERS, "what is at its place is not what was announced")
 
-    async def _join(self, place: _Place, where: str) -> Stored:
-        """Make one recording of the segments that are there."""
+    async def _enter(self, place: _Place, stored: Stored) -> None:
+        """Note what was stored, or what became of it together with the other segments."""
+        if not place.segment:
+            await self._note(place, stored)
+            return
         seen: list[str] = []
+        # Looked at again after the note: the note of fewer may have come after that of more.
+        while (segments := await self._segments(place.key, stored.place)) != seen:
+            seen = segments
+            await self._note(place, await self._join(place, stored.place, segments))
+
+    async def _join(self, place: _Place, where: str, segments: Sequence[str]) -> Stored:
+        """Make one recording of the segments that are there."""
         try:
-            while (segments := await self._segments(place.key, where)) != seen:
-                seen = segments
-                stored = await self._join_these(place.key, where, segments)
+            return await self._join_these(place.key, where, segments)
         except SegmentUnfit as error:
             # It must not be in the way of the others.
             await self.delete(place.segment, where)
             raise Denied(Code.BODY_INVALID, str(error)) from error
-        return stored
 
     async def _segments(self, key: str, place: str) -> list[str]:
         if place == FOLDER or self._bucket is None:

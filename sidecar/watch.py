@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -132,9 +132,10 @@ class Watch:
         for row in due:
             if row.is_ended or not held(row):
                 self._begin(f"{row.call_id} due", self._do(row, now, heard))
+        gone = {each.worker_id for each in heard if self._is_gone(each.worker_id, now)}
         for row in live:
-            if not held(row):
-                self._begin(f"{row.call_id} missed", self._miss(row, heard, now))
+            if gone.intersection((row.worker_id, row.bridge_id)) and not held(row):
+                self._begin(f"{row.call_id} missed", self._miss(row, gone))
         # All at once, and not waited for longer: a LiveKit that hangs, or a call that fails, must
         # neither hold up the others nor look like a process that stood still.
         tasks = list(self._in_hand.values())
@@ -177,27 +178,24 @@ class Watch:
         else:
             await self._expire(row, now, heard)
 
-    async def _miss(self, row: CallRow, heard: Sequence[WorkerRow], now: datetime) -> None:
-        """Act where those that serve a call have fallen silent."""
-        if row.worker_id is not None and self._is_gone(row.worker_id, heard, now):
+    async def _miss(self, row: CallRow, gone: Collection[str]) -> None:
+        """Act where those that serve a call are among those that have fallen silent."""
+        worker_id = row.worker_id
+        if worker_id is not None and worker_id in gone:
             lost = LostJob(
                 call_id=row.call_id, incarnation=row.incarnation, detail="its worker fell silent"
             )
-            worker_id = row.worker_id
             await self._losses.agent(
-                row.tenant_id,
-                lost,
-                is_gone=lambda: self._is_gone(worker_id, heard, self._clock()),
+                row.tenant_id, lost, is_gone=lambda: self._is_gone(worker_id, self._clock())
             )
-        if row.bridge_id and not row.leg_ended and self._is_gone(row.bridge_id, heard, now):
+        if row.bridge_id in gone and not row.leg_ended:
             await self._losses.bridge(
-                row, is_gone=lambda: self._is_gone(row.bridge_id, heard, self._clock())
+                row, is_gone=lambda: self._is_gone(row.bridge_id, self._clock())
             )
 
-    def _is_gone(self, worker_id: str, heard: Sequence[WorkerRow], now: datetime) -> bool:
-        # One that never gave a sign of life cannot be missed.
-        is_known = any(worker.worker_id == worker_id for worker in heard)
-        if not is_known or self._hearing.is_speaking(worker_id):
+    def _is_gone(self, worker_id: str, now: datetime) -> bool:
+        """Return whether somebody who once gave a sign of life gives none any more."""
+        if self._hearing.is_speaking(worker_id):
             return False
         last_at = self._hearing.last(worker_id) or self._steady.since
         return self._steady.is_silent(last_at, now, FRESH)

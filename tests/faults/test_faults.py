@@ -16,7 +16,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CALLS = 4
 PAUSE_S = 2.5
-RESUMED_WITHIN_S = 4.0
+RESUMED_WITHIN_S = 5.0
+"""By one that was killed or stood still: the latter is noticed after three."""
 ORDER = (
     "receiver 500",
     "kill agent job",
@@ -53,4 +54,4 @@ async def test_every_call_has_one_result_whatever_dies(world: World) -> None:
     assert verdict.wrong == []
     assert verdict.calls >= 2 * CALLS
     assert verdict.resumed
-    assert all(silence_s < RESUMED_WITHIN_S + 1 for silence_s in silences_s)
+    assert all(silence_s < RESUMED_WITHIN_S for silence_s in silences_s)

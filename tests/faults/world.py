@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import psutil
-from livekit import api as livekit_api
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from bridges.phone import Phone
@@ -22,6 +21,7 @@ from sidecar.store.database import Database
 from tests.faults.disk import Disk, small_disk
 from tests.faults.receiver import Receiver, receiving
 from tests.integration.livekit_server import find_binary
+from tests.integration.platform import holder_of, rooms_of
 from voicefleet.fleet import Fleet, prepare
 from voicefleet.runner import Runner
 from voicefleet.settings import FleetSettings
@@ -93,14 +93,8 @@ class World:
         return [each for each in below if "multiprocessing.forkserver" in " ".join(_words(each))]
 
     def job_of(self, call_id: str) -> psutil.Process | None:
-        """Return the process that serves a call: it holds the call's recording open."""
-        for process in self.jobs():
-            try:
-                if any(call_id in file.path for file in process.open_files()):
-                    return process
-            except psutil.Error:
-                continue
-        return None
+        """Return the process that serves a call, if it is there."""
+        return holder_of(call_id, self.jobs())
 
     async def live_calls(self) -> list[dict[str, Any]]:
         """Return the calls that talk; [] where the sidecar does not answer."""
@@ -112,12 +106,7 @@ class World:
 
     async def rooms(self) -> list[str]:
         """Return the rooms there are."""
-        environ = self.fleet.environ
-        async with livekit_api.LiveKitAPI(
-            self.fleet.livekit_url, environ["LIVEKIT_API_KEY"], environ["LIVEKIT_API_SECRET"]
-        ) as livekit:
-            listed = await livekit.room.list_rooms(livekit_api.ListRoomsRequest())
-        return [room.name for room in listed.rooms]
+        return await rooms_of(self.fleet)
 
     async def call_on(self, name: str) -> None:
         """Keep calling, one call after the other, until told to stop."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,12 +85,7 @@ class Platform:
 
     async def rooms(self) -> list[str]:
         """Return the rooms there are at the LiveKit server."""
-        environ = self.fleet.environ
-        async with livekit_api.LiveKitAPI(
-            self.fleet.livekit_url, environ["LIVEKIT_API_KEY"], environ["LIVEKIT_API_SECRET"]
-        ) as livekit:
-            listed = await livekit.room.list_rooms(livekit_api.ListRoomsRequest())
-        return [room.name for room in listed.rooms]
+        return await rooms_of(self.fleet)
 
     async def start_again(self, name: str) -> None:
         """Start a part that has died, and wait until it is ready."""
@@ -107,18 +102,29 @@ class Platform:
 
     def job_of(self, call_id: str) -> psutil.Process:
         """Return the process that serves a call: the one that holds its recording open."""
-        found = {process.pid: _open_paths(process) for process in self.processes("agent")}
-        for pid, paths in found.items():
-            if any(call_id in path for path in paths):
-                return psutil.Process(pid)
-        raise AssertionError(f"no process holds the recording of {call_id}: {found}")
+        processes = self.processes("agent")
+        job = holder_of(call_id, processes)
+        assert job is not None, f"none of {processes} holds the recording of {call_id}"
+        return job
 
 
-def _open_paths(process: psutil.Process) -> list[str]:
-    try:
-        return [file.path for file in process.open_files()]
-    except psutil.NoSuchProcess:
-        return []
+async def rooms_of(fleet: Fleet) -> list[str]:
+    """Return the rooms there are at a fleet's LiveKit server."""
+    environ = fleet.environ
+    async with livekit_api.LiveKitAPI(
+        fleet.livekit_url, environ["LIVEKIT_API_KEY"], environ["LIVEKIT_API_SECRET"]
+    ) as livekit:
+        listed = await livekit.room.list_rooms(livekit_api.ListRoomsRequest())
+    return [room.name for room in listed.rooms]
+
+
+def holder_of(call_id: str, processes: Iterable[psutil.Process]) -> psutil.Process | None:
+    """Return which process holds a call's recording open, and so serves it; None if none does."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if any(call_id in file.path for file in process.open_files()):
+                return process
+    return None
 
 
 @asynccontextmanager

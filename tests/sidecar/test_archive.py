@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import permutations
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,15 +32,31 @@ SEGMENTS = {1: FIRST, 2: SECOND, 3: THIRD}
 ALL_THREE = [(1.0, 1), (1.5, 0), (1.0, 2), (1.5, 0), (1.0, 3)]
 
 
+class HesitantArchive(Archive):
+    """Lets `before_note` happen, once, between what it makes and its note of it."""
+
+    before_note: Callable[[], Awaitable[None]] | None = None
+
+    async def _note(self, place: Any, stored: Any) -> None:
+        before_note, self.before_note = self.before_note, None
+        if before_note is not None:
+            await before_note()
+        await super()._note(place, stored)
+
+
 class Shelf:
     """One way of keeping recordings: what a host does with it, and what is then there."""
 
     def __init__(self, plane: ControlPlane, bucket: MemoryBucket | None) -> None:
         self.plane = plane
         self.bucket = bucket
-        self.archive = Archive(
+        self.archive = HesitantArchive(
             plane.database, plane.folder, bucket, clock=plane.clock, bells=plane.bells
         )
+
+    def sibling(self) -> Shelf:
+        """Return the same shelf as another replica of the sidecar has it."""
+        return Shelf(self.plane, self.bucket)
 
     async def hand_over(self, call_id: str, content: bytes, incarnation: int = 1) -> None:
         """Do what `agent.uploads` does."""
@@ -155,6 +172,14 @@ async def test_segments_are_joined_in_whichever_order_they_come(
 async def test_two_segments_at_the_same_time_are_both_there(shelf: Shelf) -> None:
     call_id = await ended_call(shelf.plane, agents=3)
     await asyncio.gather(*(shelf.hand_over(call_id, SEGMENTS[n], n) for n in SEGMENTS))
+    assert stretches_of(await shelf.kept(call_id)) == ALL_THREE
+
+
+async def test_note_of_fewer_segments_that_comes_last_is_mended(shelf: Shelf) -> None:
+    call_id = await ended_call(shelf.plane, agents=3)
+    await shelf.hand_over(call_id, FIRST, 1)
+    shelf.archive.before_note = lambda: shelf.sibling().hand_over(call_id, THIRD, 3)
+    await shelf.hand_over(call_id, SECOND, 2)
     assert stretches_of(await shelf.kept(call_id)) == ALL_THREE
 
 
