@@ -38,6 +38,12 @@ CLOSE_CODES: dict[Reason, CloseCode] = {
     Reason.MEDIA_TIMEOUT: CloseCode.MEDIA_TIMEOUT,
     Reason.PEER_STALLED: CloseCode.PEER_STALLED,
     Reason.ABANDONED: CloseCode.NORMAL,
+    Reason.CALLEE_UNKNOWN: CloseCode.NORMAL,
+    Reason.CARRIER_REFUSED: CloseCode.NORMAL,
+    Reason.CARRIER_UNREACHABLE: CloseCode.NORMAL,
+    Reason.DIAL_ABORTED: CloseCode.NORMAL,
+    Reason.DIAL_LOST: CloseCode.INTERNAL,
+    Reason.NO_MEDIA: CloseCode.MEDIA_TIMEOUT,
 }
 
 _TIMEOUTS = {

@@ -11,9 +11,20 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from bridges.ending import Ending
-from contracts.command import HangUp, Transfer
+from contracts.command import HangUp, SendDigits, Transfer
 from contracts.media import DownPacket, UpPacket
-from contracts.report import LegAnswered, LegStarted, Noticed, TransferFailed, TransferSent
+from contracts.report import (
+    DigitPressed,
+    LegAnswered,
+    LegDialled,
+    LegHeld,
+    LegResumed,
+    LegRinging,
+    LegStarted,
+    Noticed,
+    TransferFailed,
+    TransferSent,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,8 @@ class Offered:
     connected_event: Mapping[str, Any]
     answered: bool = False
     """Whether the phone is answered already, so that somebody listens while the call is planned."""
+    answers_at_once: bool = True
+    """Whether it may come answered with its first messages, so that planning waits to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,11 @@ class Planned:
     """The call is planned: how the carrier's side is to carry it."""
 
     message_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReady:
+    """An agent is in the room: a phone that rings may be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +66,30 @@ class Played:
     pcm: bytes
 
 
-LegFact = LegStarted | LegAnswered | TransferSent | TransferFailed | Noticed
+LegFact = (
+    LegStarted
+    | LegDialled
+    | LegRinging
+    | LegAnswered
+    | LegHeld
+    | LegResumed
+    | DigitPressed
+    | TransferSent
+    | TransferFailed
+    | Noticed
+)
 LegEvent = (
-    Offered | Planned | LegFact | UpPacket | Played | DownPacket | HangUp | Transfer | AgentReplaced
+    Offered
+    | Planned
+    | LegFact
+    | UpPacket
+    | Played
+    | DownPacket
+    | HangUp
+    | Transfer
+    | SendDigits
+    | AgentReady
+    | AgentReplaced
 )
 Emit = Callable[[LegEvent], None]
 

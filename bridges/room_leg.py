@@ -15,7 +15,7 @@ from livekit.rtc.participant import PublishDataError
 from bridges.clock import Clock
 from bridges.data_room import DataRoom
 from bridges.ending import Ending, refused_plan
-from bridges.leg import AgentReplaced, Emit, LegEvent, Offered, Planned, Played
+from bridges.leg import AgentReady, AgentReplaced, Emit, LegEvent, Offered, Planned, Played
 from bridges.listen_in import BOT_TRACK, CALLER_TRACK, ListenIn
 from bridges.race import cancel, race, within
 from bridges.seat import Seats, be_seen
@@ -23,13 +23,32 @@ from contracts.command import parse_command
 from contracts.ids import (
     ANSWERED_ATTRIBUTE,
     COMMAND_TOPIC,
+    HOLD_ATTRIBUTE,
+    LEG_NEWS_TOPIC,
     MEDIA_TOPIC,
     agent_incarnation,
+)
+from contracts.leg_news import (
+    AnyNews,
+    CallAnswered,
+    CallHeld,
+    CallResumed,
+    DigitHeard,
+    TransferAccepted,
+    TransferRefused,
+    serialize_news,
 )
 from contracts.media import Finished, Heard, UpPacket, parse_down, serialize
 from contracts.outcome import Reason
 from contracts.plan import Plan
-from contracts.report import LegAnswered
+from contracts.report import (
+    DigitPressed,
+    LegAnswered,
+    LegHeld,
+    LegResumed,
+    TransferFailed,
+    TransferSent,
+)
 from sidecar.client import SidecarError
 
 log = structlog.get_logger(__name__)
@@ -73,6 +92,8 @@ class RoomLeg:
         self._lost: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._queue: deque[UpPacket] = deque(maxlen=MAX_HELD_PACKETS)
         self._answered = asyncio.Event()
+        self._is_held = False
+        self._hold_changed = asyncio.Event()
         self._open = False
         self._last_heard = Heard(0, 0, 0, b"")
         self._listen_in = ListenIn()
@@ -89,7 +110,8 @@ class RoomLeg:
         """Plan, join, and carry the call until the room or its agent is gone."""
         self._emit = emit
         offered = await self._offered
-        at_once = await within(ANSWER_WINDOW_S, self._answered.wait())
+        window_s = ANSWER_WINDOW_S if offered.answers_at_once else 0.0
+        at_once = await within(window_s, self._answered.wait())
         offered = replace(offered, answered=at_once)
         try:
             plan = await self._plan(offered)
@@ -130,8 +152,28 @@ class RoomLeg:
                 self._listen_in.push(BOT_TRACK, event.pcm)
             case LegAnswered():
                 self._answered.set()
+                self._bring(CallAnswered())
+            case LegHeld() | LegResumed():
+                self._hold(event)
+            case DigitPressed():
+                self._bring(DigitHeard(digit=event.digit, duration_ms=event.duration_ms))
+            case TransferSent():
+                self._bring(TransferAccepted())
+            case TransferFailed():
+                self._bring(TransferRefused(reason=event.failed_reason))
             case Offered():
                 self._offered.set_result(event)
+
+    def _bring(self, news: AnyNews) -> None:
+        """Tell the agent; what lasts is an attribute, for one that comes later."""
+        if self._room is not None and self._open and self._agent_there.is_set():
+            self._room.send(serialize_news(news), self._agent, LEG_NEWS_TOPIC)
+
+    def _hold(self, event: LegHeld | LegResumed) -> None:
+        is_held = isinstance(event, LegHeld)
+        self._bring(CallHeld() if is_held else CallResumed())
+        self._is_held = is_held
+        self._hold_changed.set()
 
     async def hang_up(self, ending: Ending) -> None:
         """Deliver the caller's last words, if there is an agent to hear them."""
@@ -190,9 +232,15 @@ class RoomLeg:
                     telling.result()
             self._open = True
             self._drain()
-            return await self._lost
+            return await race(self._tell_holds(local), self._lost)
         finally:
             await cancel(telling)
+
+    async def _tell_holds(self, local: rtc.LocalParticipant) -> Ending:
+        while True:
+            await self._hold_changed.wait()
+            self._hold_changed.clear()
+            await local.set_attributes({HOLD_ATTRIBUTE: "1" if self._is_held else ""})
 
     def _drain(self) -> None:
         room = self._room
@@ -247,6 +295,7 @@ class RoomLeg:
         if not self._agent_there.is_set():
             self._agent_gone.clear()
             self._agent_there.set()
+            self._tell(AgentReady())
             self._drain()
         return True
 

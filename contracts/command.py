@@ -1,7 +1,8 @@
-"""What an agent tells the bridge of its call to do, as JSON on `COMMAND_TOPIC`.
+"""What an agent wants done to its caller's line.
 
-A bridge obeys only the newest incarnation of its own call's agent, which it knows by participant
-identity.
+A bridge is told by JSON on `COMMAND_TOPIC`, and obeys only the newest incarnation of its own call's
+agent, which it knows by participant identity. Where there is no bridge, as behind LiveKit SIP, the
+sidecar is asked by `CallCommand`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from contracts.ids import MAX_INCARNATION
 
 
 class HangUp(BaseModel):
@@ -31,12 +34,37 @@ class Transfer(BaseModel):
     reason: str = ""
 
 
-Command = Annotated[HangUp | Transfer, Field(discriminator="type")]
+class SendDigits(BaseModel):
+    """Press keys on the phone: `0`-`9`, `*`, `#`, `A`-`D`, and `,` for a pause of half a second."""
 
-_ADAPTER: TypeAdapter[HangUp | Transfer] = TypeAdapter(Command)
+    model_config = ConfigDict(frozen=True)
+
+    type: Literal["send_digits"] = "send_digits"
+    digits: str = Field(pattern=r"^[0-9*#A-D,]{1,64}$")
 
 
-def parse_command(data: bytes) -> HangUp | Transfer:
+AnyCommand = HangUp | Transfer | SendDigits
+Command = Annotated[AnyCommand, Field(discriminator="type")]
+
+
+class CallCommand(BaseModel):
+    """An agent asks the sidecar to have a command carried out."""
+
+    incarnation: int = Field(ge=1, le=MAX_INCARNATION)
+    command: Command
+
+
+class CommandReceipt(BaseModel):
+    """What came of it; a transfer's answer comes when its outcome is known."""
+
+    done: bool
+    failed_reason: str = ""
+
+
+_ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(Command)
+
+
+def parse_command(data: bytes) -> AnyCommand:
     """Return the command.
 
     Raises:
@@ -45,6 +73,6 @@ def parse_command(data: bytes) -> HangUp | Transfer:
     return _ADAPTER.validate_json(data)
 
 
-def serialize_command(command: HangUp | Transfer) -> bytes:
+def serialize_command(command: AnyCommand) -> bytes:
     """Return the command's bytes."""
     return _ADAPTER.dump_json(command)

@@ -20,6 +20,8 @@ class EventType(StrEnum):
     LATENCY = "voicefleet.call.latency"
     NOTICE = "voicefleet.call.notice"
     TRANSFER = "voicefleet.call.transfer"
+    DTMF = "voicefleet.call.dtmf"
+    HOLD = "voicefleet.call.hold"
     RECORDING = "voicefleet.call.recording"
     CALL_ENDED = "voicefleet.call.ended"
     CALL_RESULT = "voicefleet.call.result"

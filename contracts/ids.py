@@ -18,6 +18,18 @@ MEDIA_TOPIC = "vf.media"
 COMMAND_TOPIC = "vf.command"
 """Data topic of `contracts.command` messages, agent to bridge."""
 
+HOLD_ATTRIBUTE = "vf.hold"
+"""`"1"` on the caller's participant while the far end holds the line, else `""`."""
+
+LEG_NEWS_TOPIC = "sip_bridge_events"
+"""Data topic of `contracts.leg_news` messages, bridge to agent."""
+
+SIP_CALL_STATUS = "sip.callStatus"
+"""LiveKit SIP's own attribute on its participants: `active` once the phone is answered."""
+
+SIP_JOB_METADATA = "sip"
+"""What a dispatch by a LiveKit SIP rule carries: the job asks for its call by its room."""
+
 PRESENCE_TRACK = "vf.presence"
 """An empty data track that every participant of ours publishes as soon as it is in the room.
 
@@ -25,7 +37,14 @@ LiveKit tells others of a participant that publishes nothing only every 3 s, bot
 that it left; of one that publishes, at once.
 """
 
-_ROOM_PREFIX = {"websocket": "ws-", "exotel": "exotel-", "dialout": "dialout-", "web": "web-"}
+_ROOM_PREFIX = {
+    "websocket": "ws-",
+    "exotel": "exotel-",
+    "sip": "call-",
+    "dialout": "dialout-",
+    "attach": "attach-",
+    "web": "web-",
+}
 MAX_INCARNATION = 999_999
 """What the patterns below can name."""
 _AGENT_IDENTITY = re.compile(r"agent-(?P<call_id>[0-9a-f-]{36})-(?P<incarnation>[1-9][0-9]{0,5})")
@@ -39,7 +58,9 @@ class Channel(StrEnum):
 
     WEBSOCKET = "websocket"
     EXOTEL = "exotel"
+    SIP = "sip"
     DIALOUT = "dialout"
+    ATTACH = "attach"
     WEB = "web"
 
 
@@ -56,6 +77,11 @@ def room_name(channel: Channel, call_id: str) -> str:
 def caller_identity(call_id: str) -> str:
     """Return the caller's identity: unique over all rooms, since the SDK keys state by it."""
     return f"caller-{call_id}"
+
+
+def attached_identity(number: str) -> str:
+    """Return the name under which a campaign's dialler puts its callee into a room."""
+    return f"sip-{number}"
 
 
 def standby_room(standby_id: str) -> str:

@@ -47,6 +47,12 @@ class Reason(StrEnum):
     MEDIA_TIMEOUT = "media_timeout"
     PEER_STALLED = "peer_stalled"
     ABANDONED = "abandoned"
+    CALLEE_UNKNOWN = "callee_unknown"
+    CARRIER_REFUSED = "carrier_refused"
+    CARRIER_UNREACHABLE = "carrier_unreachable"
+    DIAL_ABORTED = "dial_aborted"
+    DIAL_LOST = "dial_lost"
+    NO_MEDIA = "no_media"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +103,21 @@ OUTCOMES: dict[Reason, Outcome] = _table(
     (Reason.MEDIA_TIMEOUT, Blame.CARRIER, False, "error"),
     (Reason.PEER_STALLED, Blame.CARRIER, False, "error"),
     (Reason.ABANDONED, Blame.CALLER, False, "error"),
+    (Reason.CALLEE_UNKNOWN, Blame.CALLER, False, "error"),
+    (Reason.CARRIER_REFUSED, Blame.CARRIER, True, "error"),
+    (Reason.CARRIER_UNREACHABLE, Blame.CARRIER, False, "error"),
+    (Reason.DIAL_ABORTED, Blame.US, False, "error"),
+    (Reason.DIAL_LOST, Blame.US, False, "error"),
+    (Reason.NO_MEDIA, Blame.CARRIER, False, "error"),
 )
 """Every reason exactly once; code branches on `Reason` and `Blame`, never on the words."""
 
-# 404 is not here: an unknown number is the campaign's fault, so it stays `error`.
 _SIP_REASONS = {
+    404: Reason.CALLEE_UNKNOWN,
     408: Reason.NO_ANSWER,
+    410: Reason.CALLEE_UNKNOWN,
+    484: Reason.CALLEE_UNKNOWN,
+    604: Reason.CALLEE_UNKNOWN,
     480: Reason.NO_ANSWER,
     486: Reason.BUSY,
     600: Reason.BUSY,
@@ -116,5 +131,5 @@ def outcome(reason: Reason) -> Outcome:
 
 
 def sip_outcome(status_code: int) -> Outcome:
-    """Return the ending a final SIP response to our INVITE means; unmapped: `PIPELINE_FAILED`."""
-    return OUTCOMES[_SIP_REASONS.get(status_code, Reason.PIPELINE_FAILED)]
+    """Return the ending a final SIP response to our INVITE means; unmapped: `CARRIER_REFUSED`."""
+    return OUTCOMES[_SIP_REASONS.get(status_code, Reason.CARRIER_REFUSED)]

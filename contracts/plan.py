@@ -9,12 +9,16 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from contracts.bot import BotConfig
 from contracts.ids import MAX_INCARNATION, Channel
 
+Media = Literal["data", "tracks"]
+"""How a call's audio travels through its room: our bridges send data, all others have tracks."""
+
 
 class PlanRequest(BaseModel):
     """A door asks for a call. Asking again with one `idempotency_key` returns the same plan."""
 
     channel: Channel
-    bot_id: str
+    bot_id: str = ""
+    """"" where the dialled number (`did`) says which bot it is."""
     caller_id: str = ""
     did: str = ""
     call_direction: Literal["incoming", "outgoing"] = "incoming"
@@ -29,6 +33,15 @@ class PlanRequest(BaseModel):
     """Whether somebody listens already: then a waiting agent is worth spending."""
     seats: list[str] = Field(default_factory=list, max_length=1000)
     """The waiting agents in whose rooms the bridge sits already."""
+    trunk_id: str = ""
+    """By which trunk the call came, or is to go out."""
+    media: Media = "data"
+    room_name: str = ""
+    """Where the caller is, or will be, in a room that somebody else has made; "": one of ours."""
+    caller_identity: str = ""
+    """The caller's name in that room."""
+    has_agent: bool = False
+    """Whether that room's agent is on its way already, so that none is dispatched."""
 
 
 class Plan(BaseModel):
@@ -43,6 +56,7 @@ class Plan(BaseModel):
     token: str
     """Joins that one room as the caller; may publish data and set its own attributes."""
     caller_identity: str
+    bot_id: str = ""
     media_rate_hz: int = 8000
     stream_message_ms: int = 20
     """How much bot audio goes into one message to the carrier."""
@@ -64,6 +78,19 @@ class Claim(BaseModel):
     worker_id: str
 
 
+class RoomClaim(BaseModel):
+    """An agent that LiveKit SIP's dispatch rule called asks which call its room is.
+
+    The call is planned and claimed at once, or the caller is sent away (486) and the claim refused.
+    """
+
+    room_name: str = Field(max_length=200)
+    worker_id: str
+    caller_identity: str = Field(max_length=200)
+    attributes: dict[str, str] = Field(default_factory=dict)
+    """The caller's participant's: `sip.phoneNumber`, `sip.trunkPhoneNumber`, `sip.h.x-…` …"""
+
+
 class HistoryLine(BaseModel):
     """A line of the conversation so far, for an agent that takes over."""
 
@@ -82,6 +109,8 @@ class AgentPlan(BaseModel):
     channel: Channel
     call_direction: Literal["incoming", "outgoing"]
     caller_identity: str
+    room_name: str = ""
+    media: Media = "data"
     media_rate_hz: int = 8000
     config: BotConfig
     """Templates in prompts and messages are resolved; secrets are in place."""

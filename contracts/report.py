@@ -43,6 +43,45 @@ class LegStarted(_Fact):
     stream_id: str
 
 
+class LegDialled(_Fact):
+    """Bridge: the call was sent towards a phone."""
+
+    type: Literal["leg_dialled"] = "leg_dialled"
+
+
+class LegRinging(_Fact):
+    """Bridge: the phone rings."""
+
+    type: Literal["leg_ringing"] = "leg_ringing"
+
+
+class LegHeld(_Fact):
+    """Bridge: the far end holds the line; nobody listens."""
+
+    type: Literal["leg_held"] = "leg_held"
+
+
+class LegResumed(_Fact):
+    """Bridge: the far end is back."""
+
+    type: Literal["leg_resumed"] = "leg_resumed"
+
+
+class DigitPressed(_Fact):
+    """Bridge, or agent where there is none: the caller pressed a key."""
+
+    type: Literal["digit_pressed"] = "digit_pressed"
+    digit: str
+    duration_ms: int = 0
+
+
+class DigitsSent(_Fact):
+    """Agent: the bot pressed keys."""
+
+    type: Literal["digits_sent"] = "digits_sent"
+    digits: str
+
+
 class LegAnswered(_Fact):
     """Bridge: the phone is answered."""
 
@@ -55,6 +94,8 @@ class LegEnded(_Fact):
     type: Literal["leg_ended"] = "leg_ended"
     reason: Reason
     detail: str = ""
+    sip_status_code: int | None = None
+    """The final response to our INVITE, where there was one."""
     stats: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -235,6 +276,12 @@ class AgentEnded(_Fact):
 
 Fact = Annotated[
     LegStarted
+    | LegDialled
+    | LegRinging
+    | LegHeld
+    | LegResumed
+    | DigitPressed
+    | DigitsSent
     | LegAnswered
     | LegEnded
     | AgentJoined
@@ -293,6 +340,8 @@ class Heartbeat(BaseModel):
     standbys: list[str] = Field(default_factory=list, max_length=10_000)
     """Agents: those of its jobs that were started before there was a call for them."""
     max_calls: int = Field(ge=0, le=1_000_000)
+    door: Literal["stream", "sip"] = "stream"
+    """Bridges: what they carry. A slot of one kind is none of the other."""
     lost: list[LostJob] = Field(default_factory=list, max_length=10_000)
     """Agents: jobs that ended without a word, until the sidecar has heard of each."""
     spooled: int = Field(default=0, ge=0, le=MAX_NUMBER)

@@ -9,7 +9,9 @@ from contracts.ids import Channel
 
 METHODS: dict[Channel, str] = {
     Channel.WEBSOCKET: "websocket_reverse_transfer",
+    Channel.SIP: "livekit_sip_refer",
     Channel.DIALOUT: "livekit_sip_refer",
+    Channel.ATTACH: "livekit_sip_refer",
 }
 """How each door hands a caller over by the carrier's own means; a door not listed cannot."""
 

@@ -56,6 +56,10 @@ _EVENT_TYPES = {
     "transfer_sent": EventType.TRANSFER,
     "transfer_failed": EventType.TRANSFER,
     "recording_stored": EventType.RECORDING,
+    "digit_pressed": EventType.DTMF,
+    "digits_sent": EventType.DTMF,
+    "leg_held": EventType.HOLD,
+    "leg_resumed": EventType.HOLD,
 }
 """Facts not named here are notices on the stream."""
 
@@ -314,6 +318,8 @@ def agent_plan(row: CallRow, facts: list[Fact], *, is_seated: bool = False) -> A
         channel=ids.Channel(row.channel),
         call_direction="outgoing" if row.call_direction == "outgoing" else "incoming",
         caller_identity=row.caller_identity,
+        room_name=row.room_name,
+        media="tracks" if row.media == "tracks" else "data",
         config=config.model_copy(update={"crm_prefetch": None, "post_call_push": None}),
         variables=row.variables,
         history=[

@@ -11,10 +11,12 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from contracts.plan import AgentPlan, Claim, Plan, PlanRequest, Wait
+from contracts.command import CallCommand, CommandReceipt
+from contracts.plan import AgentPlan, Claim, Plan, PlanRequest, RoomClaim, Wait
 from contracts.recording import CallsKept, RecordingOffer, RecordingTarget
 from contracts.report import Heartbeat, HeartbeatReceipt, Report, ReportReceipt
 from contracts.task import Task, TaskAnswer, TaskClaim
+from contracts.trunk import BridgeTrunks, DialClaim, DialOrders
 from sidecar.adopter import Adopter, hand_in
 from sidecar.denial import Code
 from sidecar.journal import Journal, Key, Left
@@ -46,6 +48,8 @@ HEARTBEAT_TIMEOUT_S = 1.5
 """With a pause of a second before, and a short one after, below the three of being missed."""
 WAIT_TIMEOUT_S = 40.0
 """Beyond what the sidecar holds a question open for."""
+COMMAND_TIMEOUT_S = 50.0
+"""A transfer's outcome may be half a minute away."""
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -81,6 +85,37 @@ class SidecarClient:
     async def claim(self, call_id: str, claim: Claim) -> AgentPlan:
         """Ask to serve a call. After a `Refused` the agent must leave without a sound."""
         return await self._ask("POST", f"/internal/v1/calls/{call_id}/claim", AgentPlan, claim)
+
+    async def claim_room(self, claim: RoomClaim) -> AgentPlan:
+        """Ask which call a room is that LiveKit SIP has made, and to serve it.
+
+        After a `Refused` the caller has been sent away; the agent must leave without a sound.
+        """
+        return await self._ask("POST", "/internal/v1/rooms/claim", AgentPlan, claim)
+
+    async def command(self, call_id: str, command: CallCommand) -> CommandReceipt:
+        """Have something done to a caller's line that no bridge carries."""
+        response = await self._send(
+            "POST",
+            f"/internal/v1/calls/{call_id}/command",
+            content=command.model_dump_json(),
+            timeout_s=COMMAND_TIMEOUT_S,
+        )
+        return _parsed(response, CommandReceipt)
+
+    async def claim_dials(self, claim: DialClaim) -> DialOrders:
+        """Ask for calls to place; held open until there is one. Each is given out once, ever."""
+        response = await self._send(
+            "POST",
+            "/internal/v1/dials/claim",
+            content=claim.model_dump_json(),
+            timeout_s=WAIT_TIMEOUT_S,
+        )
+        return _parsed(response, DialOrders)
+
+    async def bridge_trunks(self) -> BridgeTrunks:
+        """Return the trunks of the own bridge."""
+        return _parsed(await self._send("GET", "/internal/v1/trunks"), BridgeTrunks)
 
     async def report(self, call_id: str, report: Report) -> ReportReceipt:
         """Hand in facts. Safe to repeat; most callers want a `Reporter` instead."""

@@ -14,7 +14,9 @@ from contracts.report import (
     Fact,
     HandedOff,
     LegAnswered,
+    LegDialled,
     LegEnded,
+    LegRinging,
     LegStarted,
     TransferFailed,
     TransferStarted,
@@ -45,6 +47,10 @@ def apply(row: CallRow, fact: Fact, *, max_room_s: float = MAX_ROOM_S) -> CallRo
     match fact:
         case LegStarted():
             return replace(row, stream_id=fact.stream_id or row.stream_id)
+        case LegDialled():
+            return _advance(row, table.Dialled(fact.at))
+        case LegRinging():
+            return _advance(row, table.Ringing(fact.at))
         case LegAnswered():
             return _answered(row, fact, max_room_s)
         case ConversationStarted() if row.state in UNANSWERED:

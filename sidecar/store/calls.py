@@ -65,6 +65,11 @@ class CallRow:
     """When a person took the call over: its room outlives the bot."""
     prefetch_due_at: datetime | None = None
     """Until when the agent is to wait for the CRM; None once it has answered, or need not."""
+    trunk_id: str = ""
+    """By which trunk the call came, or goes; "" for one that is no telephone call of ours."""
+    media: str = "data"
+    leg_identity: str = ""
+    """The caller's name in a room that somebody else has made; "" where it is ours to give."""
     result_due_at: datetime | None = None
     """When the ended call's result goes out, whatever is still missing; once it has, until when
     that may amend it. None where nothing is waited for."""
@@ -81,6 +86,8 @@ class CallRow:
     @property
     def caller_identity(self) -> str:
         """The caller's name in the room. A seat that was kept free had one before the call."""
+        if self.leg_identity:
+            return self.leg_identity
         return ids.caller_identity(self.standby_id or self.call_id)
 
     @property

@@ -32,11 +32,11 @@ metadata = MetaData(
 )
 
 
-def _tenant() -> Column[str]:
+def tenant_column() -> Column[str]:
     return Column("tenant_id", Name(64), nullable=False)
 
 
-def _at(name: str, *, nullable: bool = False) -> Column[datetime]:
+def at_column(name: str, *, nullable: bool = False) -> Column[datetime]:
     return Column(name, UtcDateTime(), nullable=nullable)
 
 
@@ -45,7 +45,7 @@ tenants = Table(
     metadata,
     Column("tenant_id", Name(64), primary_key=True),
     Column("name", Storable, nullable=False),
-    _at("created_at"),
+    at_column("created_at"),
     Column("retention_days", Integer, nullable=True),
 )
 
@@ -53,16 +53,16 @@ api_keys = Table(
     "api_keys",
     metadata,
     Column("key_id", Name(36), primary_key=True),
-    _tenant(),
+    tenant_column(),
     Column("name", Storable, nullable=False),
     Column("key_prefix", Name(16), nullable=False),
     Column("key_sha256", Name(64), nullable=False, unique=True),
     Column("bot_ids", JSON, nullable=False),
     Column("is_admin", Boolean, nullable=False),
     Column("is_active", Boolean, nullable=False),
-    _at("created_at"),
-    _at("expires_at", nullable=True),
-    _at("last_used_at", nullable=True),
+    at_column("created_at"),
+    at_column("expires_at", nullable=True),
+    at_column("last_used_at", nullable=True),
 )
 
 bots = Table(
@@ -71,8 +71,8 @@ bots = Table(
     Column("tenant_id", Name(64), primary_key=True),
     Column("bot_id", Name(200), primary_key=True),
     Column("version", Integer, nullable=False),
-    _at("created_at"),
-    _at("updated_at"),
+    at_column("created_at"),
+    at_column("updated_at"),
 )
 
 bot_versions = Table(
@@ -82,14 +82,14 @@ bot_versions = Table(
     Column("bot_id", Name(200), primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("config", JSON, nullable=False),
-    _at("created_at"),
+    at_column("created_at"),
 )
 
 calls = Table(
     "calls",
     metadata,
     Column("call_id", Name(36), primary_key=True),
-    _tenant(),
+    tenant_column(),
     Column("idempotency_key", Name(200), nullable=False),
     Column("session_id", Name(200), nullable=False),
     Column("bot_id", Name(200), nullable=False),
@@ -112,22 +112,25 @@ calls = Table(
     Column("illegal_events", Integer, nullable=False),
     Column("max_call_duration_s", Integer, nullable=False),
     Column("opening_is_fixed", Boolean, nullable=False, server_default=false()),
-    _at("planned_at"),
-    _at("answered_at", nullable=True),
-    _at("conversation_at", nullable=True),
+    at_column("planned_at"),
+    at_column("answered_at", nullable=True),
+    at_column("conversation_at", nullable=True),
     Column("leg_ended", Boolean, nullable=False),
     Column("agent_ended", Boolean, nullable=False),
-    _at("end_at", nullable=True),
+    at_column("end_at", nullable=True),
     Column("end_reason", Name(40), nullable=True),
     Column("end_detail", Storable, nullable=False),
-    _at("claim_due_at", nullable=True),
-    _at("settle_due_at", nullable=True),
-    _at("expires_at", nullable=True),
-    _at("room_due_at", nullable=True),
+    at_column("claim_due_at", nullable=True),
+    at_column("settle_due_at", nullable=True),
+    at_column("expires_at", nullable=True),
+    at_column("room_due_at", nullable=True),
     Column("agents_lost", Integer, nullable=False, server_default=text("0")),
-    _at("handed_off_at", nullable=True),
-    _at("prefetch_due_at", nullable=True),
-    _at("result_due_at", nullable=True),
+    at_column("handed_off_at", nullable=True),
+    at_column("prefetch_due_at", nullable=True),
+    at_column("result_due_at", nullable=True),
+    Column("trunk_id", Name(64), nullable=False, server_default=""),
+    Column("media", Name(8), nullable=False, server_default="data"),
+    Column("leg_identity", Storable, nullable=False, server_default=""),
     UniqueConstraint("tenant_id", "idempotency_key"),
     UniqueConstraint("tenant_id", "session_id"),
 )
@@ -150,12 +153,12 @@ call_events = Table(
     "call_events",
     metadata,
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    _tenant(),
+    tenant_column(),
     Column("event_id", Name(80), nullable=False, unique=True),
     Column("call_id", Name(36), nullable=False),
     Column("bot_id", Name(200), nullable=False),
     Column("type", Name(60), nullable=False),
-    _at("at"),
+    at_column("at"),
     Column("data", JSON, nullable=False),
     Column("source", Name(16), nullable=True),
     Column("incarnation", Integer, nullable=True),
@@ -179,30 +182,30 @@ results = Table(
     metadata,
     Column("call_id", Name(36), primary_key=True),
     Column("revision", Integer, primary_key=True),
-    _tenant(),
+    tenant_column(),
     Column("body", JSON, nullable=False),
-    _at("created_at"),
+    at_column("created_at"),
 )
 
 deliveries = Table(
     "deliveries",
     metadata,
     Column("delivery_id", Name(120), primary_key=True),
-    _tenant(),
+    tenant_column(),
     Column("call_id", Name(36), nullable=False),
     Column("bot_id", Name(200), nullable=False),
     Column("url", Storable, nullable=False),
     Column("body", Storable, nullable=False),
     Column("state", Name(16), nullable=False),
     Column("attempt", Integer, nullable=False),
-    _at("created_at"),
-    _at("due_at"),
-    _at("settled_at", nullable=True),
+    at_column("created_at"),
+    at_column("due_at"),
+    at_column("settled_at", nullable=True),
     Column("last_error", Storable, nullable=True),
     Column("kind", Name(16), nullable=False, server_default="webhook"),
     Column("method", Name(8), nullable=False, server_default="POST"),
     Column("destination", Storable, nullable=False, server_default=""),
-    _at("leased_until", nullable=True),
+    at_column("leased_until", nullable=True),
     Column("attempts_before", Integer, nullable=False, server_default=text("0")),
 )
 PENDING = text("state = 'pending'")
@@ -234,8 +237,8 @@ delivery_attempts = Table(
     metadata,
     Column("delivery_id", Name(120), primary_key=True),
     Column("attempt", Integer, primary_key=True),
-    _tenant(),
-    _at("at"),
+    tenant_column(),
+    at_column("at"),
     Column("status_code", Integer, nullable=True),
     Column("error", Storable, nullable=True),
     Column("duration_ms", Float, nullable=False),
@@ -249,7 +252,7 @@ endpoints = Table(
     Column("url_sha256", Name(64), primary_key=True),
     Column("url", Storable, nullable=False),
     Column("reason", Storable, nullable=False),
-    _at("disabled_at"),
+    at_column("disabled_at"),
 )
 """Addresses that asked to be left alone (410). Their deliveries wait here, parked."""
 
@@ -257,7 +260,7 @@ tasks = Table(
     "tasks",
     metadata,
     Column("task_id", Name(80), primary_key=True),
-    _tenant(),
+    tenant_column(),
     Column("call_id", Name(36), nullable=False),
     Column("bot_id", Name(200), nullable=False),
     Column("kind", Name(16), nullable=False),
@@ -266,9 +269,9 @@ tasks = Table(
     Column("worker_id", Storable, nullable=True),
     Column("result", JSON(none_as_null=True), nullable=True),
     Column("error", Storable, nullable=True),
-    _at("created_at"),
-    _at("due_at"),
-    _at("settled_at", nullable=True),
+    at_column("created_at"),
+    at_column("due_at"),
+    at_column("settled_at", nullable=True),
     UniqueConstraint("call_id", "kind"),
 )
 """What is to be done after a call, by whichever agent worker claims it first."""
@@ -286,7 +289,7 @@ cdrs = Table(
     Column("stream_id", Name(200), primary_key=True),
     Column("call_id", Name(36), nullable=True),
     Column("body", JSON, nullable=False),
-    _at("received_at"),
+    at_column("received_at"),
 )
 """What a dialler told of a call after it, in its own words."""
 
@@ -298,8 +301,8 @@ reported_results = Table(
     Column("body", JSON, nullable=False),
     Column("status", Name(16), nullable=False),
     Column("recording_token", Name(64), nullable=True),
-    _at("created_at"),
-    _at("completed_at"),
+    at_column("created_at"),
+    at_column("completed_at"),
 )
 """Results of calls that other runtimes held, posted to `/api/v1/call-results`."""
 
@@ -307,7 +310,7 @@ workers = Table(
     "workers",
     metadata,
     Column("worker_id", Name(200), primary_key=True),
-    _tenant(),
+    tenant_column(),
     Column("kind", Name(16), nullable=False),
     Column("host", Storable, nullable=False),
     Column("pid", Integer, nullable=False),
@@ -315,39 +318,40 @@ workers = Table(
     Column("calls", JSON, nullable=False),
     Column("standbys", JSON, nullable=False, server_default=text("'[]'")),
     Column("max_calls", Integer, nullable=False),
+    Column("door", Name(16), nullable=False, server_default="stream"),
     Column("metrics", JSON, nullable=False),
     Column("spooled", Integer, nullable=False, server_default=text("0")),
-    _at("started_at"),
-    _at("last_seen_at"),
+    at_column("started_at"),
+    at_column("last_seen_at"),
 )
 
 standbys = Table(
     "standbys",
     metadata,
     Column("standby_id", Name(36), primary_key=True),
-    _tenant(),
+    tenant_column(),
     Column("room_name", Name(100), nullable=False),
     Column("state", Name(16), nullable=False),
     Column("worker_id", Storable, nullable=True),
     Column("bridge_id", Storable, nullable=True),
     Column("call_id", Name(36), nullable=True, unique=True),
-    _at("made_at"),
-    _at("ready_at", nullable=True),
-    _at("claimed_at", nullable=True),
-    _at("room_due_at", nullable=True),
+    at_column("made_at"),
+    at_column("ready_at", nullable=True),
+    at_column("claimed_at", nullable=True),
+    at_column("room_due_at", nullable=True),
 )
 
 recordings = Table(
     "recordings",
     metadata,
     Column("recording_key", Name(260), primary_key=True),
-    _tenant(),
+    tenant_column(),
     Column("call_id", Name(36), nullable=False, unique=True),
     Column("token", Name(64), nullable=False, unique=True),
     Column("duration_s", Float, nullable=True),
     Column("size_bytes", BigInteger, nullable=True),
-    _at("created_at"),
-    _at("stored_at", nullable=True),
+    at_column("created_at"),
+    at_column("stored_at", nullable=True),
     Column("sha256", Name(64), nullable=True),
     Column("place", Name(16), nullable=False, server_default="folder"),
 )
@@ -356,11 +360,11 @@ erased_calls = Table(
     "erased_calls",
     metadata,
     Column("call_id", Name(36), primary_key=True),
-    _tenant(),
-    _at("erased_at"),
+    tenant_column(),
+    at_column("erased_at"),
     Column("recording_key", Name(260), nullable=True),
     Column("place", Name(16), nullable=True),
-    _at("due_at", nullable=True),
+    at_column("due_at", nullable=True),
 )
 """All that is left of a call that was erased: that it was, and a recording that is yet to go."""
 Index(

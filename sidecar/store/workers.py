@@ -27,6 +27,7 @@ class WorkerRow:
     last_seen_at: datetime
     spooled: int = 0
     host: str = ""
+    door: str = "stream"
 
 
 _COLUMNS = [workers.c[name] for name in WorkerRow.__slots__]
@@ -44,6 +45,7 @@ async def seen(
         "calls": heartbeat.calls,
         "standbys": heartbeat.standbys,
         "max_calls": heartbeat.max_calls,
+        "door": heartbeat.door,
         "metrics": heartbeat.metrics,
         "spooled": heartbeat.spooled,
         "started_at": heartbeat.started_at,

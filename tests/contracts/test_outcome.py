@@ -72,6 +72,7 @@ def test_redialling_is_safe_only_before_anybody_was_reached() -> None:
         Reason.CONFIG_UNAVAILABLE,
         Reason.AT_CAPACITY,
         Reason.NO_AGENT,
+        Reason.CARRIER_REFUSED,
     }
 
 
@@ -83,9 +84,13 @@ def test_redialling_is_safe_only_before_anybody_was_reached() -> None:
         (486, Reason.BUSY),
         (600, Reason.BUSY),
         (603, Reason.DECLINED),
-        (404, Reason.PIPELINE_FAILED),
-        (503, Reason.PIPELINE_FAILED),
-        (0, Reason.PIPELINE_FAILED),
+        (404, Reason.CALLEE_UNKNOWN),
+        (410, Reason.CALLEE_UNKNOWN),
+        (484, Reason.CALLEE_UNKNOWN),
+        (604, Reason.CALLEE_UNKNOWN),
+        (403, Reason.CARRIER_REFUSED),
+        (503, Reason.CARRIER_REFUSED),
+        (0, Reason.CARRIER_REFUSED),
     ],
 )
 def test_sip_response_becomes_an_ending(status_code: int, reason: Reason) -> None:

@@ -15,8 +15,14 @@ from contracts.report import Fact, Heartbeat, Report, Source
 AT = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 FACTS: list[Fact] = [
     report.LegStarted(at=AT, stream_id="st-1"),
+    report.LegDialled(at=AT),
+    report.LegRinging(at=AT),
+    report.LegHeld(at=AT),
+    report.LegResumed(at=AT),
+    report.DigitPressed(at=AT, digit="5", duration_ms=120),
+    report.DigitsSent(at=AT, digits="12#"),
     report.LegAnswered(at=AT),
-    report.LegEnded(at=AT, reason=Reason.CALLER_HUNG_UP, detail="stop", stats={"frames": 3}),
+    report.LegEnded(at=AT, reason=Reason.BUSY, detail="stop", sip_status_code=486, stats={"n": 3}),
     report.AgentJoined(at=AT, pipeline={"stt": "offline"}),
     report.ConversationStarted(at=AT),
     report.TranscriptLine(at=AT, speaker="bot", text="Hello.", interrupted=True),

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from sqlalchemy import select
 
 from sidecar.store.database import Database
-from sidecar.store.tables import metadata
+from sidecar.store.schema import metadata
 
 
 async def dump(database: Database, *, without: Container[str] = ()) -> str:

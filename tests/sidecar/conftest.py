@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from sidecar.store.database import Database
-from sidecar.store.tables import metadata
+from sidecar.store.schema import metadata
 from tests.fakes.control_plane import ControlPlane
 from tests.fakes.failing_database import FailingDatabase
 from tests.fakes.sidecar_app import SidecarApp, running_app

@@ -15,7 +15,7 @@ from contracts.task import TaskAnswer, TaskKind
 from sidecar.aftercall import LAST_CALL, LEASE_S, MAX_ATTEMPTS, RETRY_S, Aftercall
 from sidecar.denial import Code, Denied
 from sidecar.store import bots, events
-from sidecar.store.tables import metadata
+from sidecar.store.schema import metadata
 from sidecar.store.tasks import TaskState
 from tests.fakes.aftercall import (
     ASKING,

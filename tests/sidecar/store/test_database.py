@@ -12,7 +12,8 @@ from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.store.database import MAX_TRIES, Conflict, Database
-from sidecar.store.tables import metadata, tenants
+from sidecar.store.schema import metadata
+from sidecar.store.tables import tenants
 from tests.fakes.control_plane import START
 
 

@@ -13,13 +13,13 @@ from contracts.call import CallState
 from sidecar.store import calls, erasures
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
+from sidecar.store.schema import metadata
 from sidecar.store.tables import (
     call_events,
     cdrs,
     deliveries,
     delivery_attempts,
     erased_calls,
-    metadata,
     recordings,
     reported_results,
     results,

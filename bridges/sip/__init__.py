@@ -1,0 +1,1 @@
+"""Our own SIP bridge: one signalling process, and the media processes it looks after."""

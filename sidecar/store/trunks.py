@@ -1,0 +1,84 @@
+"""Trunks: ways to carriers, what LiveKit SIP calls those it serves, and how fast each may dial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.trunk import Trunk
+from sidecar.store.telephony import trunks
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkRow:
+    """One trunk as stored. `trunk.password` is a `secret://…` reference or the password itself."""
+
+    trunk_id: str
+    tenant_id: str
+    trunk: Trunk
+    created_at: datetime
+    updated_at: datetime
+    inbound_id: str | None = None
+    outbound_id: str | None = None
+    rule_id: str | None = None
+    synced_sha256: str = ""
+    sync_error: str | None = None
+    tokens: float = 0.0
+    tokens_at: datetime | None = None
+
+
+async def add(connection: AsyncConnection, row: TrunkRow) -> None:
+    await connection.execute(insert(trunks).values(_values(row)))
+
+
+async def save(connection: AsyncConnection, row: TrunkRow) -> None:
+    """Store a trunk's new state over the old one."""
+    mine = (trunks.c.tenant_id == row.tenant_id, trunks.c.trunk_id == row.trunk_id)
+    await connection.execute(update(trunks).where(*mine).values(_values(row)))
+
+
+async def get(connection: AsyncConnection, tenant_id: str, trunk_id: str) -> TrunkRow | None:
+    found = await _where(connection, trunks.c.tenant_id == tenant_id, trunks.c.trunk_id == trunk_id)
+    return found[0] if found else None
+
+
+async def listed(
+    connection: AsyncConnection, tenant_id: str, *, kind: str | None = None
+) -> Sequence[TrunkRow]:
+    """Return a tenant's trunks, the oldest first."""
+    of_kind = () if kind is None else (trunks.c.kind == kind,)
+    return await _where(connection, trunks.c.tenant_id == tenant_id, *of_kind)
+
+
+async def of_kind(connection: AsyncConnection, kind: str) -> Sequence[TrunkRow]:
+    """Return every tenant's trunks of one kind, the oldest first."""
+    return await _where(connection, trunks.c.kind == kind)
+
+
+async def remove(connection: AsyncConnection, tenant_id: str, trunk_id: str) -> bool:
+    mine = (trunks.c.tenant_id == tenant_id, trunks.c.trunk_id == trunk_id)
+    return (await connection.execute(delete(trunks).where(*mine))).rowcount > 0
+
+
+async def _where(connection: AsyncConnection, *clauses: ColumnElement[bool]) -> list[TrunkRow]:
+    query = select(trunks).where(*clauses).order_by(trunks.c.created_at, trunks.c.trunk_id)
+    return [_row(found) for found in await connection.execute(query)]
+
+
+def _values(row: TrunkRow) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in TrunkRow.__dataclass_fields__}
+    trunk: Trunk = values.pop("trunk")
+    return {**values, "kind": trunk.kind, "config": trunk.model_dump(mode="json")}
+
+
+def _row(found: Row[Any]) -> TrunkRow:
+    values = dict(found._mapping)
+    config = values.pop("config")
+    del values["kind"]
+    trunk = Trunk.model_validate({**config, "trunk_id": values["trunk_id"]})
+    return TrunkRow(trunk=trunk, **values)
