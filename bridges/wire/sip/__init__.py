@@ -1,0 +1,1 @@
+"""SIP without sockets or clocks: framing, messages, transactions, dialogs, and what uses them."""

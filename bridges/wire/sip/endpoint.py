@@ -1,0 +1,263 @@
+"""One SIP endpoint: all calls and registrations of one address, without sockets or clocks.
+
+The driver feeds it messages and time and sends what it hands out:
+
+    events = endpoint.receive(data, flow, now)      # or any other call below
+    for send in endpoint.outgoing(): ...            # after every call
+    wake at endpoint.deadline(), then events = endpoint.expire(now)
+
+`now` is monotonic seconds. A method that names a call raises `InvalidState` if the call is not in a
+state for it, and `UnknownCall` (a `LookupError`) if the endpoint has forgotten it: the peer ends
+calls too, so a driver that acts late catches the latter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bridges.wire.sip.address import Address
+from bridges.wire.sip.digest import Credentials
+from bridges.wire.sip.event import (
+    CallHandle,
+    Counters,
+    Event,
+    HeaderFields,
+    RegistrationHandle,
+)
+from bridges.wire.sip.flow import Destination, Flow, Send, Target
+from bridges.wire.sip.profile import Profile
+from bridges.wire.sip.uri import Uri
+
+REFER_TIMEOUT_S = 60.0
+
+
+class UnknownCall(LookupError):
+    """The call is over and forgotten, or never was."""
+
+
+class Endpoint:
+    """One address's calls and registrations.
+
+    Attributes:
+        profile: who it is.
+        counters: what it dropped or refused by itself.
+    """
+
+    def __init__(self, profile: Profile, random: Callable[[int], bytes]) -> None:
+        """`random(n)` returns n unpredictable octets (`os.urandom`)."""
+        self.profile = profile
+        self.counters = Counters()
+
+    # What the wire and the clock bring.
+
+    def receive(self, data: bytes, flow: Flow, now: float) -> list[Event]:
+        """Take one datagram, or one message that a `StreamFramer` cut out of a stream.
+
+        Raises:
+            ProtocolError: it came on a stream and is no SIP: send what is `outgoing`, then close
+                that connection. What is no SIP in a datagram is answered or dropped, and counted.
+        """
+        raise NotImplementedError
+
+    def outgoing(self) -> list[Send]:
+        """Return the messages to put on the wire since the last call, in order."""
+        raise NotImplementedError
+
+    def deadline(self) -> float | None:
+        """Return when `expire` wants to be called next, or None for not at all."""
+        raise NotImplementedError
+
+    def expire(self, now: float) -> list[Event]:
+        """Let time pass."""
+        raise NotImplementedError
+
+    def transport_failed(self, target: Target, detail: str, now: float) -> list[Event]:
+        """Take note that a connection closed, or that something could not be sent there.
+
+        Calls outlive their connections; what waits for a response on it is sent elsewhere or
+        fails. With UDP: an address that answers `port unreachable`, or a name that has no address.
+        """
+        raise NotImplementedError
+
+    # Calls that come in.
+
+    def ring(self, call: CallHandle, now: float) -> None:
+        """Send 180 Ringing."""
+        raise NotImplementedError
+
+    def progress(self, call: CallHandle, sdp: bytes, now: float) -> None:
+        """Send 183 Session Progress with an SDP answer: early media."""
+        raise NotImplementedError
+
+    def answer(self, call: CallHandle, sdp: bytes, now: float, headers: HeaderFields = ()) -> None:
+        """Send 200 with the SDP answer (or with our offer, where the INVITE had none).
+
+        `Acked` follows; or `Ended`, if the acknowledgement never comes.
+        """
+        raise NotImplementedError
+
+    def reject(
+        self,
+        call: CallHandle,
+        status: int,
+        now: float,
+        reason: str = "",
+        headers: HeaderFields = (),
+    ) -> None:
+        """Refuse the call with a status from 300 to 699; `Released` follows.
+
+        A redirection (302) names its targets in `Contact` header fields.
+        """
+        raise NotImplementedError
+
+    def authenticate(
+        self, call: CallHandle, realm: str, credentials: Credentials, now: float
+    ) -> bool:
+        """Tell whether the INVITE proves to know the credentials.
+
+        If not, it is answered 401 with a challenge (a caller who does know them calls again with
+        a proof, as a new `Invited`), the call is over and `Released` follows. Both ends must have
+        the password; what was proven is this request alone, so ask for every `Invited`.
+        """
+        raise NotImplementedError
+
+    # Calls that go out.
+
+    def invite(
+        self,
+        to: Address | Uri,
+        caller: Address | Uri,
+        sdp: bytes,
+        destination: Destination,
+        now: float,
+        *,
+        credentials: Credentials | None = None,
+        headers: HeaderFields = (),
+        route: Sequence[Address] = (),
+        contact_user: str | None = None,
+    ) -> CallHandle:
+        """Call somebody.
+
+        `Ringing` and `EarlyMedia` may follow, then one of `Answered`, `Failed`, `Unreachable`.
+        There is no time limit after a provisional response: `cancel` is the driver's.
+
+        Args:
+            to: whom; its URI is the Request-URI.
+            caller: From; a display name is the caller's name.
+            destination: where the INVITE goes, whatever `to` says: the trunk's address.
+            credentials: for a 401 or 407; tried once for each new challenge.
+            headers: further header fields (`X-…`, `P-Asserted-Identity`).
+            route: a route to preload (RFC 3261 section 8.1.2).
+            contact_user: the user part of Contact; None for the profile's.
+
+        Raises:
+            Overloaded: the endpoint's limit of calls is reached.
+        """
+        raise NotImplementedError
+
+    def cancel(self, call: CallHandle, now: float, reason: str = "") -> None:
+        """Give up a call that is not answered; `Failed` follows, with 487 if the peer obeys.
+
+        An answer that crosses it is acknowledged and hung up, and told as `Failed` too.
+        `reason` is a Reason header field, such as `SIP;cause=480`.
+        """
+        raise NotImplementedError
+
+    # Calls that are answered, whoever called.
+
+    def bye(self, call: CallHandle, now: float, headers: HeaderFields = ()) -> None:
+        """Hang up; `Released` follows.
+
+        Before the ACK of our answer is there, the BYE waits for it (RFC 3261 section 15).
+        """
+        raise NotImplementedError
+
+    def reoffer(self, call: CallHandle, sdp: bytes, now: float) -> None:
+        """Change the session: re-INVITE. `ReofferAccepted` or `ReofferRefused` follows.
+
+        Raises:
+            InvalidState: another change, ours or the peer's, is under way.
+        """
+        raise NotImplementedError
+
+    def accept_reoffer(self, call: CallHandle, sdp: bytes, now: float) -> None:
+        """Answer `Reoffered`."""
+        raise NotImplementedError
+
+    def refuse_reoffer(self, call: CallHandle, now: float, status: int = 488) -> None:
+        """Refuse `Reoffered`: the session stays as it was."""
+        raise NotImplementedError
+
+    def send_digit(self, call: CallHandle, digit: str, duration_ms: int, now: float) -> None:
+        """Send a digit by INFO (`application/dtmf-relay`), after those before it were answered."""
+        raise NotImplementedError
+
+    def refer(
+        self,
+        call: CallHandle,
+        target: Uri,
+        now: float,
+        *,
+        timeout_s: float = REFER_TIMEOUT_S,
+        headers: HeaderFields = (),
+    ) -> None:
+        """Ask the peer to call `target` instead of us.
+
+        `ReferRefused`, or `ReferAccepted` and any `ReferProgress`, then `ReferDone` or
+        `ReferSilent`. The call goes on until somebody hangs up.
+
+        Raises:
+            InvalidState: another one is under way.
+        """
+        raise NotImplementedError
+
+    def accept_refer(self, call: CallHandle, now: float) -> None:
+        """Answer `Referred` with 202 and say 100 Trying."""
+        raise NotImplementedError
+
+    def refuse_refer(self, call: CallHandle, now: float, status: int = 603) -> None:
+        """Refuse `Referred`."""
+        raise NotImplementedError
+
+    def notify_refer(self, call: CallHandle, status: int, now: float, reason: str = "") -> None:
+        """Tell the peer how its REFER goes; from 200 on it is the last word."""
+        raise NotImplementedError
+
+    # What outlives the process.
+
+    def snapshot(self, call: CallHandle) -> str | None:
+        """Return what a BYE of this call needs, as JSON; None while there is no dialog.
+
+        Store it when the call is answered, and anew when `snapshot_version` has changed.
+        """
+        raise NotImplementedError
+
+    def restore(self, snapshot: str, now: float) -> CallHandle:
+        """Take over a call of an endpoint that died, to `bye` it; its media is gone.
+
+        The handle is the one it had.
+
+        Raises:
+            ValueError: it is no such snapshot.
+        """
+        raise NotImplementedError
+
+    # Being somebody's extension.
+
+    def register(
+        self,
+        address_of_record: Uri,
+        registrar: Destination,
+        credentials: Credentials | None,
+        now: float,
+        *,
+        expires_s: int = 3600,
+        contact_user: str | None = None,
+    ) -> RegistrationHandle:
+        """Register with a PBX and stay registered: `Registered`, `RegistrationFailed`, again
+        after every change, until `unregister`."""
+        raise NotImplementedError
+
+    def unregister(self, registration: RegistrationHandle, now: float) -> None:
+        """Take the registration back; `Unregistered` follows."""
+        raise NotImplementedError
