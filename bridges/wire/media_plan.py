@@ -38,7 +38,7 @@ class SrtpUse(Enum):
 
     NEVER = "never"
     OPTIONAL = "optional"
-    """Accepted where a peer offers it, also under plain `RTP/AVP`; our own offers carry no keys, since
+    """Accepted where a peer offers it, also under plain `RTP/AVP`. Our own offers carry no keys:
     carriers exist that refuse a plain offer with keys."""
     REQUIRED = "required"
 
