@@ -202,7 +202,7 @@ class RoomLeg:
 
     async def _enter(self, plan: Plan) -> DataRoom:
         """Return the call's room: joined now, unless this bridge has a seat in it."""
-        room = self._seats.take(plan.standby_id)
+        room = await self._seats.take(plan.standby_id)
         if room is not None:
             self._is_seen = True
             self._room = self._listen(room)

@@ -51,8 +51,13 @@ class Seats:
                 task = asyncio.create_task(self._join(seat), name=f"seat-{standby_id}")
                 self._joining[standby_id] = task
 
-    def take(self, standby_id: str) -> DataRoom | None:
-        """Give a seat away to the call that has it now; None if this bridge does not hold it."""
+    async def take(self, standby_id: str) -> DataRoom | None:
+        """Give a seat away to the call that has it now; None if this bridge does not hold it.
+
+        One that is being taken just now is waited for: two with one name throw each other out.
+        """
+        if standby_id in self._joining:
+            await asyncio.wait({self._joining[standby_id]})
         return self._rooms.pop(standby_id, None)
 
     async def aclose(self) -> None:

@@ -130,7 +130,7 @@ def create_app(
     calls = Calls(
         database, folder, settings, clock=clock, bells=bells, prefetch=prefetch, metrics=metrics
     )
-    losses = Losses(database, calls, rooms, settings, clock=clock, bells=bells, metrics=metrics)
+    losses = Losses(database, rooms, settings, clock=clock, bells=bells, metrics=metrics)
     hearing = Hearing()
     pulse = Pulse(database, rooms, losses, settings, hearing, clock=clock, bells=bells)
     keeper = Keeper(database, rooms, settings, clock=clock, new_id=new_id, bells=bells)

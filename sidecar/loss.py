@@ -18,7 +18,6 @@ from contracts.event import EventType
 from contracts.outcome import Reason
 from contracts.report import LostJob, Noticed
 from sidecar import progress
-from sidecar.calls import Calls
 from sidecar.clock import Clock
 from sidecar.metrics import Metrics
 from sidecar.rooms import RoomError, Rooms
@@ -43,7 +42,6 @@ class Losses:
     def __init__(
         self,
         database: Database,
-        use_cases: Calls,
         rooms: Rooms,
         settings: Settings,
         *,
@@ -52,7 +50,6 @@ class Losses:
         metrics: Metrics,
     ) -> None:
         self._database = database
-        self._calls = use_cases
         self._rooms = rooms
         self._settings = settings
         self._clock = clock
@@ -103,7 +100,8 @@ class Losses:
             agents_lost=after.agents_lost,
         )
         if after.agents_lost > MAX_REPLACED:
-            await self._calls.finish(after, Reason.AGENT_LOST, "its agents died")
+            # The watch ends it: after a start not before its bridge has told what it kept.
+            self._bells.timers.ring()
         else:
             await self._replace(before, after)
 
@@ -165,7 +163,7 @@ class Losses:
     def _without_agent(self, row: CallRow, now: datetime) -> CallRow:
         due_at = now + timedelta(seconds=self._settings.claim_timeout_s)
         if row.agents_lost >= MAX_REPLACED:
-            due_at = now  # should we die before the call is ended, the watch ends it
+            due_at = now
         return replace(
             row,
             incarnation=row.incarnation + 1,

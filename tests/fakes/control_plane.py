@@ -144,7 +144,6 @@ class ControlPlane:
         )
         self.losses = Losses(
             database,
-            self.calls,
             self.rooms,
             self.settings,
             clock=self.clock,

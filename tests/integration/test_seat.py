@@ -147,11 +147,28 @@ async def test_seats_follow_what_is_wanted(livekit_server: LiveKitServer) -> Non
         seats.keep([sidecar.seat(second)])
         await until(lambda: not seat_is_taken(one, first))
         assert seats.held() == [second]
-        assert seats.take(first) is None
+        assert await seats.take(first) is None
         async with api.LiveKitAPI(server.url, server.key, server.secret) as livekit:
             await livekit.room.delete_room(api.DeleteRoomRequest(room=standby_room(second)))
         await until(lambda: seats.held() == [])
         assert not other.isconnected()
+    await seats.aclose()
+
+
+async def test_seat_given_away_while_it_is_being_taken_is_waited_for(
+    livekit_server: LiveKitServer,
+) -> None:
+    server = livekit_server
+    sidecar = FakeSidecar(server.url, server.key, server.secret)
+    standby_id = str(uuid4())
+    seats = Seats()
+    async with waiting(sidecar, standby_id) as room:
+        seats.keep([sidecar.seat(standby_id)])
+        taken = await seats.take(standby_id)
+        assert taken is not None
+        assert taken.isconnected()
+        await until(lambda: seat_is_taken(room, standby_id))
+        await taken.leave()
     await seats.aclose()
 
 

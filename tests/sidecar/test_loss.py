@@ -66,6 +66,7 @@ async def test_second_loss_ends_the_call(plane: ControlPlane) -> None:
     await lose(plane, call_id)
     await plane.claim(call_id, 2, WORKER)
     await lose(plane, call_id, 2)
+    await tick(plane, 0)
     row = await plane.row(call_id)
     assert (row.state, row.end_reason, row.agents_lost) == (
         CallState.ENDED,

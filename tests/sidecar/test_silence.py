@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from contracts.call import CallState
 from contracts.outcome import Reason
-from contracts.report import Heartbeat, LostJob
+from contracts.report import Heartbeat, LegEnded, LostJob, Source
 from sidecar.store import workers
 from tests.fakes.control_plane import ControlPlane
 from tests.fakes.failing_database import FailingDatabase
@@ -124,23 +124,24 @@ async def test_livekit_that_hangs_holds_up_nobody_that_dies(
     await tick(plane, 1)
 
 
-async def test_second_loss_that_was_not_finished_brings_no_third_agent(
-    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+async def test_second_loss_told_after_a_start_waits_for_what_the_bridge_kept(
+    plane: ControlPlane,
 ) -> None:
-    call_id = await talking(plane)
+    await plane.beat("bridge")
+    call_id = await talking(plane, bridge_id="bridge-1")
     await lose(plane, call_id)
     await plane.claim(call_id, 2, WORKER)
-
-    async def die(*_: object) -> bool:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as dying:
-        dying.setattr(plane.calls, "finish", die)
-        with pytest.raises(KeyboardInterrupt):
-            await lose(plane, call_id, 2)
+    hung_up_at = plane.clock()
+    await tick(plane, 1)
+    await plane.watch.start()
+    await lose(plane, call_id, 2)
     await tick(plane, 0)
+    assert (await plane.row(call_id)).state is not CallState.ENDED
+    ended = LegEnded(at=hung_up_at, reason=Reason.CALLER_HUNG_UP)
+    await plane.report(call_id, Source.BRIDGE, 2, ended)
+    await tick(plane, 10)
     row = await plane.row(call_id)
-    assert (row.state, row.end_reason) == (CallState.ENDED, Reason.AGENT_LOST)
+    assert (row.state, row.end_reason) == (CallState.ENDED, Reason.CALLER_HUNG_UP)
     assert len(plane.rooms.dispatches) == 2
 
 
