@@ -2,6 +2,13 @@
 
 A *leg* is one call's carrier side; whoever brings it up names it, and the name is unique for the
 life of the signalling process. SDP travels as it is: signalling neither reads nor changes it.
+
+Signalling starts a media process as `python -m bridges.sip.media FD`: FD is its end of a Unix
+stream socket pair, whose end of file means that signalling is gone. `RTP_PORT_START` and
+`RTP_PORT_END` in its environment are the ports that are its own.
+
+Each leg ends with one `Over`, whoever ended it, a `Refuse` or `Bye` included; either side ignores
+what comes later of the leg, since the two may cross.
 """
 
 from __future__ import annotations
@@ -93,14 +100,42 @@ class Referred(_LegMessage):
 class Over(_LegMessage):
     """Signalling: the leg is no more; nothing more is said of it by either side.
 
-    `failed`: a final response refused our INVITE (`status_code`). `unreachable`: nobody answered
-    it, or nobody can be reached. `unacknowledged`: our answer was never acknowledged.
+    Attributes:
+        how: `bye`: hung up after the answer, by the far end or by our `Bye`. `cancelled`: hung up
+            before the answer, likewise. `refused`: by our `Refuse`. `failed`: a final response
+            refused our INVITE (`status_code`). `unanswered`: it was not picked up in
+            `ringing_timeout_s`, and we gave up; `rang` tells whether a phone rang at all.
+            `unreachable`: nothing answered the INVITE at all, or there is no way there.
+            `unacknowledged`: our answer was never acknowledged. `expired`: the far end is gone
+            without a word (RFC 4028, or our request went unanswered). `lost`: our own fault;
+            signalling cannot carry the leg, or no longer.
+        status_code: the far end's, with `failed`.
+        rang: whether a dialled phone rang.
+        detail: for logs; may hold the far end's words, so it is personal data.
     """
 
     type: Literal["over"] = "over"
-    how: Literal["bye", "cancelled", "failed", "unreachable", "unacknowledged", "expired", "lost"]
+    how: Literal[
+        "bye",
+        "cancelled",
+        "refused",
+        "failed",
+        "unanswered",
+        "unreachable",
+        "unacknowledged",
+        "expired",
+        "lost",
+    ]
     status_code: int | None = None
+    rang: bool = False
     detail: str = ""
+
+
+class Ping(_Message):
+    """Signalling: still there? Three seconds without a `Pong`, and the process is killed."""
+
+    type: Literal["ping"] = "ping"
+    number: int
 
 
 class Drain(_Message):
@@ -118,6 +153,13 @@ class Ready(_Message):
     max_calls: int
 
 
+class Pong(_Message):
+    """Media: here; the number is the ping's."""
+
+    type: Literal["pong"] = "pong"
+    number: int
+
+
 class Answer(_LegMessage):
     """Media: answer an incoming leg with 200."""
 
@@ -126,7 +168,7 @@ class Answer(_LegMessage):
 
 
 class Refuse(_LegMessage):
-    """Media: refuse an incoming leg that is not answered yet."""
+    """Media: refuse an incoming leg that is not answered yet. Answered by `Over`."""
 
     type: Literal["refuse"] = "refuse"
     status_code: int
@@ -173,8 +215,10 @@ class Bye(_LegMessage):
     type: Literal["bye"] = "bye"
 
 
-ToMedia = Incoming | Acked | Rings | Accepted | Reoffered | DigitInfo | Referred | Over | Drain
-ToSignalling = Ready | Answer | Refuse | Dial | Reanswer | RefuseReoffer | Refer | Bye
+LegNews = Incoming | Acked | Rings | Accepted | Reoffered | DigitInfo | Referred | Over
+LegOrder = Answer | Refuse | Dial | Reanswer | RefuseReoffer | Refer | Bye
+ToMedia = LegNews | Drain | Ping
+ToSignalling = LegOrder | Ready | Pong
 
 _TO_MEDIA: TypeAdapter[ToMedia] = TypeAdapter(Annotated[ToMedia, Field(discriminator="type")])
 _TO_SIGNALLING: TypeAdapter[ToSignalling] = TypeAdapter(
