@@ -1,5 +1,9 @@
 """What signalling and media processes tell each other: JSON, one message to a line.
 
+They do so over a Unix stream socket pair; a media process is started as `python -m
+bridges.sip.media <fd>`, `fd` being the number under which it inherits its end, and says `Ready`
+first. Each takes the other's end of file for the other's death.
+
 A *leg* is one call's carrier side; whoever brings it up names it, and the name is unique for the
 life of the signalling process. SDP travels as it is: signalling neither reads nor changes it.
 
@@ -207,6 +211,14 @@ class Refer(_LegMessage):
     type: Literal["refer"] = "refer"
     to: str
     timeout_s: float
+
+
+class SendDigit(_LegMessage):
+    """Media: press a key by INFO, after those before it; the far end takes none with its media."""
+
+    type: Literal["send_digit"] = "send_digit"
+    digit: str
+    duration_ms: int = 160
 
 
 class Bye(_LegMessage):
