@@ -52,6 +52,7 @@ dials = Table(
     Column("claimed_by", Storable, nullable=True),
     at_column("created_at"),
     at_column("claimed_at", nullable=True),
+    at_column("leased_until", nullable=True),
     at_column("settled_at", nullable=True),
     Column("ringing_timeout_s", Float, nullable=False),
     Column("sip_status_code", Integer, nullable=True),

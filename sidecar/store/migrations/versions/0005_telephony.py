@@ -66,6 +66,7 @@ def _dials() -> None:
         sa.Column("claimed_by", sa.Text(), nullable=True),
         _at("created_at"),
         _at("claimed_at", nullable=True),
+        _at("leased_until", nullable=True),
         _at("settled_at", nullable=True),
         sa.Column("ringing_timeout_s", sa.Float(), nullable=False),
         sa.Column("sip_status_code", sa.Integer(), nullable=True),
