@@ -1,9 +1,5 @@
 """What signalling and media processes tell each other: JSON, one message to a line.
 
-They do so over a Unix stream socket pair; a media process is started as `python -m
-bridges.sip.media <fd>`, `fd` being the number under which it inherits its end, and says `Ready`
-first. Each takes the other's end of file for the other's death.
-
 A *leg* is one call's carrier side; whoever brings it up names it, and the name is unique for the
 life of the signalling process. SDP travels as it is: signalling neither reads nor changes it.
 
@@ -228,7 +224,7 @@ class Bye(_LegMessage):
 
 
 LegNews = Incoming | Acked | Rings | Accepted | Reoffered | DigitInfo | Referred | Over
-LegOrder = Answer | Refuse | Dial | Reanswer | RefuseReoffer | Refer | Bye
+LegOrder = Answer | Refuse | Dial | Reanswer | RefuseReoffer | Refer | SendDigit | Bye
 ToMedia = LegNews | Drain | Ping
 ToSignalling = LegOrder | Ready | Pong
 
