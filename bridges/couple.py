@@ -24,13 +24,27 @@ STEP_TIMEOUT_S = 2.0
 
 
 async def couple(
-    carrier: Leg, room: Leg, report: CallReport, clock: Clock, *, clip: bytes = b""
+    carrier: Leg,
+    room: Leg,
+    report: CallReport,
+    clock: Clock,
+    *,
+    clip: bytes = b"",
+    judge: Callable[[Ending], Ending] = lambda ending: ending,
 ) -> Ending:
     """Carry a call between its two legs and return how it ended.
 
     The first ending wins; where it is our fault, the caller hears `clip` before the line drops.
     Closing is complete when this returns, also where it was cancelled: the
     call then ends as `BRIDGE_LOST` and the cancellation goes on.
+
+    Args:
+        carrier: the phone's side.
+        room: the agent's side.
+        report: what the sidecar is told.
+        clock: the times.
+        clip: our last words, PCM at the carrier's rate.
+        judge: says what an ending means on the carrier's side, whose phone may not be answered yet.
     """
 
     goodbye = Goodbye(clip)
@@ -48,7 +62,7 @@ async def couple(
     cancelled = False
     try:
         await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
-        ending = _first(runs, clock)
+        ending = judge(_first(runs, clock))
         if report.call_id:
             # One that was never planned is refused at once: its dialler may know another place.
             await goodbye.say(carrier, runs[0], ending)
@@ -103,5 +117,11 @@ async def _close(
             log.exception("closing_step_failed", step=name, call_id=report.call_id)
     stats = {"close_code": int(ending.close_code), **carrier.stats(), **room.stats()}
     await report.close(
-        LegEnded(at=ending.at, reason=ending.reason, detail=ending.detail, stats=stats)
+        LegEnded(
+            at=ending.at,
+            reason=ending.reason,
+            detail=ending.detail,
+            sip_status_code=ending.sip_status_code,
+            stats=stats,
+        )
     )

@@ -60,6 +60,8 @@ class Ending:
     at: datetime
     detail: str = ""
     code: CloseCode | None = None
+    sip_status_code: int | None = None
+    """The SIP response that goes with it: theirs to our INVITE, or the one they are to get."""
 
     @property
     def close_code(self) -> CloseCode:

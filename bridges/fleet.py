@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import structlog
 
@@ -44,6 +44,8 @@ class Fleet:
         take_lateness: of the frames since the last heartbeat.
         keep_seats: told which seats to hold.
         spooled: how many reports wait on disk.
+        door: what it carries. Load balancers ask bridges of streams alone, so that only they ask
+            the sidecar for the fleet's figures.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Fleet:
         take_lateness: Callable[[], dict[str, float]],
         keep_seats: Callable[[list[Seat]], None] = lambda _: None,
         spooled: Callable[[], int] = lambda: 0,
+        door: Literal["stream", "sip"] = "stream",
     ) -> None:
         self._sidecar = sidecar
         self._bridge_id = bridge_id
@@ -67,6 +70,7 @@ class Fleet:
         self._take_lateness = take_lateness
         self._keep_seats = keep_seats
         self._spooled = spooled
+        self._door = door
         self._figures: Mapping[str, Any] | None = None
 
     async def run(self) -> None:
@@ -109,6 +113,8 @@ class Fleet:
         return _compact({**figures, "fleet_available": available})
 
     async def _ask(self) -> None:
+        if self._door != "stream":
+            return
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 figures = await self._sidecar.fleet()
@@ -123,6 +129,7 @@ class Fleet:
         late_ms = {f"lateness_{key}": value for key, value in self._take_lateness().items()}
         heartbeat = Heartbeat(
             kind="bridge",
+            door=self._door,
             id=self._bridge_id,
             host=socket.gethostname(),
             pid=os.getpid(),

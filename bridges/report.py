@@ -37,22 +37,32 @@ class CallReport:
     Planning is never abandoned: a plan that comes after the caller has gone names a call which
     must still be ended, so `close` waits for it.
 
+    Args:
+        sidecar: whom to ask and to tell.
+        request: makes the question for a plan; or the plan itself, of a call that the sidecar
+            wants to be placed. Such a call is reported whatever becomes of it.
+        spool: where facts wait.
+
     Attributes:
         call_id: the call's id once it is planned.
         ended: how the call ended, once it has.
     """
 
     def __init__(
-        self, sidecar: CallSidecar, request: Callable[[Offered], PlanRequest], spool: Spool
+        self, sidecar: CallSidecar, request: Callable[[Offered], PlanRequest] | Plan, spool: Spool
     ) -> None:
         self._sidecar = sidecar
         self._spool = spool
         self._request = request
-        self._planning: asyncio.Task[Plan] | None = None
+        self._planning: asyncio.Future[Plan] | None = None
         self._reporter: Reporter | None = None
         self._facts: list[Fact] = []
         self.call_id = ""
         self.ended: LegEnded | None = None
+        if isinstance(request, Plan):
+            self._open(request)
+            self._planning = asyncio.get_running_loop().create_future()
+            self._planning.set_result(request)
 
     async def plan(self, offered: Offered) -> Plan:
         """Return the plan for an offered call; asking again returns the same one.
@@ -61,7 +71,7 @@ class CallReport:
             SidecarError: there is none.
         """
         if self._planning is None:
-            self._planning = asyncio.create_task(self._open(offered))
+            self._planning = asyncio.create_task(self._ask(offered))
         return await asyncio.shield(self._planning)
 
     def add(self, fact: Fact) -> None:
@@ -98,8 +108,13 @@ class CallReport:
             else:
                 log.error("report_lost", **told)
 
-    async def _open(self, offered: Offered) -> Plan:
+    async def _ask(self, offered: Offered) -> Plan:
+        assert not isinstance(self._request, Plan)
         plan = await self._sidecar.plan(self._request(offered))
+        self._open(plan)
+        return plan
+
+    def _open(self, plan: Plan) -> None:
         self.call_id = plan.call_id
         journal = self._spool.open(plan.call_id, Source.BRIDGE, INCARNATION)
         self._reporter = Reporter(
@@ -107,4 +122,3 @@ class CallReport:
         )
         for fact in self._facts:
             self._reporter.add(fact)
-        return plan

@@ -14,12 +14,10 @@ import structlog
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from bridges.audio.lateness import Lateness
-from bridges.audio.playout import Frame, Playout, PlayoutEvent, Stopped
-from bridges.audio.uplink import Uplink
 from bridges.clock import Clock
 from bridges.ending import Ending, broken_protocol
-from bridges.leg import AgentReplaced, Emit, LegEvent, Offered, Planned, Played
+from bridges.leg import AgentReplaced, Emit, LegEvent, Offered, Planned
+from bridges.line import Line
 from bridges.race import race, within
 from bridges.wire.close import CloseCode, ProtocolError, close_reason
 from bridges.wire.dialler import DiallerServer, State
@@ -33,7 +31,7 @@ from bridges.wire.dialler_event import (
 )
 from bridges.wire.dialler_message import CHUNK_MS
 from contracts.command import HangUp, Transfer
-from contracts.media import Clear, Finished, Pause, Resume, Speech, SpeechEnd
+from contracts.media import Clear, Pause, Resume, Speech, SpeechEnd
 from contracts.outcome import Reason
 from contracts.report import LegAnswered, LegStarted, TransferFailed, TransferSent
 
@@ -74,13 +72,10 @@ class StreamLeg:
         self._connection = connection
         self._server = server
         self._clock = clock
-        self._observe_lateness = observe_lateness
-        self._lateness = Lateness()
-        self._playout = Playout()
-        self._uplink: Uplink | None = None
         self._emit: Emit = _into_the_void
-        self._wake = asyncio.Event()
-        self._waits_for_speech = True
+        self._line = Line(
+            clock, lambda event: self._emit(event), self._play, self._stop, observe_lateness
+        )
         self._answered = asyncio.Event()
         self._told: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._transfer_timer: asyncio.TimerHandle | None = None
@@ -96,16 +91,14 @@ class StreamLeg:
         """Take the agent's speech and commands."""
         match event:
             case Speech() | SpeechEnd() | Clear() | Pause() | Resume():
-                self._perform(self._playout.accept(event, self._clock.now()))
-                if self._waits_for_speech and self._playout.deadline() is not None:
-                    self._wake.set()
+                self._line.accept(event)
             case Planned():
                 # Twenty milliseconds leave on time, one by one. A longer message must be complete
                 # before it leaves, and the next one be there when it is over.
                 lead_ms = event.message_ms if event.message_ms > CHUNK_MS else 0
-                self._playout.resize(event.message_ms, lead_ms)
+                self._line.resize(event.message_ms, lead_ms)
             case AgentReplaced():
-                self._perform(self._playout.reset(self._clock.now()))
+                self._line.reset()
             case Transfer():
                 self._transfer(event)
             case HangUp():
@@ -131,12 +124,8 @@ class StreamLeg:
     def stats(self) -> dict[str, Any]:
         """Return what the stream looked like from here."""
         return {
-            "frame_lateness_ms": self._lateness.summary(),
-            "underruns": self._playout.underruns,
+            **self._line.stats(),
             "dropped_frames": self.dropped_frames,
-            "dropped_speech_bytes": self._playout.dropped_bytes,
-            "heard_bytes": self._uplink.heard_bytes if self._uplink else 0,
-            "dropped_heard_bytes": self._uplink.dropped_bytes if self._uplink else 0,
             "ignored_events": self._server.ignored_events,
             "ignored_fields": self._server.ignored_fields,
             "late_messages": self._server.late_messages,
@@ -150,10 +139,10 @@ class StreamLeg:
                     if self._tell(event):
                         return await self._told
         except ProtocolError as error:
-            self._flush_heard()
+            self._line.flush()
             return broken_protocol(error, self._clock.at())
         except ConnectionClosed as closed:
-            self._flush_heard()
+            self._line.flush()
             return self._disconnected(closed)
 
     def _tell(self, event: DiallerEvent) -> bool:
@@ -161,10 +150,7 @@ class StreamLeg:
         at = self._clock.at()
         match event:
             case MediaReceived():
-                assert self._uplink is not None
-                now, playout = self._clock.now(), self._playout
-                for heard in self._uplink.add(event.pcm, now, *playout.position(now)):
-                    self._emit(heard)
+                self._line.hear(event.pcm)
             case Connected():
                 self._emit(
                     Offered(
@@ -178,14 +164,11 @@ class StreamLeg:
             case Started():
                 self._emit(LegStarted(at=at, stream_id=event.stream_id))
             case Answered():
-                now = self._clock.now()
-                self._uplink = Uplink(now)
-                self._playout.start(now)
+                self._line.start()
                 self._emit(LegAnswered(at=at))
                 self._answered.set()
-                self._wake.set()
             case HungUp():
-                self._flush_heard()
+                self._line.flush()
                 self._end(Reason.CALLER_HUNG_UP, event.disconnected_by)
                 return True
         return False
@@ -193,11 +176,7 @@ class StreamLeg:
     async def _write(self) -> Ending:
         while True:
             now = self._clock.now()
-            self._perform(self._playout.tick(now))
-            if self._uplink is not None and self._playout.deadline() is not None:
-                playout = self._playout
-                for heard in self._uplink.tick(now, *playout.position(now)):
-                    self._emit(heard)
+            self._line.tick()
             try:
                 await self._flush()
             except ConnectionClosed as closed:
@@ -206,18 +185,7 @@ class StreamLeg:
                 return Ending(
                     Reason.PEER_STALLED, self._clock.at(), f"read nothing for {STALL_TIMEOUT_S} s"
                 )
-            await self._sleep_until(self._playout.deadline())
-
-    async def _sleep_until(self, deadline: float | None) -> None:
-        timer = None
-        if deadline is not None:
-            delay_s = max(0.0, deadline - self._clock.now())
-            timer = asyncio.get_running_loop().call_later(delay_s, self._wake.set)
-        self._waits_for_speech = timer is None
-        await self._wake.wait()
-        self._wake.clear()
-        if timer is not None:
-            timer.cancel()
+            await self._line.sleep()
 
     async def _watch(self) -> Ending:
         """Let the protocol's deadlines pass."""
@@ -236,41 +204,26 @@ class StreamLeg:
         deadline = self._server.deadline()
         return 0.0 if deadline is None else max(0.0, deadline - self._clock.now())
 
-    def _perform(self, events: list[PlayoutEvent]) -> None:
-        for event in events:
-            match event:
-                case Frame():
-                    self._play(event)
-                case Stopped():
-                    if self._server.state is State.ANSWERED:
-                        self._server.stop_media()
-                        self._wake.set()
-                case Finished():
-                    self._emit(event)
+    def _stop(self) -> None:
+        if self._server.state is State.ANSWERED:
+            self._server.stop_media()
+            self._line.wake()
 
-    def _play(self, frame: Frame) -> None:
+    def _play(self, pcm: bytes) -> bool:
         if self._server.state is not State.ANSWERED:
-            return
+            return False
         if self._connection.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self.dropped_frames += 1
             if self._stalled_since is None:
                 self._stalled_since = self._clock.now()
-            return
+            return False
         self._stalled_since = None
-        self._lateness.observe(frame.late_s)
-        self._observe_lateness(frame.late_s)
-        self._server.send_media(frame.pcm, self._clock.at())
-        self._emit(Played(frame.pcm))
+        self._server.send_media(pcm, self._clock.at())
+        return True
 
     async def _flush(self) -> None:
         for message in self._server.outgoing():
             await self._connection.send(message)
-
-    def _flush_heard(self) -> None:
-        if self._uplink is not None:
-            now, playout = self._clock.now(), self._playout
-            for heard in self._uplink.flush(now, *playout.position(now)):
-                self._emit(heard)
 
     def _transfer(self, command: Transfer) -> None:
         if self._server.state is not State.ANSWERED:
@@ -278,7 +231,7 @@ class StreamLeg:
             self._emit(TransferFailed(at=self._clock.at(), failed_reason=failed))
             return
         self._server.transfer(command.to, target=command.target, reason=command.reason)
-        self._wake.set()
+        self._line.wake()
         self._emit(TransferSent(at=self._clock.at()))
         self._transfer_timer = asyncio.get_running_loop().call_later(
             TRANSFER_TIMEOUT_S, self._end, Reason.TRANSFERRED, "Call transferred"

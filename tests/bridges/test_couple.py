@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -210,6 +210,23 @@ async def test_cancelled_call_closes_in_order_and_is_reported(call: Call) -> Non
 
     assert sorted(call.diary) == sorted(IN_ORDER)
     assert [reported["reason"] for reported in call.ended()] == [Reason.BRIDGE_LOST]
+
+
+async def test_carriers_side_says_what_the_rooms_ending_means(call: Call) -> None:
+    def judge(ending: Ending) -> Ending:
+        return replace(ending, reason=Reason.DIAL_ABORTED, sip_status_code=487)
+
+    calling = couple(call.carrier, call.room, call.report, Clock(), judge=judge)
+    task = asyncio.create_task(calling)
+    await call.room.running.wait()
+    await call.report.plan(OFFER)
+    call.room.end(Reason.ROOM_LOST)
+
+    assert (await task).reason is Reason.DIAL_ABORTED
+    (reported,) = call.ended()
+    assert (reported["reason"], reported["sip_status_code"]) == (Reason.DIAL_ABORTED, 487)
+    assert call.carrier.ending is not None
+    assert call.carrier.ending.sip_status_code == 487
 
 
 async def test_call_never_offered_is_reported_to_nobody(call: Call) -> None:

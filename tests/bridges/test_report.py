@@ -14,7 +14,7 @@ from bridges.report import CallReport
 from contracts.ids import Channel
 from contracts.outcome import Reason
 from contracts.plan import PlanRequest
-from contracts.report import LegAnswered, LegEnded, LegStarted
+from contracts.report import LegAnswered, LegDialled, LegEnded, LegStarted
 from sidecar.client import Adopter, Refused, SidecarClient, Spool
 from tests.fakes.leg import AT
 from tests.fakes.sidecar import FakeSidecar
@@ -91,6 +91,30 @@ async def test_caller_who_leaves_while_planning_is_reported_once_the_plan_is_the
     await closing
 
     assert (await sidecar.ended()).reason is Reason.CALLER_HUNG_UP
+
+
+async def test_call_that_is_planned_already_asks_for_nothing(
+    sidecar: FakeSidecar, client: SidecarClient, spool: Spool
+) -> None:
+    given = await client.plan(plan_request(OFFER))
+    report = CallReport(client, given, spool)
+    report.add(LegDialled(at=AT))
+    assert await report.plan(OFFER) is given
+    report.add(LegAnswered(at=AT))
+    await report.close(ENDED)
+
+    assert report.call_id == given.call_id
+    assert sidecar.names(given.call_id) == ["leg_dialled", "leg_answered", "leg_ended"]
+    assert len(sidecar.requests) == 1
+
+
+async def test_call_that_is_planned_already_is_reported_though_nobody_offered_it(
+    sidecar: FakeSidecar, client: SidecarClient, spool: Spool
+) -> None:
+    given = await client.plan(plan_request(OFFER))
+    await CallReport(client, given, spool).close(ENDED)
+
+    assert sidecar.names(given.call_id) == ["leg_ended"]
 
 
 async def test_refused_call_has_no_report(

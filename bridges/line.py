@@ -1,0 +1,139 @@
+"""A call's audio between agent and phone: the playback clock's driver, whatever the carrier."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from bridges.audio.lateness import Lateness
+from bridges.audio.playout import Frame, Playout, PlayoutEvent, Stopped
+from bridges.audio.uplink import Uplink
+from bridges.clock import Clock
+from bridges.leg import Emit, Played
+from contracts.media import DownPacket, Finished
+
+
+class Line:
+    """One phone's line. A leg drives it: `tick` whenever `sleep` returns, until the call is over.
+
+    Args:
+        clock: the times.
+        emit: told what the caller said, how far playback is, and what was played.
+        send: takes a frame of bot audio; returns whether it left.
+        stop: makes the phone drop what it has not begun to play.
+        observe_lateness: told of each frame how late it leaves, for the whole process.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        emit: Emit,
+        send: Callable[[bytes], bool],
+        stop: Callable[[], None],
+        observe_lateness: Callable[[float], None],
+    ) -> None:
+        self._clock = clock
+        self._emit = emit
+        self._send = send
+        self._stop = stop
+        self._observe_lateness = observe_lateness
+        self._lateness = Lateness()
+        self._playout = Playout()
+        self._uplink: Uplink | None = None
+        self._wake = asyncio.Event()
+        self._waits_for_speech = True
+        self._silent_until = 0.0
+
+    def resize(self, message_ms: int, lead_ms: int) -> None:
+        """Send frames of `message_ms` from now on; the phone may hold `lead_ms` beyond them."""
+        self._playout.resize(message_ms, lead_ms)
+
+    def start(self) -> None:
+        """Let audio flow: the phone is answered."""
+        now = self._clock.now()
+        self._uplink = Uplink(now)
+        self._playout.start(now)
+        self.wake()
+
+    def accept(self, packet: DownPacket) -> None:
+        """Take the agent's speech, or what is to become of it."""
+        self._perform(self._playout.accept(packet, self._clock.now()))
+        if self._waits_for_speech and self._playout.deadline() is not None:
+            self.wake()
+
+    def reset(self) -> None:
+        """Forget what a former agent sent."""
+        self._perform(self._playout.reset(self._clock.now()))
+
+    def hear(self, pcm: bytes) -> None:
+        """Take what the caller said until now."""
+        if self._uplink is None:
+            return
+        now = self._clock.now()
+        for heard in self._uplink.add(pcm, now, *self._playout.position(now)):
+            self._emit(heard)
+
+    def flush(self) -> None:
+        """Pass on what the caller said last."""
+        if self._uplink is None:
+            return
+        now = self._clock.now()
+        for heard in self._uplink.flush(now, *self._playout.position(now)):
+            self._emit(heard)
+
+    def hush(self, seconds: float) -> None:
+        """Hold back speech for so long: the line is in use."""
+        self._silent_until = self._clock.now() + seconds
+
+    def tick(self) -> None:
+        """Do what is due."""
+        now = self._clock.now()
+        if now < self._silent_until:
+            return
+        self._perform(self._playout.tick(now))
+        if self._uplink is not None and self._playout.deadline() is not None:
+            for heard in self._uplink.tick(now, *self._playout.position(now)):
+                self._emit(heard)
+
+    def wake(self) -> None:
+        """Let `sleep` return."""
+        self._wake.set()
+
+    async def sleep(self) -> None:
+        """Wait until `tick` is due, or somebody calls `wake`."""
+        timer, deadline = None, self._playout.deadline()
+        if deadline is not None:
+            delay_s = max(0.0, max(deadline, self._silent_until) - self._clock.now())
+            timer = asyncio.get_running_loop().call_later(delay_s, self._wake.set)
+        self._waits_for_speech = timer is None
+        await self._wake.wait()
+        self._wake.clear()
+        if timer is not None:
+            timer.cancel()
+
+    def stats(self) -> dict[str, Any]:
+        """Return figures worth keeping with the call."""
+        return {
+            "frame_lateness_ms": self._lateness.summary(),
+            "underruns": self._playout.underruns,
+            "dropped_speech_bytes": self._playout.dropped_bytes,
+            "heard_bytes": self._uplink.heard_bytes if self._uplink else 0,
+            "dropped_heard_bytes": self._uplink.dropped_bytes if self._uplink else 0,
+        }
+
+    def _perform(self, events: list[PlayoutEvent]) -> None:
+        for event in events:
+            match event:
+                case Frame():
+                    self._play(event)
+                case Stopped():
+                    self._stop()
+                case Finished():
+                    self._emit(event)
+
+    def _play(self, frame: Frame) -> None:
+        if self._send(frame.pcm):
+            self._lateness.observe(frame.late_s)
+            self._observe_lateness(frame.late_s)
+            self._emit(Played(frame.pcm))
