@@ -6,6 +6,7 @@ each other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -131,9 +132,27 @@ class Calls:
         Raises:
             Denied: the reporter has been replaced, or facts before these are missing.
         """
+        return await self._record(tenant_id, call_id, lambda _: report)
 
+    async def note(self, tenant_id: str, call_id: str, *facts: Fact) -> ReportReceipt:
+        """Store what the control plane itself learned of a leg that has no bridge to report it.
+
+        Raises:
+            Denied: there is no such call.
+        """
+
+        def report(row: CallRow) -> Report:
+            seq = _applied_seq(row, Source.BRIDGE) + 1
+            return Report(source=Source.BRIDGE, incarnation=1, seq=seq, facts=list(facts))
+
+        return await self._record(tenant_id, call_id, report)
+
+    async def _record(
+        self, tenant_id: str, call_id: str, report_on: Callable[[CallRow], Report]
+    ) -> ReportReceipt:
         async def work(connection: AsyncConnection) -> _Recorded:
             before = await _known(connection, tenant_id, call_id)
+            report = report_on(before)
             if report.source is Source.AGENT:
                 _fence(before, report.incarnation)
             facts = _new_facts(before, report)

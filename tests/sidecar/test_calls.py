@@ -25,6 +25,7 @@ from contracts.report import (
 )
 from sidecar.denial import Code, Denied
 from sidecar.store import deliveries, events
+from sidecar.store.tables import DEFAULT_TENANT
 from tests.fakes.control_plane import ControlPlane
 
 A, B = Source.AGENT, Source.BRIDGE
@@ -312,3 +313,18 @@ async def test_other_tenants_reach_no_call(plane: ControlPlane) -> None:
     with pytest.raises(Denied) as caught:
         await plane.calls.claim("other", call_id, Claim(incarnation=1, worker_id="w1"))
     assert caught.value.code is Code.CALL_UNKNOWN
+
+
+async def test_facts_of_a_leg_without_a_bridge_never_take_each_other_s_place(
+    plane: ControlPlane,
+) -> None:
+    await plane.ready()
+    call_id = (await plane.plan()).call_id
+    now = plane.clock()
+    names = [f"seen-{number}" for number in range(6)]
+    notes = [Noticed(at=now, name=name) for name in names]
+    await asyncio.gather(*(plane.calls.note(DEFAULT_TENANT, call_id, note) for note in notes))
+    async with plane.database.read() as connection:
+        found = await events.facts(connection, DEFAULT_TENANT, call_id)
+    assert sorted(fact.name for fact in found if isinstance(fact, Noticed)) == names
+    assert (await plane.row(call_id)).bridge_seq == len(names)
