@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridges.audio.playout import FRAME_S, MAX_CATCH_UP_S, Frame, Playout, PlayoutEvent, Stopped
 from contracts.media import Clear, DownPacket, Finished, Pause, Resume, Speech, SpeechEnd
+from contracts.playout import FRAME_S, MAX_CATCH_UP_S, Frame, Playout, PlayoutEvent, Stopped
 
 FRAME = 320
 

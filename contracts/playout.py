@@ -1,0 +1,264 @@
+"""The playback clock: bot speech in as fast as it is made, out in messages when they are due.
+
+What the down packets of `contracts.media` mean. Whoever plays a call's audio plays it by this: a
+bridge towards its carrier, an agent into its own track.
+
+A message is 20 ms of audio unless a bot asks for longer ones. It leaves when its audio is complete
+and the phone holds at most `lead` of audio it has not begun to play; so a pause or an interruption
+spares no more than the message that plays, and positions are the phone's own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from contracts.media import Clear, DownPacket, Finished, Pause, Resume, Speech, SpeechEnd
+
+FRAME_S = 0.02
+MAX_CATCH_UP_S = 0.06
+"""A driver that wakes this late sends what is overdue at once: a phone's jitter buffer has bridged
+the gap and must be filled again. Later than this the gap was heard, and the clock starts anew, so
+that a stall leaves no audio piled up in the phone."""
+MAX_HELD_S = 300.0
+"""Speech an agent may send ahead; what is beyond is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Send this now. `late_s` is how far behind its due time the driver asked for it."""
+
+    pcm: bytes
+    late_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The phone must drop what it has not begun to play."""
+
+
+PlayoutEvent = Frame | Stopped | Finished
+
+
+@dataclass(slots=True)
+class _Segment:
+    number: int
+    pcm: bytearray = field(default_factory=bytearray)
+    sent_bytes: int = 0
+    complete: bool = False
+
+    @property
+    def left_bytes(self) -> int:
+        return len(self.pcm) - self.sent_bytes
+
+    def finished(self, *, interrupted: bool) -> Finished:
+        return Finished(self.number, self.sent_bytes // 2, interrupted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A message the phone has: which samples of which segment, and when it plays them."""
+
+    segment: int
+    start: int
+    end: int
+    plays_at: float
+    until: float
+
+
+class Playout:
+    """What one call still has to play.
+
+    `start` lets playback begin (at answer), `accept` takes what the agent sent, `tick` returns what
+    is due by now, and `deadline` says when to call it next.
+
+    Args:
+        message_ms: how much audio goes into a message; the last of an utterance is padded.
+        lead_ms: how much audio beyond the message that plays the phone may hold.
+
+    Attributes:
+        underruns: how often speech came too late to go on without a gap.
+        dropped_bytes: speech beyond `MAX_HELD_S`.
+    """
+
+    def __init__(self, rate_hz: int = 8000, *, message_ms: int = 20, lead_ms: int = 0) -> None:
+        self.underruns = 0
+        self.dropped_bytes = 0
+        self._rate_hz = rate_hz
+        self._max_held_bytes = int(rate_hz * MAX_HELD_S) * 2
+        self._segments: deque[_Segment] = deque()
+        self._phone: deque[_Sent] = deque()
+        self._played = (0, 0)
+        self._done_through = 0
+        self._due = self._ready_at = 0.0
+        self._started = False
+        self._paused = False
+        self._sounding = False
+        self.resize(message_ms, lead_ms)
+
+    def resize(self, message_ms: int, lead_ms: int) -> None:
+        """Let messages hold `message_ms` from now on, and the phone `lead_ms` beyond them."""
+        self._message_s, self._lead_s = message_ms / 1000, lead_ms / 1000
+        self._message_bytes = self._rate_hz * message_ms // 1000 * 2
+
+    def start(self, now: float) -> None:
+        """Let playback begin: the phone is answered."""
+        self._started = True
+        self._due = self._ready_at = now
+
+    def reset(self, now: float) -> list[PlayoutEvent]:
+        """Forget what a former agent sent; its successor counts segments from 1 again."""
+        events = self._stop(now)
+        self._segments.clear()
+        self._phone.clear()
+        self._done_through = 0
+        self._played = (0, 0)
+        self._paused = False
+        return events
+
+    def position(self, now: float) -> tuple[int, int]:
+        """Return the segment that played last (0 before the first) and how many samples of it."""
+        for sent in self._phone:
+            if sent.plays_at > now:
+                break
+            played = int((now - sent.plays_at) * self._rate_hz + 0.5)
+            self._played = (sent.segment, min(sent.end, sent.start + played))
+        return self._played
+
+    def accept(self, packet: DownPacket, now: float) -> list[PlayoutEvent]:
+        """Take one packet and return what follows from it at once."""
+        was_sending, was_idle = self._sending() is not None, self.deadline() is None
+        events: list[PlayoutEvent] = []
+        match packet:
+            case Speech():
+                self._append(packet.segment, packet.pcm)
+            case SpeechEnd():
+                self._append(packet.segment, b"", complete=True)
+            case Clear():
+                events = self._clear(packet.segment, now)
+            case Pause():
+                self._paused = True
+                events = self._stop(now)
+            case Resume():
+                self._paused = False
+        sending = self._sending()
+        if sending is not None and not was_sending:
+            if now > self._due and sending.sent_bytes and isinstance(packet, Speech):
+                self.underruns += 1
+            # A clock that stood still goes on from now, but not before its last message is over.
+            self._due = max(self._due, now)
+            self._ready_at = now
+        elif was_idle:
+            self._ready_at = now
+        return events
+
+    def deadline(self) -> float | None:
+        """Return when the next message, or the end of a segment, is due; None while none is."""
+        if not self._started or self._paused or not self._segments:
+            return None
+        times = [self._ends_at()] if self._is_over(self._segments[0]) else []
+        if self._sending() is not None:
+            times.append(max(self._due - self._lead_s, self._ready_at))
+        return min(times, default=None)
+
+    def tick(self, now: float) -> list[PlayoutEvent]:
+        """Return everything that is due by `now`."""
+        events: list[PlayoutEvent] = []
+        while (due := self.deadline()) is not None and due <= now:
+            head, sending = self._segments[0], self._sending()
+            if self._is_over(head) and self._ends_at() <= due:
+                self.position(self._ends_at())
+                events.append(head.finished(interrupted=False))
+                self._done_through = head.number
+                self._segments.popleft()
+            elif sending is not None:
+                events.append(Frame(self._take(sending, now), now - due))
+        return events
+
+    def _sending(self) -> _Segment | None:
+        """Return the segment whose next message is complete, if nothing holds it back."""
+        if not self._started or self._paused:
+            return None
+        segment = next((held for held in self._segments if not self._is_over(held)), None)
+        if segment is None:
+            return None
+        if segment.left_bytes >= self._message_bytes or (segment.complete and segment.left_bytes):
+            return segment
+        return None
+
+    def _is_over(self, segment: _Segment) -> bool:
+        return segment.complete and not segment.left_bytes
+
+    def _ends_at(self) -> float:
+        """Return when the phone has played all it has of the first segment."""
+        number = self._segments[0].number
+        ours = [sent.until for sent in self._phone if sent.segment == number]
+        if ours:
+            return ours[-1]
+        # A segment without a sound ends when what came before it has.
+        return max([self._ready_at, *(sent.until for sent in self._phone)])
+
+    def _take(self, segment: _Segment, now: float) -> bytes:
+        start = segment.sent_bytes
+        pcm = bytes(segment.pcm[start : start + self._message_bytes])
+        segment.sent_bytes += len(pcm)
+        if now - self._due > MAX_CATCH_UP_S:
+            self._due = now
+        self.position(now)
+        self._forget(now)
+        plays_at, self._due = self._due, self._due + self._message_s
+        span = (start // 2, segment.sent_bytes // 2)
+        self._phone.append(_Sent(segment.number, *span, plays_at, self._due))
+        self._sounding = True
+        return pcm.ljust(self._message_bytes, b"\0")
+
+    def _forget(self, now: float) -> None:
+        """Drop what is played, but for the last of each segment, which tells when it ends."""
+        first = self._segments[0].number
+        while self._phone and self._phone[0].until <= now:
+            oldest = self._phone[0].segment
+            if oldest >= first and (len(self._phone) == 1 or self._phone[1].segment > oldest):
+                return
+            self._phone.popleft()
+
+    def _append(self, number: int, pcm: bytes, *, complete: bool = False) -> None:
+        if number <= self._done_through:
+            return  # sent before the agent knew that the segment was over
+        if not self._segments or self._segments[-1].number < number:
+            for older in self._segments:
+                older.complete = True
+            self._segments.append(_Segment(number))
+        segment = self._segments[-1]
+        if segment.number != number or segment.complete:
+            return
+        room_bytes = self._max_held_bytes - sum(held.left_bytes for held in self._segments)
+        segment.pcm += pcm[:room_bytes]
+        self.dropped_bytes += max(0, len(pcm) - room_bytes)
+        segment.complete = complete
+
+    def _clear(self, through: int, now: float) -> list[PlayoutEvent]:
+        # Nothing is left that could be paused: what is said next shall be heard.
+        self._paused = False
+        if through <= self._done_through:
+            return []  # its `Finished` is on the way already
+        events = self._stop(now)
+        self._done_through = through
+        cut = [held for held in self._segments if held.number <= through]
+        if not cut or cut[-1].number < through:
+            cut.append(_Segment(through))
+        self._segments = deque(held for held in self._segments if held.number > through)
+        return events + [segment.finished(interrupted=True) for segment in cut]
+
+    def _stop(self, now: float) -> list[PlayoutEvent]:
+        """Take back what the phone has not begun; the message that plays is played to its end."""
+        if not self._sounding:
+            return []
+        self._sounding = False
+        self.position(now)
+        while self._phone and self._phone[-1].plays_at > now:
+            unheard = self._phone.pop()
+            self._due = unheard.plays_at
+            for segment in self._segments:
+                if segment.number == unheard.segment:
+                    segment.sent_bytes = unheard.start * 2
+        return [Stopped()]
