@@ -26,7 +26,7 @@ from contracts.report import (
     Source,
     TranscriptLine,
 )
-from sidecar import ending, progress
+from sidecar import dialling, ending, progress
 from sidecar.capacity import FRESH
 from sidecar.clock import Clock
 from sidecar.configure import rendered
@@ -169,6 +169,8 @@ class Calls:
         if recorded.has_ended:
             self._metrics.call_ended(row.end_reason)
         self._bells.events.ring()
+        if dialling.is_readied(row, recorded.facts):
+            self._bells.dials.ring()
         if row.is_ended:
             self._bells.ring_all()
         elif row.settle_due_at is not None:
@@ -266,6 +268,7 @@ class Calls:
             row = moved
         applied_seq = first_seq + len(facts) - 1
         row = _with_applied(row, report.source, applied_seq)
+        row = await dialling.follow(connection, row, facts, now)
         is_over = not row.is_ended and progress.is_complete(row)
         if is_over:
             deadline_s = self._settings.aftercall_deadline_s
@@ -278,6 +281,8 @@ class Calls:
             row = await calls.save(connection, before, row)
             await events.append(connection, row.tenant_id, drafts)
         await self._database.notify(connection)
+        if dialling.is_readied(row, facts):
+            await self._database.notify_dials(connection)
         return ReportReceipt(applied_seq=applied_seq), row
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.bot import BotConfig
 from contracts.event import EventType
 from contracts.outcome import Reason, outcome
-from sidecar import analysis, disposition, progress, revision
+from sidecar import analysis, dialling, disposition, progress, revision
 from sidecar.recording import RecordingFolder
 from sidecar.store import calls, events, tasks
 from sidecar.store.calls import CallRow
@@ -44,6 +44,7 @@ async def close(
     ended = progress.close(row, now)
     # The row comes first: whoever else ends the call waits here, and finds it ended.
     saved = await calls.save(connection, before, ended if asked else revision.at_rest(ended))
+    await dialling.close(connection, saved, now)
     await events.append(connection, row.tenant_id, [*reported, *_told(saved, before.state, now)])
     if asked:
         facts = await events.facts(connection, row.tenant_id, row.call_id)

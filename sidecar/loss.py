@@ -17,13 +17,13 @@ from contracts.call import CallState
 from contracts.event import EventType
 from contracts.outcome import Reason
 from contracts.report import LostJob, Noticed
-from sidecar import progress
+from sidecar import dialling, progress
 from sidecar.clock import Clock
 from sidecar.metrics import Metrics
 from sidecar.rooms import RoomError, Rooms
 from sidecar.settings import Settings
 from sidecar.store import calls, events
-from sidecar.store.calls import CallRow
+from sidecar.store.calls import UNANSWERED, CallRow
 from sidecar.store.database import Database
 from sidecar.store.events import Draft
 from sidecar.wake import Bells
@@ -118,8 +118,10 @@ class Losses:
             if not is_gone():
                 return None
             now = self._clock()
-            detail = "its bridge is gone"
-            gone = progress.ending(replace(row, leg_ended=True), Reason.BRIDGE_LOST, now, detail)
+            is_unanswered = dialling.is_dialled(row) and row.state in UNANSWERED
+            reason = Reason.DIAL_LOST if is_unanswered else Reason.BRIDGE_LOST
+            gone = replace(row, leg_ended=True)
+            gone = progress.ending(gone, reason, now, "its bridge is gone")
             gone = progress.settling(gone, now, self._settings.settle_s)
             noticed = Noticed(at=now, name="bridge_lost")
             saved = await calls.save(connection, row, gone)

@@ -43,6 +43,7 @@ class Bells:
     timers: Wake = field(default_factory=Wake)
     deliveries: Wake = field(default_factory=Wake)
     standbys: Wake = field(default_factory=Wake)
+    dials: Wake = field(default_factory=Wake)
     parting: asyncio.Event = field(default_factory=asyncio.Event)
     """The process was told to end: requests held open are to be answered."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -56,6 +57,7 @@ class Bells:
         """Let requests that are held open come to their end."""
         self.parting.set()
         self.standbys.ring()
+        self.dials.ring()
 
     def close(self) -> None:
         """Tell everybody that the process is about to end."""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.outcome import Reason
 from contracts.report import LostJob
+from sidecar import dialling
 from sidecar.aftercall import Aftercall
 from sidecar.calls import Calls
 from sidecar.capacity import FRESH
@@ -223,7 +224,9 @@ class Watch:
 
     async def _expire(self, row: CallRow, now: datetime, heard: Sequence[WorkerRow]) -> None:
         if row.state in UNANSWERED:
-            await self._calls.finish(row, Reason.ABANDONED, "nothing was heard of the call")
+            async with self._database.read() as connection:
+                reason, detail = await dialling.silence(connection, row)
+            await self._calls.finish(row, reason, detail)
             return
         last_at = row.planned_at + timedelta(seconds=self._settings.max_room_s)
         is_carried = any(row.call_id in worker.calls for worker in heard if worker.kind == "bridge")

@@ -15,6 +15,7 @@ from contracts.call import Call, CallState
 from contracts.outcome import Reason, outcome
 from sidecar.store.database import Conflict
 from sidecar.store.tables import calls, results
+from sidecar.store.telephony import dials
 
 UNANSWERED = (CallState.PLANNED, CallState.DIALLING, CallState.RINGING)
 
@@ -159,14 +160,16 @@ async def save(connection: AsyncConnection, before: CallRow, after: CallRow) -> 
 
 
 async def discard(connection: AsyncConnection, row: CallRow) -> None:
-    """Take a call back that never came about, slot and all."""
-    await connection.execute(
+    """Take a call back that never came about: slot, dial and all."""
+    gone = await connection.execute(
         delete(calls).where(
             calls.c.tenant_id == row.tenant_id,
             calls.c.call_id == row.call_id,
             calls.c.state == CallState.PLANNED,
         )
     )
+    if gone.rowcount:
+        await connection.execute(delete(dials).where(dials.c.call_id == row.call_id))
 
 
 async def count_live(connection: AsyncConnection, tenant_id: str) -> int:

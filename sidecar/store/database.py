@@ -24,6 +24,7 @@ MAX_TRIES = 20
 MIGRATION_LOCK = 0x766F6963
 NOTIFY_CHANNEL = "voicefleet_events"
 STANDBY_CHANNEL = "voicefleet_standbys"
+DIAL_CHANNEL = "voicefleet_dials"
 HAS_REMAINS = 1
 """SQLite's `user_version` while its file may hold copies of what was deleted."""
 LARGEST_REWRITE_BYTES = 256 * 1024 * 1024
@@ -102,11 +103,17 @@ class Database:
         if not self.is_sqlite:
             await connection.execute(text(f"notify {STANDBY_CHANNEL}"))
 
+    async def notify_dials(self, connection: AsyncConnection) -> None:
+        """The same for what concerns calls that wait to be placed."""
+        if not self.is_sqlite:
+            await connection.execute(text(f"notify {DIAL_CHANNEL}"))
+
     async def listen(
         self,
         ring: Callable[[], None],
         closing: asyncio.Event,
         ring_standbys: Callable[[], None] = lambda: None,
+        ring_dials: Callable[[], None] = lambda: None,
     ) -> None:
         """Call `ring` whenever any replica commits events, until `closing` or a lost connection.
 
@@ -121,9 +128,11 @@ class Database:
             driver.add_termination_listener(lambda *_: lost.set())
             await driver.add_listener(NOTIFY_CHANNEL, lambda *_: ring())
             await driver.add_listener(STANDBY_CHANNEL, lambda *_: ring_standbys())
+            await driver.add_listener(DIAL_CHANNEL, lambda *_: ring_dials())
             # What was committed before the listeners stood has rung nowhere.
             ring()
             ring_standbys()
+            ring_dials()
             waits = [asyncio.create_task(event.wait()) for event in (lost, closing)]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:

@@ -83,10 +83,10 @@ async def ready(
     connection: AsyncConnection, kind: str, *, tenant_id: str | None = None, limit: int
 ) -> Sequence[DialRow]:
     """Return dials that anybody may claim, the oldest first."""
-    wanted = [_OPEN, dials.c.state == DialState.READY, dials.c.kind == kind]
+    wanted = [dials.c.state == DialState.READY, dials.c.kind == kind]
     if tenant_id is not None:
         wanted.append(dials.c.tenant_id == tenant_id)
-    oldest = select(*_COLUMNS).where(*wanted).order_by(dials.c.created_at, dials.c.call_id)
+    oldest = select(*_COLUMNS).where(_OPEN, *wanted).order_by(dials.c.created_at, dials.c.call_id)
     return [_row(values) for values in await connection.execute(oldest.limit(limit))]
 
 
@@ -117,12 +117,10 @@ async def renew(connection: AsyncConnection, claimed_by: str, until: datetime) -
     await connection.execute(renewed.values(leased_until=until))
 
 
-async def abandoned(connection: AsyncConnection, now: datetime) -> Sequence[DialRow]:
-    """Return dials of every tenant that a sidecar claimed which has died since."""
-    lost = select(*_COLUMNS).where(
-        _OPEN, dials.c.state == DialState.CLAIMED, dials.c.leased_until <= now
-    )
-    return [_row(values) for values in await connection.execute(lost)]
+async def claimed(connection: AsyncConnection) -> Sequence[DialRow]:
+    """Return every tenant's dials that are being placed."""
+    statement = select(*_COLUMNS).where(_OPEN, dials.c.state == DialState.CLAIMED)
+    return [_row(values) for values in await connection.execute(statement)]
 
 
 async def settle(
