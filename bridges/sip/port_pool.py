@@ -1,4 +1,4 @@
-"""UDP ports for media: even ones for RTP, the odd ones above them for RTCP, none reused too soon."""
+"""UDP ports for media: even ones for RTP, the odd ones above for RTCP, none reused too soon."""
 
 from __future__ import annotations
 

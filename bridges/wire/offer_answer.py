@@ -31,11 +31,11 @@ from bridges.wire.sdp import (
     RtpMap,
     Session,
 )
+from bridges.wire.srtp import SUITES
 
 DTMF_PAYLOAD_TYPE = 101
 COMFORT_NOISE_PAYLOAD_TYPE = 13
 """RFC 3389. We never send it, so it is never offered; where a peer offers it we accept it."""
-SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 _PLAIN = ("RTP/AVP", "RTP/AVPF")
 _SECURE = ("RTP/SAVP", "RTP/SAVPF")
 _NOWHERE = ("0.0.0.0", "::")
