@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -59,6 +59,9 @@ _KEPT = {
 
 _REFUSED = {reason: code for code, reason in _KEPT.items()}
 
+Also = Callable[[AsyncConnection, CallRow], Awaitable[None]]
+"""What a door does in the transaction that confirms its call; it may still deny the call."""
+
 
 class Planner:
     """Plans calls. Asking twice with one idempotency key plans once."""
@@ -94,8 +97,21 @@ class Planner:
         )
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def plan(self, tenant_id: str, request: PlanRequest) -> Plan:
+    async def plan(
+        self,
+        tenant_id: str,
+        request: PlanRequest,
+        *,
+        configs: ConfigSource | None = None,
+        also: Also | None = None,
+    ) -> Plan:
         """Return the plan of the call.
+
+        Args:
+            tenant_id: whose call it is.
+            request: what is asked for.
+            configs: where its config comes from, if not from where all others do.
+            also: what else is part of the call's confirmation.
 
         Raises:
             Denied: the call is refused; nothing of it is left but, for some reasons, its record.
@@ -110,8 +126,8 @@ class Planner:
             if row.is_ended:
                 raise _refusal_of(row)
             if row.config is not None:
-                return self._plan_of(row, request)
-            return await self._fill(row, request)
+                return self.plan_of(row, answered=request.answered)
+            return await self._fill(row, request, configs or self._configs, also)
 
     async def _reserve(
         self, connection: AsyncConnection, tenant_id: str, key: str, request: PlanRequest
@@ -141,6 +157,8 @@ class Planner:
             stream_id=request.stream_id,
             connected_event=request.connected_event,
             bridge_id=request.bridge_id,
+            trunk_id=request.trunk_id,
+            media=request.media,
             room_name=ids.room_name(request.channel, call_id),
             planned_at=now,
             expires_at=now + timedelta(seconds=self._settings.plan_expiry_s),
@@ -148,11 +166,15 @@ class Planner:
         await calls.add(connection, row)
         return row
 
-    async def _fill(self, row: CallRow, request: PlanRequest) -> Plan:
+    async def _fill(
+        self, row: CallRow, request: PlanRequest, configs: ConfigSource, also: Also | None
+    ) -> Plan:
         try:
-            configured = await self._configured(row, request)
+            configured = await self._configured(row, request, configs)
             await self._take_turn()
-            row = await self._database.run(lambda c: self._confirm(c, row, configured, request))
+            row = await self._database.run(
+                lambda c: self._confirm(c, row, configured, request, also)
+            )
             self._prefetch.start(row, configured.config)
             has_agent = bool(row.standby_id)
             if has_agent:
@@ -162,11 +184,11 @@ class Planner:
             if not has_agent:
                 await self._open_room(row)
         except Denied as denied:
-            await self._give_up(row, denied)
+            await self._give_up(row, denied, configs)
             raise
         except BaseException:
             # Cancelled or broken half-way: the slot must not outlive the attempt.
-            await self._give_up(row, Denied(Code.PLANNING, "planning failed"))
+            await self._give_up(row, Denied(Code.PLANNING, "planning failed"), configs)
             raise
         log.info(
             "call_planned",
@@ -175,7 +197,7 @@ class Planner:
             channel=row.channel,
             standby=has_agent,
         )
-        return self._plan_of(row, request)
+        return self.plan_of(row, answered=request.answered)
 
     async def _take_turn(self) -> None:
         try:
@@ -186,7 +208,9 @@ class Planner:
         if wait_s:
             await asyncio.sleep(wait_s)
 
-    async def _configured(self, row: CallRow, request: PlanRequest) -> Configured:
+    async def _configured(
+        self, row: CallRow, request: PlanRequest, configs: ConfigSource
+    ) -> Configured:
         query = ConfigQuery(
             row.tenant_id,
             row.bot_id,
@@ -196,10 +220,10 @@ class Planner:
             row.did,
             row.call_direction,
         )
-        config = await self._configs.fetch(query)
+        config = await configs.fetch(query)
         admission.admit(config, request, anonymous=self._settings.stream_anonymous)
         now = self._clock()
-        configured = prepare(config, query, now, is_per_call=self._configs.is_per_call)
+        configured = prepare(config, query, now, is_per_call=configs.is_per_call)
         try:
             require_open(config, now)
         except Denied:
@@ -214,6 +238,7 @@ class Planner:
         row: CallRow,
         configured: Configured,
         request: PlanRequest | None,
+        also: Also | None = None,
     ) -> CallRow:
         """Give the call its config and, where somebody listens already, an agent that waits."""
         config = configured.config
@@ -236,6 +261,8 @@ class Planner:
             prefetch_due_at=crm_due_at,
         )
         confirmed = await calls.save(connection, row, confirmed)
+        if also is not None:
+            await also(connection, confirmed)
         planned = Draft(
             call_id=row.call_id,
             bot_id=row.bot_id,
@@ -266,7 +293,7 @@ class Planner:
                 retry_after_s=1,
             ) from error
 
-    async def _give_up(self, row: CallRow, denied: Denied) -> None:
+    async def _give_up(self, row: CallRow, denied: Denied, configs: ConfigSource) -> None:
         reason = _KEPT.get(denied.code)
         now = self._clock()
 
@@ -277,7 +304,7 @@ class Planner:
             if reason is None:
                 await calls.discard(connection, current)
                 return False
-            ended = await self._addressed(connection, current)
+            ended = await _addressed(connection, current, configs)
             ended = progress.ending(ended, reason, now, denied.message)
             # Nobody has spoken, so nobody is asked about it: there is no deadline to keep.
             await ending.close(connection, current, ended, self._folder, now, deadline_s=0.0)
@@ -289,27 +316,29 @@ class Planner:
         self._bells.ring_all()
         log.info("call_refused", call_id=row.call_id, bot_id=row.bot_id, code=denied.code)
 
-    async def _addressed(self, connection: AsyncConnection, row: CallRow) -> CallRow:
-        """Let the result of a call whose config never came reach whoever has the configs."""
-        if row.config is not None or not self._configs.results_url:
-            return row
-        config = BotConfig(webhook_url=self._configs.results_url)
-        session_id = await _session_id(connection, row, config)
-        return replace(row, session_id=session_id, config=config.model_dump(mode="json"))
-
-    def _plan_of(self, row: CallRow, request: PlanRequest) -> Plan:
+    def plan_of(self, row: CallRow, *, answered: bool = False) -> Plan:
+        """Return a planned call's plan, for whoever carries its caller."""
         identity = row.caller_identity
         return Plan(
             call_id=row.call_id,
             session_id=row.session_id,
             room_name=row.room_name,
             livekit_url=self._settings.livekit_url,
-            token=self._rooms.caller_token(row.room_name, identity, answered=request.answered),
+            token=self._rooms.caller_token(row.room_name, identity, answered=answered),
             caller_identity=identity,
             stream_message_ms=(row.config or {}).get("stream_message_ms", 20),
             max_call_duration_s=row.max_call_duration_s,
             standby_id=row.standby_id,
         )
+
+
+async def _addressed(connection: AsyncConnection, row: CallRow, configs: ConfigSource) -> CallRow:
+    """Let the result of a call whose config never came reach whoever has the configs."""
+    if row.config is not None or not configs.results_url:
+        return row
+    config = BotConfig(webhook_url=configs.results_url)
+    session_id = await _session_id(connection, row, config)
+    return replace(row, session_id=session_id, config=config.model_dump(mode="json"))
 
 
 async def _session_id(connection: AsyncConnection, row: CallRow, config: BotConfig) -> str:
