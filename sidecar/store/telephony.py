@@ -93,3 +93,12 @@ Index(
     sqlite_where=text("state in ('pending', 'dispatching')"),
     postgresql_where=text("state in ('pending', 'dispatching')"),
 )
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Name(64), primary_key=True),
+    Column("holder", Storable, nullable=False),
+    at_column("until_at"),
+)
+"""Work that one sidecar at a time may do: whose it is, and until when."""

@@ -90,6 +90,6 @@ async def test_run_gives_up_on_endless_conflicts(database: Database) -> None:
     assert tries == MAX_TRIES
 
 
-async def test_every_table_but_tenants_and_the_counter_has_a_tenant() -> None:
+async def test_every_table_of_the_tenants_says_whose_a_row_is() -> None:
     without = {name for name, table in metadata.tables.items() if "tenant_id" not in table.c}
-    assert without == {"event_counter"}
+    assert without == {"event_counter", "leases"}

@@ -21,6 +21,13 @@ def upgrade() -> None:
     _trunks()
     _dials()
     _queue()
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=False),
+        _at("until_at"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+    )
 
 
 def _trunks() -> None:
