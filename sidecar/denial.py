@@ -32,6 +32,7 @@ class Code(StrEnum):
     NOT_FOUND = "not_found"
     OUTSIDE_HOURS = "outside_hours"
     PLANNING = "planning"
+    QUEUE_ITEM_UNKNOWN = "queue_item_unknown"
     RECORDING_DIFFERS = "recording_differs"
     ROOM_UNAVAILABLE = "room_unavailable"
     SECRET_WRONG = "secret_wrong"
@@ -39,6 +40,9 @@ class Code(StrEnum):
     STALE_INCARNATION = "stale_incarnation"
     STANDBY_GONE = "standby_gone"
     STORE_UNAVAILABLE = "store_unavailable"
+    TRUNK_BUSY = "trunk_busy"
+    TRUNK_UNAVAILABLE = "trunk_unavailable"
+    TRUNK_UNKNOWN = "trunk_unknown"
     UNAUTHORISED = "unauthorised"
 
 
