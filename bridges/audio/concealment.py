@@ -27,7 +27,8 @@ MAX_NOISE = 400
 """Louder than this nothing is taken for noise."""
 
 _HISTORY = MAX_LAG + WINDOW
-_NOISE = [random.Random(3389).uniform(-1.0, 1.0) for _ in range(8000)]
+_SOURCE = random.Random(3389)
+_NOISE = [_SOURCE.uniform(-1.0, 1.0) for _ in range(8000)]
 
 
 class Concealer:
