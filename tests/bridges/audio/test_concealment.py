@@ -82,15 +82,11 @@ def test_one_lost_frame_of_a_steady_voice_is_hardly_told_from_it() -> None:
 def test_long_loss_fades_instead_of_buzzing() -> None:
     concealer = Concealer()
     play_with_losses(concealer, voice(10 * FRAME), set())
-    gap = samples_of(
-        concealer.conceal(FRAME) + b"".join(concealer.conceal(FRAME) for _ in range(9))
-    )
+    gap = samples_of(b"".join(concealer.conceal(FRAME) for _ in range(10)))
     parts = [energy(gap[at : at + FRAME]) for at in range(0, 10 * FRAME, FRAME)]
     assert parts[0] > 10 * parts[2] > 0
-    assert (
-        gap[SOLID + FADE + SEAM :] == gap[: 10 * FRAME - SOLID - FADE - SEAM]
-        or max(map(abs, gap[SOLID + FADE :])) < 250
-    )
+    # What is left is the noise of the line, of which there was hardly any.
+    assert max(map(abs, gap[SOLID + FADE :])) < 20
 
 
 def test_after_a_gap_real_audio_is_led_over_to() -> None:
@@ -107,7 +103,7 @@ def test_pause_ends_softly_and_has_the_noise_of_the_line() -> None:
     hum = [100 if at % 7 < 3 else -100 for at in range(FRAME)]
     for _ in range(100):
         concealer.play(pcm_of(hum))
-    concealer.play(pcm_of(voice(FRAME)[:-1] + [9000]))
+    concealer.play(pcm_of([*voice(FRAME)[:-1], 9000]))
     rest = samples_of(concealer.rest(FRAME))
     assert 9000 >= rest[0] > 8000
     assert worst_step([9000, *rest]) < 9000 / SEAM + 150
