@@ -11,7 +11,7 @@ from bridges.audio.playout import Frame, Playout, PlayoutEvent, Stopped
 from bridges.audio.uplink import Uplink
 from bridges.clock import Clock
 from bridges.leg import Emit, Played
-from contracts.media import DownPacket, Finished
+from contracts.media import Clear, DownPacket, Finished, Pause, Resume
 
 
 class Line:
@@ -43,7 +43,8 @@ class Line:
         self._uplink: Uplink | None = None
         self._wake = asyncio.Event()
         self._waits_for_speech = True
-        self._silent_until = 0.0
+        self._is_paused = False
+        self._holders: set[str] = set()
 
     def resize(self, message_ms: int, lead_ms: int) -> None:
         """Send frames of `message_ms` from now on; the phone may hold `lead_ms` beyond them."""
@@ -58,13 +59,22 @@ class Line:
 
     def accept(self, packet: DownPacket) -> None:
         """Take the agent's speech, or what is to become of it."""
-        self._perform(self._playout.accept(packet, self._clock.now()))
+        now = self._clock.now()
+        if isinstance(packet, Pause | Resume | Clear):
+            self._is_paused = isinstance(packet, Pause)
+        self._perform(self._playout.accept(packet, now))
+        if self._holders:
+            self._perform(self._playout.accept(Pause(), now))
         if self._waits_for_speech and self._playout.deadline() is not None:
             self.wake()
 
     def reset(self) -> None:
-        """Forget what a former agent sent."""
-        self._perform(self._playout.reset(self._clock.now()))
+        """Forget what a former agent sent, its pause included."""
+        now = self._clock.now()
+        self._is_paused = False
+        self._perform(self._playout.reset(now))
+        if self._holders:
+            self._perform(self._playout.accept(Pause(), now))
 
     def hear(self, pcm: bytes) -> None:
         """Take what the caller said until now."""
@@ -82,15 +92,20 @@ class Line:
         for heard in self._uplink.flush(now, *self._playout.position(now)):
             self._emit(heard)
 
-    def hush(self, seconds: float) -> None:
-        """Hold back speech for so long: the line is in use."""
-        self._silent_until = self._clock.now() + seconds
+    def hold(self, holder: str) -> None:
+        """Hold back speech, whatever the agent says, until this holder lets go."""
+        self._holders.add(holder)
+        self._perform(self._playout.accept(Pause(), self._clock.now()))
+
+    def release(self, holder: str) -> None:
+        """Let speech flow again, if nobody else holds it and the agent has not paused it."""
+        self._holders.discard(holder)
+        if not self._holders and not self._is_paused:
+            self.accept(Resume())
 
     def tick(self) -> None:
         """Do what is due."""
         now = self._clock.now()
-        if now < self._silent_until:
-            return
         self._perform(self._playout.tick(now))
         if self._uplink is not None and self._playout.deadline() is not None:
             for heard in self._uplink.tick(now, *self._playout.position(now)):
@@ -104,7 +119,7 @@ class Line:
         """Wait until `tick` is due, or somebody calls `wake`."""
         timer, deadline = None, self._playout.deadline()
         if deadline is not None:
-            delay_s = max(0.0, max(deadline, self._silent_until) - self._clock.now())
+            delay_s = max(0.0, deadline - self._clock.now())
             timer = asyncio.get_running_loop().call_later(delay_s, self._wake.set)
         self._waits_for_speech = timer is None
         await self._wake.wait()

@@ -15,8 +15,8 @@ def header_variables(headers: Mapping[str, str]) -> dict[str, str]:
     """Return what a call's `connected_event` says of its `X-` header fields.
 
     `X-Customer-Id: 7` becomes `sip_header_x_customer_id: "7"`; `sip_headers_json` holds all of them
-    under their names in lower case. Values are cut to `MAX_VALUE_CHARS`, fields beyond `MAX_HEADERS`
-    left out; without any there are no variables.
+    under their names in lower case. Values are cut to `MAX_VALUE_CHARS`, fields beyond
+    `MAX_HEADERS` left out; without any there are no variables.
     """
     kept = {name.lower(): value[:MAX_VALUE_CHARS] for name, value in headers.items()}
     kept = dict(list(kept.items())[:MAX_HEADERS])
