@@ -113,6 +113,20 @@ class Settings(BaseSettings):
     plan_expiry_s: float = Field(
         default=30.0, gt=0, description="How long an unanswered call keeps its slot unheard of."
     )
+    default_country: str = Field(
+        default="",
+        pattern=r"^([A-Z]{2})?$",
+        description="Whose numbers are dialled without a country's code (ISO 3166: `IN`); empty:"
+        " nobody's.",
+    )
+    ringing_timeout_s: float = Field(
+        default=45.0, ge=5, le=300, description="How long a phone that we call may ring."
+    )
+    queue_max_s: float = Field(
+        default=300.0,
+        ge=0,
+        description="How long a call of `POST /call/outbound` may wait for a free slot.",
+    )
     standby_agents: int = Field(
         default=0,
         ge=0,
