@@ -118,6 +118,7 @@ class SipLeg:
         self._referral = Referral()
         self._timers: set[asyncio.TimerHandle] = set()
         self._told: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._ended: Ending | None = None
         self._voice = Voice(
             _capabilities(call),
             advertised,
@@ -133,20 +134,8 @@ class SipLeg:
     async def run(self, emit: Emit) -> Ending:
         """Carry the call until the far end, the bot or the lack of media ends it."""
         self._emit = emit
-        try:
-            await self._voice.open(self._open_socket)
-        except (PortsExhausted, OSError) as error:
-            log.error("no_media_port", error=type(error).__name__)
-            is_dial = isinstance(self._call, DialOrder)
-            self._end(Reason.DIAL_ABORTED if is_dial else Reason.AT_CAPACITY, "no port is free")
-            return await self._told
-        match self._call:
-            case Incoming():
-                self._offer_incoming(self._call)
-            case DialOrder():
-                number, shown = self._call.to_number, self._call.from_number
-                self._emit(Offered(number, shown, "outgoing", "", {}, answers_at_once=False))
-        return await race(self._listen(), self._voice.play(), self._voice.watch(), self._told)
+        self._ended = await self._carry()
+        return self._ended
 
     def accept(self, event: LegEvent) -> None:
         """Take the agent's speech and commands."""
@@ -166,8 +155,7 @@ class SipLeg:
 
     def judge(self, ending: Ending) -> Ending:
         """Return what an ending means for a phone that we dialled, which may ring for nobody."""
-        is_own = self._told.done() and self._told.result() is ending
-        if is_own or not self._is_dial or self._phase is Phase.NEW:
+        if ending is self._ended or not self._is_dial or self._phase is Phase.NEW:
             return ending
         detail = f"{ending.reason.value}: {ending.detail}"
         return Ending(Reason.DIAL_ABORTED, ending.at, detail)
@@ -201,6 +189,22 @@ class SipLeg:
     def _is_dial(self) -> bool:
         """Whether this is a phone we called, or are about to, that is not answered."""
         return isinstance(self._call, DialOrder) and self._phase is not Phase.ANSWERED
+
+    async def _carry(self) -> Ending:
+        try:
+            await self._voice.open(self._open_socket)
+        except (PortsExhausted, OSError) as error:
+            log.error("no_media_port", error=type(error).__name__)
+            is_dial = isinstance(self._call, DialOrder)
+            self._end(Reason.DIAL_ABORTED if is_dial else Reason.AT_CAPACITY, "no port is free")
+            return await self._told
+        match self._call:
+            case Incoming():
+                self._offer_incoming(self._call)
+            case DialOrder():
+                number, shown = self._call.to_number, self._call.from_number
+                self._emit(Offered(number, shown, "outgoing", "", {}, answers_at_once=False))
+        return await race(self._listen(), self._voice.play(), self._voice.watch(), self._told)
 
     def _offer_incoming(self, call: Incoming) -> None:
         """Offer the call, if there are media that both sides can."""
