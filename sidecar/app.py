@@ -41,6 +41,7 @@ from sidecar.configure import ConfigApi, ConfigSource, OwnBots
 from sidecar.courier import Courier, Trust
 from sidecar.credential import PushCredentials
 from sidecar.crm import Crm
+from sidecar.dialled import NumberApi, NumberSource, OwnNumbers
 from sidecar.egress import EgressGuard, keep_no_cookies
 from sidecar.erasure import Erasures
 from sidecar.fleet import Fleet
@@ -51,6 +52,7 @@ from sidecar.metrics import Metrics
 from sidecar.outbox import Outbox
 from sidecar.planning import Planner
 from sidecar.prefetch import RINGING, Prefetch
+from sidecar.preparation import Preparation
 from sidecar.pulse import Pulse
 from sidecar.reconcile import Reconciler
 from sidecar.recording import RecordingFolder
@@ -114,21 +116,30 @@ def create_app(
     waiting = Standbys(database, clock=clock, bells=bells)
     crm = Crm(http, EgressGuard(allow_private=settings.allow_private_webhooks))
     prefetch = Prefetch(database, crm, clock=clock, bells=bells)
-    planner = Planner(
+    calls = Calls(
+        database, folder, settings, clock=clock, bells=bells, prefetch=prefetch, metrics=metrics
+    )
+    preparation = Preparation(
         database,
-        VettedConfigs(source, vetting),
         rooms,
         folder,
         settings,
         clock=clock,
-        new_id=new_id,
         bells=bells,
         standbys=waiting,
         prefetch=prefetch,
         metrics=metrics,
+        use_cases=calls,
     )
-    calls = Calls(
-        database, folder, settings, clock=clock, bells=bells, prefetch=prefetch, metrics=metrics
+    planner = Planner(
+        database,
+        VettedConfigs(source, vetting),
+        _number_source(settings, database, http),
+        preparation,
+        rooms,
+        settings,
+        clock=clock,
+        new_id=new_id,
     )
     losses = Losses(database, rooms, settings, clock=clock, bells=bells, metrics=metrics)
     hearing = Hearing()
@@ -193,6 +204,7 @@ def create_app(
         await fleet.refresh()
         async with running(turns, bells):
             yield
+        await planner.aclose()
         await prefetch.aclose(RINGING.total_seconds())
 
     routes: list[BaseRoute] = [
@@ -224,3 +236,9 @@ def _config_source(settings: Settings, own_bots: OwnBots, http: httpx.AsyncClien
     if not settings.config_url:
         return own_bots
     return ConfigApi(http, settings.config_url, settings.voxcore_secret, settings.config_timeout_s)
+
+
+def _number_source(settings: Settings, database: Database, http: httpx.AsyncClient) -> NumberSource:
+    if not settings.config_url:
+        return OwnNumbers(database, settings.default_country)
+    return NumberApi(http, settings.config_url, settings.voxcore_secret, settings.config_timeout_s)

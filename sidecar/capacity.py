@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.ids import Channel
 from sidecar.denial import Code, Denied
-from sidecar.store import calls, workers
+from sidecar.store import calls, trunks, workers
 from sidecar.store.workers import WorkerRow
+
+Door = Literal["stream", "sip"]
+"""What a bridge carries. A slot of one kind is none of the other."""
 
 FRESH = timedelta(seconds=3)
 REMEMBERED = timedelta(seconds=60)
 RETRY_AFTER_S = 2
+
+
+def door_of(channel: str, media: str) -> Door | None:
+    """Return whose slot a call takes beside its agent's; None where no bridge of ours carries it.
+
+    Behind LiveKit SIP and in browsers calls are audio tracks: they need an agent alone.
+    """
+    if media == "tracks":
+        return None
+    return "stream" if channel in (Channel.WEBSOCKET, Channel.EXOTEL) else "sip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +41,17 @@ class Capacity:
         limit: the operator's cap.
         live_calls: taken slots.
         agents: agent workers heard of lately, fresh or not.
-        bridge_slots: what fresh bridges carry; None where none is known, as for doors without one.
-        bridges: those that take calls.
+        slots: what fresh bridges carry, by door; a door of which none is known sets no limit.
+        carried: taken slots by the door that carries them.
+        bridges: stream bridges that take calls.
     """
 
     limit: int
     live_calls: int
     agents: tuple[WorkerRow, ...]
     fresh_since: datetime
-    bridge_slots: int | None
+    slots: Mapping[Door, int] = field(default_factory=dict)
+    carried: Mapping[Door, int] = field(default_factory=dict)
     bridges: frozenset[str] = frozenset()
 
     @property
@@ -42,20 +60,32 @@ class Capacity:
 
     @property
     def total(self) -> int:
-        agent_slots = sum(agent.max_calls for agent in self.ready_agents)
-        if self.bridge_slots is None:
-            return min(self.limit, agent_slots)
-        return min(self.limit, agent_slots, self.bridge_slots)
+        """What health checks are told: the calls that fit if all come by a stream."""
+        return self.total_of("stream")
 
     @property
     def available(self) -> int:
-        return max(0, self.total - self.live_calls)
+        """How many more calls would be taken if they came by a stream."""
+        return self.available_to("stream")
+
+    def total_of(self, door: Door | None) -> int:
+        """Return how many calls fit if all come by one door."""
+        agent_slots = sum(agent.max_calls for agent in self.ready_agents)
+        total = min(self.limit, agent_slots)
+        return total if door is None else min(total, self.slots.get(door, total))
+
+    def available_to(self, door: Door | None) -> int:
+        """Return how many more calls would be taken from one door."""
+        free = self.total_of(None) - self.live_calls
+        if door is not None and door in self.slots:
+            free = min(free, self.slots[door] - self.carried.get(door, 0))
+        return max(0, free)
 
     def is_fresh(self, worker: WorkerRow) -> bool:
         return worker.last_seen_at >= self.fresh_since
 
-    def admit(self) -> None:
-        """Let one more call in.
+    def admit(self, door: Door | None) -> None:
+        """Let one more call in by a door.
 
         Raises:
             Denied: no agent is ready, or every slot is taken.
@@ -64,11 +94,11 @@ class Capacity:
             raise Denied(
                 Code.NO_AGENT, "no agent worker is ready; start one", retry_after_s=RETRY_AFTER_S
             )
-        if self.available == 0:
+        if not self.available_to(door):
             raise Denied(
                 Code.AT_CAPACITY,
                 "every slot is taken; try again or another host",
-                details={"live_calls": self.live_calls, "total": self.total},
+                details={"live_calls": self.live_calls, "total": self.total_of(door)},
                 retry_after_s=RETRY_AFTER_S,
             )
 
@@ -80,17 +110,48 @@ async def measure(
     fresh_since = now - FRESH
     seen = await workers.listed(connection, tenant_id, now - REMEMBERED)
     bridges = [w for w in seen if w.kind == "bridge" and w.last_seen_at >= fresh_since]
+    live = await calls.live_by_way(connection, tenant_id)
+    carried: Counter[Door] = Counter()
+    for (channel, media), count in live.items():
+        if door := door_of(channel, media):
+            carried[door] += count
     return Capacity(
         limit=limit,
-        live_calls=await calls.count_live(connection, tenant_id),
+        live_calls=sum(live.values()),
         agents=tuple(worker for worker in seen if worker.kind == "agent"),
         fresh_since=fresh_since,
-        bridge_slots=_slots(bridges),
-        bridges=frozenset(bridge.worker_id for bridge in bridges if bridge.ready),
+        slots=_slots(bridges),
+        carried=carried,
+        bridges=frozenset(b.worker_id for b in bridges if b.ready and b.door == "stream"),
     )
 
 
-def _slots(bridges: Sequence[WorkerRow]) -> int | None:
-    if not bridges:
-        return None
-    return sum(bridge.max_calls for bridge in bridges if bridge.ready)
+async def admit_by_trunk(connection: AsyncConnection, tenant_id: str, trunk_id: str) -> None:
+    """Let one more call go by a trunk, whichever way it goes; one that is not ours has no limit.
+
+    Raises:
+        Denied: it carries all it may.
+    """
+    row = await trunks.get(connection, tenant_id, trunk_id) if trunk_id else None
+    if row is None:
+        return
+    live_calls = await calls.count_on_trunk(connection, tenant_id, trunk_id)
+    if live_calls >= row.trunk.channels:
+        raise Denied(
+            Code.AT_CAPACITY,
+            "every channel of the trunk is taken",
+            details={
+                "trunk_id": trunk_id,
+                "live_calls": live_calls,
+                "channels": row.trunk.channels,
+            },
+            retry_after_s=RETRY_AFTER_S,
+        )
+
+
+def _slots(bridges: Sequence[WorkerRow]) -> dict[Door, int]:
+    slots: dict[Door, int] = {}
+    for bridge in bridges:
+        door: Door = "sip" if bridge.door == "sip" else "stream"
+        slots[door] = slots.get(door, 0) + (bridge.max_calls if bridge.ready else 0)
+    return slots

@@ -1,11 +1,9 @@
-"""A door asks for a call: slot, config, admission, hours, room; a refusal leaves no slot."""
+"""A door asks for a call: number, slot, config, hours, room; a refusal leaves no slot."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from weakref import WeakValueDictionary
@@ -14,53 +12,27 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import ids
-from contracts.bot import BotConfig
-from contracts.event import EventType
 from contracts.outcome import Reason
 from contracts.plan import Plan, PlanRequest
-from sidecar import admission, capacity, ending, progress, standby
+from sidecar import capacity
 from sidecar.clock import Clock
-from sidecar.configure import (
-    ConfigQuery,
-    ConfigSource,
-    Configured,
-    prepare,
-    require_open,
-    session_id_of,
-)
+from sidecar.configure import ConfigSource
 from sidecar.denial import Code, Denied
-from sidecar.metrics import Metrics
-from sidecar.pace import Pace, TooFast
-from sidecar.prefetch import Prefetch, due_at
-from sidecar.recording import RecordingFolder
-from sidecar.rooms import RoomError, Rooms
+from sidecar.dialled import NumberSource
+from sidecar.preparation import KEPT_OF_ATTACHED, MAX_NAME_CHARS, Also, Preparation
+from sidecar.rooms import Rooms
 from sidecar.settings import Settings
-from sidecar.standby import Standbys
 from sidecar.store import calls, events
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
-from sidecar.store.events import Draft
-from sidecar.wake import Bells
 
 log = structlog.get_logger(__name__)
 
-MAX_NAME_CHARS = 200
-_START_BURST = 2
-_MAX_START_WAIT_S = 4.0
-"""Well within what a bridge waits for a plan, and a caller for a voice."""
+_STANDBY = ids.standby_room("")
+_REFUSED = {reason: code for code, reason in KEPT_OF_ATTACHED.items()}
 
-_KEPT = {
-    Code.OUTSIDE_HOURS: Reason.OUTSIDE_HOURS,
-    Code.CONFIG_UNAVAILABLE: Reason.CONFIG_UNAVAILABLE,
-    Code.CONFIG_INVALID: Reason.CONFIG_INVALID,
-    Code.ROOM_UNAVAILABLE: Reason.ROOM_LOST,
-}
-"""Refusals an operator wants to read about. The rest (wrong tokens, unknown bots) leave no call."""
-
-_REFUSED = {reason: code for code, reason in _KEPT.items()}
-
-Also = Callable[[AsyncConnection, CallRow], Awaitable[None]]
-"""What a door does in the transaction that confirms its call; it may still deny the call."""
+Told = Callable[[Denied], Awaitable[None]]
+"""How a door that has been answered already learns of a refusal."""
 
 
 class Planner:
@@ -70,32 +42,24 @@ class Planner:
         self,
         database: Database,
         configs: ConfigSource,
+        numbers: NumberSource,
+        preparation: Preparation,
         rooms: Rooms,
-        folder: RecordingFolder,
         settings: Settings,
         *,
         clock: Clock,
         new_id: Callable[[], str],
-        bells: Bells,
-        standbys: Standbys,
-        prefetch: Prefetch,
-        metrics: Metrics,
     ) -> None:
         self._database = database
         self._configs = configs
+        self._numbers = numbers
+        self._preparation = preparation
         self._rooms = rooms
-        self._folder = folder
         self._settings = settings
         self._clock = clock
         self._new_id = new_id
-        self._bells = bells
-        self._standbys = standbys
-        self._prefetch = prefetch
-        self._metrics = metrics
-        self._pace = Pace(
-            settings.call_starts_per_s, burst=_START_BURST, max_wait_s=_MAX_START_WAIT_S
-        )
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._filling: set[asyncio.Task[None]] = set()
 
     async def plan(
         self,
@@ -116,24 +80,101 @@ class Planner:
         Raises:
             Denied: the call is refused; nothing of it is left but, for some reasons, its record.
         """
-        if len(request.bot_id) > MAX_NAME_CHARS or not request.bot_id.strip("."):
-            # Nothing but dots would be a way out of `CONFIG_URL`'s path.
-            raise Denied(Code.BOT_UNKNOWN, "no bot has such an id")
+        row = await self.planned(tenant_id, request, configs=configs, also=also)
+        return self.plan_of(row, answered=request.answered)
+
+    async def planned(
+        self,
+        tenant_id: str,
+        request: PlanRequest,
+        *,
+        configs: ConfigSource | None = None,
+        also: Also | None = None,
+    ) -> CallRow:
+        """Return the planned call's row: as `plan`, for doors of the sidecar itself."""
         key = _short(request.idempotency_key)
         lock = self._asking.setdefault(f"{tenant_id} {key}", asyncio.Lock())
         async with lock:
-            row = await self._database.run(lambda c: self._reserve(c, tenant_id, key, request))
-            if row.is_ended:
-                raise _refusal_of(row)
+            row, request = await self._reserved(tenant_id, key, request)
             if row.config is not None:
-                return self.plan_of(row, answered=request.answered)
-            return await self._fill(row, request, configs or self._configs, also)
+                return row
+            return await self._preparation.fill(row, request, configs or self._configs, also)
+
+    async def accept(
+        self,
+        tenant_id: str,
+        request: PlanRequest,
+        *,
+        configs: ConfigSource | None = None,
+        refused: Told | None = None,
+    ) -> CallRow:
+        """Take a call on, and plan it behind the asker's back.
+
+        Number, slot and pace are sure when this returns; the rest may still be refused, as the
+        call's result tells, and `refused`.
+
+        Raises:
+            Denied: there is no such number, or no slot.
+        """
+        key = _short(request.idempotency_key)
+        row, request = await self._reserved(tenant_id, key, request)
+        if row.config is not None:
+            return row
+        source = configs or self._configs
+        try:
+            turn_at = self._preparation.turn()
+        except Denied as denied:
+            await self._preparation.give_up(row, denied, source)
+            raise
+
+        async def fill() -> None:
+            try:
+                await self._preparation.fill(row, request, source, None, turn_at)
+            except Denied as denied:
+                if refused is not None:
+                    await refused(denied)
+            except Exception:
+                log.exception("planning_failed", call_id=row.call_id)
+
+        filling = asyncio.create_task(fill())
+        self._filling.add(filling)
+        filling.add_done_callback(self._filling.discard)
+        return row
+
+    async def aclose(self) -> None:
+        """Let what was accepted be planned to its end."""
+        await asyncio.gather(*self._filling, return_exceptions=True)
+
+    async def _reserved(
+        self, tenant_id: str, key: str, request: PlanRequest
+    ) -> tuple[CallRow, PlanRequest]:
+        """Return the call's row, new or known, and the request with the bot of its number.
+
+        Raises:
+            Denied: there is no bot, no slot, or the call is over.
+        """
+        if request.room_name.startswith(_STANDBY):
+            raise Denied(Code.BODY_INVALID, "agents of ours wait in that room")
+        if not request.bot_id and request.did:
+            found = await self._numbers.find(tenant_id, request.did)
+            trunk_id = request.trunk_id or found.trunk_id
+            request = request.model_copy(update={"bot_id": found.bot_id, "trunk_id": trunk_id})
+        if len(request.bot_id) > MAX_NAME_CHARS or not request.bot_id.strip("."):
+            # Nothing but dots would be a way out of `CONFIG_URL`'s path.
+            raise Denied(Code.BOT_UNKNOWN, "no bot has such an id")
+        row = await self._database.run(lambda c: self._reserve(c, tenant_id, key, request))
+        if row.is_ended:
+            raise _refusal_of(row)
+        return row, request
 
     async def _reserve(
         self, connection: AsyncConnection, tenant_id: str, key: str, request: PlanRequest
     ) -> CallRow:
         await events.hold_order(connection)
         known = await calls.by_key(connection, tenant_id, key)
+        if known is None and request.room_name:
+            # A room that somebody else has made holds one call at a time.
+            known = await calls.live_in(connection, tenant_id, request.room_name)
         if known is not None and not _is_same(known, request):
             raise Denied(Code.KEY_REUSED, "this idempotency key belongs to a different call")
         if known is not None and (known.is_ended or known.config is not None):
@@ -142,7 +183,9 @@ class Planner:
             raise Denied(Code.PLANNING, "the call is being planned", retry_after_s=1)
         now = self._clock()
         limit = self._settings.max_concurrent_calls
-        (await capacity.measure(connection, tenant_id, limit, now)).admit()
+        door = capacity.door_of(request.channel, request.media)
+        (await capacity.measure(connection, tenant_id, limit, now)).admit(door)
+        await capacity.admit_by_trunk(connection, tenant_id, request.trunk_id)
         call_id = self._new_id()
         row = CallRow(
             call_id=call_id,
@@ -159,195 +202,35 @@ class Planner:
             bridge_id=request.bridge_id,
             trunk_id=request.trunk_id,
             media=request.media,
-            room_name=ids.room_name(request.channel, call_id),
+            leg_identity=request.caller_identity,
+            room_name=request.room_name or ids.room_name(request.channel, call_id),
             planned_at=now,
             expires_at=now + timedelta(seconds=self._settings.plan_expiry_s),
         )
         await calls.add(connection, row)
         return row
 
-    async def _fill(
-        self, row: CallRow, request: PlanRequest, configs: ConfigSource, also: Also | None
-    ) -> Plan:
-        try:
-            configured = await self._configured(row, request, configs)
-            await self._take_turn()
-            row = await self._database.run(
-                lambda c: self._confirm(c, row, configured, request, also)
-            )
-            self._prefetch.start(row, configured.config)
-            has_agent = bool(row.standby_id)
-            if has_agent:
-                self._standbys.give(row, is_seated=row.standby_id in request.seats)
-            self._bells.events.ring()
-            self._bells.timers.ring()
-            if not has_agent:
-                await self._open_room(row)
-        except Denied as denied:
-            await self._give_up(row, denied, configs)
-            raise
-        except BaseException:
-            # Cancelled or broken half-way: the slot must not outlive the attempt.
-            await self._give_up(row, Denied(Code.PLANNING, "planning failed"), configs)
-            raise
-        log.info(
-            "call_planned",
-            call_id=row.call_id,
-            bot_id=row.bot_id,
-            channel=row.channel,
-            standby=has_agent,
-        )
-        return self.plan_of(row, answered=request.answered)
-
-    async def _take_turn(self) -> None:
-        try:
-            wait_s = self._pace.reserve(asyncio.get_running_loop().time())
-        except TooFast as error:
-            retry_after_s = math.ceil(error.wait_s)
-            raise Denied(Code.AT_CAPACITY, str(error), retry_after_s=retry_after_s) from error
-        if wait_s:
-            await asyncio.sleep(wait_s)
-
-    async def _configured(
-        self, row: CallRow, request: PlanRequest, configs: ConfigSource
-    ) -> Configured:
-        query = ConfigQuery(
-            row.tenant_id,
-            row.bot_id,
-            row.caller_id,
-            row.stream_id,
-            request.connected_event,
-            row.did,
-            row.call_direction,
-        )
-        config = await configs.fetch(query)
-        admission.admit(config, request, anonymous=self._settings.stream_anonymous)
-        now = self._clock()
-        configured = prepare(config, query, now, is_per_call=configs.is_per_call)
-        try:
-            require_open(config, now)
-        except Denied:
-            # The bot is known, so its owner learns of the call.
-            await self._database.run(lambda c: self._confirm(c, row, configured, None))
-            raise
-        return configured
-
-    async def _confirm(
-        self,
-        connection: AsyncConnection,
-        row: CallRow,
-        configured: Configured,
-        request: PlanRequest | None,
-        also: Also | None = None,
-    ) -> CallRow:
-        """Give the call its config and, where somebody listens already, an agent that waits."""
-        config = configured.config
-        session_id = await _session_id(connection, row, config)
-        now = self._clock()
-        crm_due_at = None
-        if request is not None:
-            crm_due_at = due_at(config, row.connected_event, now, answered=request.answered)
-        waiting = request and await standby.take(connection, row, request, now)
-        timeout = timedelta(seconds=self._settings.claim_timeout_s)
-        confirmed = replace(
-            row,
-            room_name=waiting.room_name if waiting else row.room_name,
-            session_id=session_id,
-            config=config.model_copy(update={"session_id": session_id}).model_dump(mode="json"),
-            variables=configured.variables,
-            max_call_duration_s=config.max_call_duration_seconds,
-            opening_is_fixed=configured.opening_is_fixed,
-            claim_due_at=now + (standby.CLAIM_TIMEOUT if waiting else timeout),
-            prefetch_due_at=crm_due_at,
-        )
-        confirmed = await calls.save(connection, row, confirmed)
-        if also is not None:
-            await also(connection, confirmed)
-        planned = Draft(
-            call_id=row.call_id,
-            bot_id=row.bot_id,
-            type=EventType.CALL_PLANNED,
-            at=now,
-            data={
-                "session_id": session_id,
-                "bot_id": row.bot_id,
-                "channel": row.channel,
-                "call_direction": row.call_direction,
-                "caller_id": row.caller_id,
-            },
-        )
-        await events.append(connection, row.tenant_id, [planned])
-        await self._database.notify(connection)
-        if waiting:
-            await self._database.notify_standbys(connection)
-        return confirmed
-
-    async def _open_room(self, row: CallRow) -> None:
-        try:
-            await self._rooms.create(row.room_name, row.call_id, row.incarnation)
-        except RoomError as error:
-            raise Denied(
-                Code.ROOM_UNAVAILABLE,
-                "LiveKit did not make a room",
-                details={"error": str(error)},
-                retry_after_s=1,
-            ) from error
-
-    async def _give_up(self, row: CallRow, denied: Denied, configs: ConfigSource) -> None:
-        reason = _KEPT.get(denied.code)
-        now = self._clock()
-
-        async def undo(connection: AsyncConnection) -> bool:
-            current = await calls.get(connection, row.tenant_id, row.call_id)
-            if current is None or current.is_ended:
-                return False
-            if reason is None:
-                await calls.discard(connection, current)
-                return False
-            ended = await _addressed(connection, current, configs)
-            ended = progress.ending(ended, reason, now, denied.message)
-            # Nobody has spoken, so nobody is asked about it: there is no deadline to keep.
-            await ending.close(connection, current, ended, self._folder, now, deadline_s=0.0)
-            await self._database.notify(connection)
-            return True
-
-        if await self._database.run(undo):
-            self._metrics.call_ended(reason)
-        self._bells.ring_all()
-        log.info("call_refused", call_id=row.call_id, bot_id=row.bot_id, code=denied.code)
-
     def plan_of(self, row: CallRow, *, answered: bool = False) -> Plan:
-        """Return a planned call's plan, for whoever carries its caller."""
+        """Return a planned call's plan, for whoever carries its caller.
+
+        No token where the caller is in the room by somebody else's doing.
+        """
         identity = row.caller_identity
+        token = ""
+        if not row.leg_identity:
+            token = self._rooms.caller_token(row.room_name, identity, answered=answered)
         return Plan(
             call_id=row.call_id,
             session_id=row.session_id,
             room_name=row.room_name,
             livekit_url=self._settings.livekit_url,
-            token=self._rooms.caller_token(row.room_name, identity, answered=answered),
+            token=token,
             caller_identity=identity,
+            bot_id=row.bot_id,
             stream_message_ms=(row.config or {}).get("stream_message_ms", 20),
             max_call_duration_s=row.max_call_duration_s,
             standby_id=row.standby_id,
         )
-
-
-async def _addressed(connection: AsyncConnection, row: CallRow, configs: ConfigSource) -> CallRow:
-    """Let the result of a call whose config never came reach whoever has the configs."""
-    if row.config is not None or not configs.results_url:
-        return row
-    config = BotConfig(webhook_url=configs.results_url)
-    session_id = await _session_id(connection, row, config)
-    return replace(row, session_id=session_id, config=config.model_dump(mode="json"))
-
-
-async def _session_id(connection: AsyncConnection, row: CallRow, config: BotConfig) -> str:
-    """Return the name that somebody outside gave the call, if it can be had, else its own."""
-    session_id = session_id_of(config, row.connected_event) or row.call_id
-    too_long = len(session_id) > MAX_NAME_CHARS
-    if too_long or await calls.is_taken(connection, row.tenant_id, session_id):
-        return row.call_id
-    return session_id
 
 
 def _refusal_of(row: CallRow) -> Denied:

@@ -148,6 +148,15 @@ class Settings(BaseSettings):
         default=False,
         description="Whether a bot's vendor (`base_url`) may be at a private or loopback address.",
     )
+    allow_private_trunks: bool = Field(
+        default=True,
+        description="Whether a trunk's carrier or PBX may be at a private or loopback address.",
+    )
+    secrets_dir: Path | None = Field(
+        default=None,
+        description="Folder of files that trunks' `secret://name` references lead to; unset: such"
+        " references are refused.",
+    )
     trusted_api_origins: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
         description="Comma-separated origins (`https://host[:port]`) that get the service secret.",

@@ -179,6 +179,22 @@ async def count_live(connection: AsyncConnection, tenant_id: str) -> int:
     return int(count or 0)
 
 
+async def live_by_way(connection: AsyncConnection, tenant_id: str) -> dict[tuple[str, str], int]:
+    """Return how many slots are taken, by channel and by how the audio travels."""
+    way = (calls.c.channel, calls.c.media)
+    live = and_(calls.c.tenant_id == tenant_id, calls.c.state != CallState.ENDED)
+    count = select(*way, func.count()).where(live).group_by(*way)
+    return {(row[0], row[1]): row[2] for row in await connection.execute(count)}
+
+
+async def count_on_trunk(connection: AsyncConnection, tenant_id: str, trunk_id: str) -> int:
+    """Return how many calls a trunk carries, those that came in and those we placed."""
+    live = and_(calls.c.tenant_id == tenant_id, calls.c.state != CallState.ENDED)
+    mine = and_(live, calls.c.trunk_id == trunk_id)
+    count = await connection.scalar(select(func.count()).select_from(calls).where(mine))
+    return int(count or 0)
+
+
 async def live_by_state(connection: AsyncConnection) -> dict[str, int]:
     """Return how many calls of all tenants are in each state before the end."""
     live = text("state <> 'ended'")  # the index's own words

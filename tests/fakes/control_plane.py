@@ -30,6 +30,7 @@ from sidecar.archive import Archive
 from sidecar.calls import Calls
 from sidecar.configure import OwnBots
 from sidecar.crm import Crm
+from sidecar.dialled import OwnNumbers
 from sidecar.egress import EgressGuard
 from sidecar.hearing import Hearing
 from sidecar.keeper import Keeper
@@ -37,6 +38,7 @@ from sidecar.loss import Losses
 from sidecar.metrics import Metrics
 from sidecar.planning import Planner
 from sidecar.prefetch import Prefetch
+from sidecar.preparation import Preparation
 from sidecar.pulse import Pulse
 from sidecar.recording import RecordingFolder
 from sidecar.settings import Settings
@@ -120,19 +122,6 @@ class ControlPlane:
         self.standbys = Standbys(database, clock=self.clock, bells=self.bells)
         crm = Crm(http or _without_crm(), EgressGuard(allow_private=True))
         self.prefetch = Prefetch(database, crm, clock=self.clock, bells=self.bells)
-        self.planner = Planner(
-            database,
-            OwnBots(database),
-            self.rooms,
-            self.folder,
-            self.settings,
-            clock=self.clock,
-            new_id=self._new_id,
-            bells=self.bells,
-            standbys=self.standbys,
-            prefetch=self.prefetch,
-            metrics=self.metrics,
-        )
         self.calls = Calls(
             database,
             self.folder,
@@ -141,6 +130,28 @@ class ControlPlane:
             bells=self.bells,
             prefetch=self.prefetch,
             metrics=self.metrics,
+        )
+        self.preparation = Preparation(
+            database,
+            self.rooms,
+            self.folder,
+            self.settings,
+            clock=self.clock,
+            bells=self.bells,
+            standbys=self.standbys,
+            prefetch=self.prefetch,
+            metrics=self.metrics,
+            use_cases=self.calls,
+        )
+        self.planner = Planner(
+            database,
+            OwnBots(database),
+            OwnNumbers(database, self.settings.default_country),
+            self.preparation,
+            self.rooms,
+            self.settings,
+            clock=self.clock,
+            new_id=self._new_id,
         )
         self.losses = Losses(
             database,
