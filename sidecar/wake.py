@@ -44,6 +44,8 @@ class Bells:
     deliveries: Wake = field(default_factory=Wake)
     standbys: Wake = field(default_factory=Wake)
     dials: Wake = field(default_factory=Wake)
+    trunks: Wake = field(default_factory=Wake)
+    """Trunks or numbers have changed."""
     parting: asyncio.Event = field(default_factory=asyncio.Event)
     """The process was told to end: requests held open are to be answered."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,4 +65,5 @@ class Bells:
         """Tell everybody that the process is about to end."""
         self.part()
         self.closing.set()
+        self.trunks.ring()
         self.ring_all()

@@ -1,0 +1,278 @@
+"""LiveKit's SIP service behind our own words: its objects, its calls, every exception it raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import aiohttp
+from google.protobuf.duration_pb2 import Duration
+from livekit import api
+
+from contracts.ids import SIP_CALL_STATUS
+
+REQUEST_TIMEOUT_S = 5.0
+DIAL_MARGIN_S = 10.0
+"""What a dial or transfer may take beyond its ringing; LiveKit itself gives up after 80 s."""
+
+
+class SipError(Exception):
+    """It did not come about.
+
+    Attributes:
+        code: LiveKit's own word (`canceled`, `unavailable` …), or what kept it from answering.
+        sip_status_code: the carrier's final answer, where there was one.
+        text: what was said beside, for a person.
+    """
+
+    def __init__(self, code: str, text: str = "", sip_status_code: int | None = None) -> None:
+        said = f"{sip_status_code} {text}".strip() if sip_status_code else text
+        super().__init__(said or code)
+        self.code = code
+        self.text = text
+        self.sip_status_code = sip_status_code
+
+
+class SipUnavailable(SipError):
+    """Nobody answered, or LiveKit has no SIP service: trying again later may help."""
+
+
+class SipRefused(SipError):
+    """LiveKit, or the carrier behind it, understood and said no."""
+
+
+@dataclass(frozen=True, slots=True)
+class SipObjects:
+    """Everything LiveKit SIP has been told, whoever told it."""
+
+    inbound: list[api.SIPInboundTrunkInfo] = field(default_factory=list)
+    outbound: list[api.SIPOutboundTrunkInfo] = field(default_factory=list)
+    rules: list[api.SIPDispatchRuleInfo] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipDial:
+    """A phone that is to be brought into a room.
+
+    Attributes:
+        trunk_id: LiveKit's name of the outbound trunk.
+        identity: the phone's in the room.
+        max_duration_s: after it the line is dropped, whoever is still there; ringing counts.
+    """
+
+    trunk_id: str
+    to_number: str
+    from_number: str
+    room_name: str
+    identity: str
+    ringing_timeout_s: float
+    max_duration_s: float
+
+
+class LiveKitSip(Protocol):
+    """What the control plane needs of LiveKit SIP. Every method may raise a `SipError`."""
+
+    async def objects(self) -> SipObjects:
+        """Return every trunk and rule there is."""
+
+    async def save_inbound(self, wanted: api.SIPInboundTrunkInfo, trunk_id: str) -> str:
+        """Make a trunk (`trunk_id` is "") or replace it; return LiveKit's name of it."""
+
+    async def save_outbound(self, wanted: api.SIPOutboundTrunkInfo, trunk_id: str) -> str:
+        """Make a trunk (`trunk_id` is "") or replace it; return LiveKit's name of it."""
+
+    async def save_rule(self, wanted: api.SIPDispatchRuleInfo, rule_id: str) -> str:
+        """Make a rule (`rule_id` is "") or replace it; return LiveKit's name of it."""
+
+    async def delete_trunk(self, trunk_id: str) -> None:
+        """Delete a trunk of either kind. One that is gone already is fine."""
+
+    async def delete_rule(self, rule_id: str) -> None:
+        """Delete a rule. One that is gone already is fine."""
+
+    async def dial(self, dial: SipDial) -> None:
+        """Call a phone into a room; return once it is answered."""
+
+    async def transfer(self, room_name: str, identity: str, to: str, timeout_s: float) -> None:
+        """Ask a phone's carrier to put it through to a `sip:` or `tel:` URI (REFER).
+
+        Return on the carrier's word that it has, *or once the phone has hung up meanwhile*: the
+        service does not tell these apart.
+        """
+
+    async def call_status(self, room_name: str, identity: str) -> str | None:
+        """Return how a phone's call stands (`dialing`, `ringing`, `active`, `hangup`).
+
+        None if nobody of that name is in the room; "" for somebody who is no phone.
+        """
+
+
+class SipService:
+    """`LiveKitSip` on a LiveKit server. Close it with `aclose`."""
+
+    def __init__(self, url: str, api_key: str, api_secret: str) -> None:
+        self._url = url
+        self._api_key = api_key
+        self._api_secret = api_secret
+
+    async def objects(self) -> SipObjects:
+        sip = self._api.sip
+        with mapped_errors():
+            inbound = await sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())
+            outbound = await sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())
+            rules = await sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())
+        return SipObjects(list(inbound.items), list(outbound.items), list(rules.items))
+
+    async def save_inbound(self, wanted: api.SIPInboundTrunkInfo, trunk_id: str) -> str:
+        with mapped_errors():
+            if trunk_id:
+                saved = await self._api.sip.update_inbound_trunk(trunk_id, wanted)
+            else:
+                new = api.CreateSIPInboundTrunkRequest(trunk=wanted)
+                saved = await self._api.sip.create_inbound_trunk(new)
+        return saved.sip_trunk_id
+
+    async def save_outbound(self, wanted: api.SIPOutboundTrunkInfo, trunk_id: str) -> str:
+        with mapped_errors():
+            if trunk_id:
+                saved = await self._api.sip.update_outbound_trunk(trunk_id, wanted)
+            else:
+                new = api.CreateSIPOutboundTrunkRequest(trunk=wanted)
+                saved = await self._api.sip.create_outbound_trunk(new)
+        return saved.sip_trunk_id
+
+    async def save_rule(self, wanted: api.SIPDispatchRuleInfo, rule_id: str) -> str:
+        with mapped_errors():
+            if rule_id:
+                saved = await self._api.sip.update_dispatch_rule(rule_id, wanted)
+            else:
+                new = api.CreateSIPDispatchRuleRequest(dispatch_rule=wanted)
+                saved = await self._api.sip.create_dispatch_rule(new)
+        return saved.sip_dispatch_rule_id
+
+    async def delete_trunk(self, trunk_id: str) -> None:
+        with _fine_if_gone():
+            await self._api.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id))
+
+    async def delete_rule(self, rule_id: str) -> None:
+        request = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
+        with _fine_if_gone():
+            await self._api.sip.delete_dispatch_rule(request)
+
+    async def dial(self, dial: SipDial) -> None:
+        request = api.CreateSIPParticipantRequest(
+            sip_trunk_id=dial.trunk_id,
+            sip_call_to=dial.to_number,
+            sip_number=dial.from_number,
+            room_name=dial.room_name,
+            participant_identity=dial.identity,
+            # Without one its name would be its number.
+            participant_name=dial.identity,
+            include_headers=api.SIPHeaderOptions.SIP_X_HEADERS,
+            ringing_timeout=seconds(dial.ringing_timeout_s),
+            max_call_duration=seconds(dial.max_duration_s),
+            wait_until_answered=True,
+        )
+        timeout_s = dial.ringing_timeout_s + DIAL_MARGIN_S
+        with mapped_errors():
+            await self._api.sip.create_sip_participant(request, timeout=timeout_s)
+
+    async def transfer(self, room_name: str, identity: str, to: str, timeout_s: float) -> None:
+        request = api.TransferSIPParticipantRequest(
+            room_name=room_name,
+            participant_identity=identity,
+            transfer_to=to,
+            ringing_timeout=seconds(timeout_s),
+        )
+        with mapped_errors():
+            answer = await self._api.sip.transfer_sip_participant(
+                request, timeout=timeout_s + DIAL_MARGIN_S
+            )
+        if answer.status == api.SIPTransferStatus.STS_TRANSFER_FAILED:
+            raise SipRefused(
+                api.SIPTransferReason.Name(answer.reason),
+                answer.sip_status.status,
+                answer.sip_status.code or None,
+            )
+
+    async def call_status(self, room_name: str, identity: str) -> str | None:
+        who = api.RoomParticipantIdentity(room=room_name, identity=identity)
+        try:
+            with mapped_errors():
+                found = await self._api.room.get_participant(who)
+        except SipRefused as refused:
+            if refused.code == api.TwirpErrorCode.NOT_FOUND:
+                return None
+            raise
+        return found.attributes.get(SIP_CALL_STATUS, "")
+
+    async def aclose(self) -> None:
+        """Close the connections, if any were opened."""
+        if "_api" in self.__dict__:
+            await self._api.aclose()
+
+    @cached_property
+    def _api(self) -> api.LiveKitAPI:
+        # The vendor's client binds to the running loop, so it is made at the first use.
+        return api.LiveKitAPI(
+            self._url,
+            self._api_key,
+            self._api_secret,
+            timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
+            failover=False,
+        )
+
+
+def seconds(value: float) -> Duration:
+    """Return a time span as LiveKit takes it; it knows whole seconds only."""
+    return Duration(seconds=round(value))
+
+
+def _call_error(error: Exception) -> SipError:
+    assert isinstance(error, api.SipCallError)
+    return SipRefused(error.code, error.sip_status or error.message, error.sip_status_code)
+
+
+def _server_error(error: Exception) -> SipError:
+    assert isinstance(error, api.TwirpError)
+    kind = SipUnavailable if error.status >= 500 else SipRefused
+    return kind(error.code, error.message)
+
+
+def _no_answer(error: Exception) -> SipError:
+    return SipUnavailable(type(error).__name__)
+
+
+VENDOR_ERRORS: dict[type[Exception], Callable[[Exception], SipError]] = {
+    # The first that fits counts.
+    api.SipCallError: _call_error,
+    api.TwirpError: _server_error,
+    aiohttp.ClientError: _no_answer,
+    TimeoutError: _no_answer,
+}
+"""Everything LiveKit's client raises, and what it means to us."""
+
+
+@contextmanager
+def mapped_errors() -> Iterator[None]:
+    """Turn the vendor's exceptions into ours."""
+    try:
+        yield
+    except Exception as error:
+        for vendor, meaning in VENDOR_ERRORS.items():
+            if isinstance(error, vendor):
+                raise meaning(error) from error
+        raise
+
+
+@contextmanager
+def _fine_if_gone() -> Iterator[None]:
+    try:
+        with mapped_errors():
+            yield
+    except SipRefused as refused:
+        if refused.code != api.TwirpErrorCode.NOT_FOUND:
+            raise
