@@ -15,17 +15,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bridges.wire.close import InvalidState
 from bridges.wire.sip.address import Address
+from bridges.wire.sip.call import Call
 from bridges.wire.sip.digest import Credentials
 from bridges.wire.sip.event import (
     CallHandle,
-    Counters,
     Event,
     HeaderFields,
     RegistrationHandle,
 )
 from bridges.wire.sip.flow import Destination, Flow, Send, Target
+from bridges.wire.sip.incoming import Incoming
+from bridges.wire.sip.order import Order, place, restore
 from bridges.wire.sip.profile import Profile
+from bridges.wire.sip.registration import Registration
+from bridges.wire.sip.router import Router
 from bridges.wire.sip.uri import Uri
 
 REFER_TIMEOUT_S = 60.0
@@ -33,6 +38,10 @@ REFER_TIMEOUT_S = 60.0
 
 class UnknownCall(LookupError):
     """The call is over and forgotten, or never was."""
+
+
+class Overloaded(Exception):
+    """The endpoint has as many calls as it may."""
 
 
 class Endpoint:
@@ -46,7 +55,10 @@ class Endpoint:
     def __init__(self, profile: Profile, random: Callable[[int], bytes]) -> None:
         """`random(n)` returns n unpredictable octets (`os.urandom`)."""
         self.profile = profile
-        self.counters = Counters()
+        self._router = Router(profile, random)
+        self._core = self._router.core
+        self._registrations: dict[RegistrationHandle, Registration] = {}
+        self.counters = self._core.counters
 
     # What the wire and the clock bring.
 
@@ -57,19 +69,23 @@ class Endpoint:
             ProtocolError: it came on a stream and is no SIP: send what is `outgoing`, then close
                 that connection. What is no SIP in a datagram is answered or dropped, and counted.
         """
-        raise NotImplementedError
+        self._router.receive(data, flow, now)
+        return self._told()
 
     def outgoing(self) -> list[Send]:
         """Return the messages to put on the wire since the last call, in order."""
-        raise NotImplementedError
+        layer = self._core.layer
+        sends, layer.outgoing = layer.outgoing, []
+        return sends
 
     def deadline(self) -> float | None:
         """Return when `expire` wants to be called next, or None for not at all."""
-        raise NotImplementedError
+        return self._core.agenda.deadline()
 
     def expire(self, now: float) -> list[Event]:
         """Let time pass."""
-        raise NotImplementedError
+        self._core.agenda.expire(now)
+        return self._told()
 
     def transport_failed(self, target: Target, detail: str, now: float) -> list[Event]:
         """Take note that a connection closed, or that something could not be sent there.
@@ -77,24 +93,26 @@ class Endpoint:
         Calls outlive their connections; what waits for a response on it is sent elsewhere or
         fails. With UDP: an address that answers `port unreachable`, or a name that has no address.
         """
-        raise NotImplementedError
+        self._router.fault(target, detail, now)
+        return self._told()
 
     # Calls that come in.
 
     def ring(self, call: CallHandle, now: float) -> None:
         """Send 180 Ringing."""
-        raise NotImplementedError
+        self._incoming(call).ring(now)
 
     def progress(self, call: CallHandle, sdp: bytes, now: float) -> None:
         """Send 183 Session Progress with an SDP answer: early media."""
-        raise NotImplementedError
+        self._incoming(call).progress(sdp, now)
 
     def answer(self, call: CallHandle, sdp: bytes, now: float, headers: HeaderFields = ()) -> None:
         """Send 200 with the SDP answer (or with our offer, where the INVITE had none).
 
         `Acked` follows; or `Ended`, if the acknowledgement never comes.
         """
-        raise NotImplementedError
+        self._incoming(call).answer(sdp, now, headers)
+        self._call(call).answered()
 
     def reject(
         self,
@@ -108,7 +126,7 @@ class Endpoint:
 
         A redirection (302) names its targets in `Contact` header fields.
         """
-        raise NotImplementedError
+        self._incoming(call).reject(status, now, reason, headers)
 
     def authenticate(
         self, call: CallHandle, realm: str, credentials: Credentials, now: float
@@ -119,7 +137,7 @@ class Endpoint:
         a proof, as a new `Invited`), the call is over and `Released` follows. Both ends must have
         the password; what was proven is this request alone, so ask for every `Invited`.
         """
-        raise NotImplementedError
+        return self._incoming(call).authenticate(realm, credentials, now)
 
     # Calls that go out.
 
@@ -153,7 +171,19 @@ class Endpoint:
         Raises:
             Overloaded: the endpoint's limit of calls is reached.
         """
-        raise NotImplementedError
+        if self._router.is_full:
+            raise Overloaded
+        order = Order(
+            to if isinstance(to, Address) else Address(to),
+            caller if isinstance(caller, Address) else Address(caller),
+            sdp,
+            destination,
+            credentials,
+            headers,
+            tuple(route),
+            contact_user or self.profile.contact_user,
+        )
+        return place(self._router, order, now)
 
     def cancel(self, call: CallHandle, now: float, reason: str = "") -> None:
         """Give up a call that is not answered; `Failed` follows, with 487 if the peer obeys.
@@ -161,7 +191,10 @@ class Endpoint:
         An answer that crosses it is acknowledged and hung up, and told as `Failed` too.
         `reason` is a Reason header field, such as `SIP;cause=480`.
         """
-        raise NotImplementedError
+        outgoing = self._call(call).outgoing
+        if outgoing is None:
+            raise InvalidState("the call is not ours to give up")
+        outgoing.cancel(reason, now)
 
     # Calls that are answered, whoever called.
 
@@ -170,7 +203,7 @@ class Endpoint:
 
         Before the ACK of our answer is there, the BYE waits for it (RFC 3261 section 15).
         """
-        raise NotImplementedError
+        self._call(call).bye(headers, now)
 
     def reoffer(self, call: CallHandle, sdp: bytes, now: float) -> None:
         """Change the session: re-INVITE. `ReofferAccepted` or `ReofferRefused` follows.
@@ -178,19 +211,19 @@ class Endpoint:
         Raises:
             InvalidState: another change, ours or the peer's, is under way.
         """
-        raise NotImplementedError
+        self._answered(call).reoffers.offer(sdp, now)
 
     def accept_reoffer(self, call: CallHandle, sdp: bytes, now: float) -> None:
         """Answer `Reoffered`."""
-        raise NotImplementedError
+        self._answered(call).reoffers.accept(sdp, now)
 
     def refuse_reoffer(self, call: CallHandle, now: float, status: int = 488) -> None:
         """Refuse `Reoffered`: the session stays as it was."""
-        raise NotImplementedError
+        self._answered(call).reoffers.refuse(status, now)
 
     def send_digit(self, call: CallHandle, digit: str, duration_ms: int, now: float) -> None:
         """Send a digit by INFO (`application/dtmf-relay`), after those before it were answered."""
-        raise NotImplementedError
+        self._answered(call).keypad.send(digit, duration_ms, now)
 
     def refer(
         self,
@@ -209,38 +242,39 @@ class Endpoint:
         Raises:
             InvalidState: another one is under way.
         """
-        raise NotImplementedError
+        self._answered(call).transfer.refer(target, timeout_s, headers, now)
 
     def accept_refer(self, call: CallHandle, now: float) -> None:
         """Answer `Referred` with 202 and say 100 Trying."""
-        raise NotImplementedError
+        self._answered(call).transfer.accept(now)
 
     def refuse_refer(self, call: CallHandle, now: float, status: int = 603) -> None:
         """Refuse `Referred`."""
-        raise NotImplementedError
+        self._answered(call).transfer.refuse(status, now)
 
     def notify_refer(self, call: CallHandle, status: int, now: float, reason: str = "") -> None:
         """Tell the peer how its REFER goes; from 200 on it is the last word."""
-        raise NotImplementedError
+        self._answered(call).transfer.notify(status, reason, now)
 
     # What outlives the process.
 
     def snapshot(self, call: CallHandle) -> str | None:
         """Return what a BYE of this call needs, as JSON; None while there is no dialog.
 
-        Store it when the call is answered, and anew when `snapshot_version` has changed.
+        Store it when the call is answered, and anew after each change of the session.
         """
-        raise NotImplementedError
+        return self._call(call).snapshot()
 
-    def restore(self, snapshot: str, now: float) -> CallHandle:
+    def restore(self, snapshot: str, credentials: Credentials | None = None) -> CallHandle:
         """Take over a call of an endpoint that died, to `bye` it; its media is gone.
 
-        The handle is the one it had.
+        The handle is the one it had. `credentials`, which a snapshot does not hold, are for a
+        trunk that asks even a BYE for them.
 
         Raises:
             ValueError: it is no such snapshot.
         """
-        raise NotImplementedError
+        return restore(self._router, snapshot, credentials).handle
 
     # Being somebody's extension.
 
@@ -256,8 +290,41 @@ class Endpoint:
     ) -> RegistrationHandle:
         """Register with a PBX and stay registered: `Registered`, `RegistrationFailed`, again
         after every change, until `unregister`."""
-        raise NotImplementedError
+        handle = RegistrationHandle(self._core.token())
+        registration = Registration(
+            self._core,
+            handle,
+            address_of_record,
+            registrar,
+            credentials,
+            expires_s,
+            contact_user or address_of_record.user or self.profile.contact_user,
+        )
+        self._registrations[handle] = registration
+        registration.refresh(now)
+        return handle
 
     def unregister(self, registration: RegistrationHandle, now: float) -> None:
         """Take the registration back; `Unregistered` follows."""
-        raise NotImplementedError
+        self._registrations.pop(registration).leave(now)
+
+    def _told(self) -> list[Event]:
+        events, self._core.events = self._core.events, []
+        return events
+
+    def _call(self, handle: CallHandle) -> Call:
+        try:
+            return self._router.calls[handle]
+        except KeyError:
+            raise UnknownCall(handle) from None
+
+    def _incoming(self, handle: CallHandle) -> Incoming:
+        incoming = self._call(handle).incoming
+        if incoming is None:
+            raise InvalidState("the call did not come in")
+        return incoming
+
+    def _answered(self, handle: CallHandle) -> Call:
+        call = self._call(handle)
+        call.require_answered()
+        return call

@@ -318,13 +318,13 @@ class RegistrationFailed:
 
     Attributes:
         status: the response's; 408 where there was none, 503 where there was no way there.
-        retry_in_s: when; None for not before somebody changes the credentials (`register` anew).
+        retry_in_s: when; half an hour or so if the credentials are what is wrong.
     """
 
     registration: RegistrationHandle
     status: int
     reason: str
-    retry_in_s: float | None
+    retry_in_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ UNSUPPORTED_SCHEME = 416
 
 MAX_URI_CHARACTERS = 2048
 
-_USER = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#\[\]]|%[0-9A-Fa-f]{2})+")
-"""`#` and brackets must be escaped in a user part, but carriers dial them as they are."""
+_USER = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#\[\]]|%[0-9A-Fa-f]{2})*")
+"""It may be empty, which is wrong but what a PBX sends for a caller who hides; `#` and brackets
+should be escaped, but carriers write them as they are."""
 _PASSWORD = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*")
 _PARAM = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()\[\]/:&+$]|%[0-9A-Fa-f]{2})+")
 _HEADERS = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$=&]|%[0-9A-Fa-f]{2})+")
@@ -72,12 +73,14 @@ class Uri:
     def name(self) -> str:
         """The user part as people read it: escapes undone, a `tel` number without separators.
 
-        What is no text once unescaped is replaced; parameters within the user are cut off.
+        What is no text once unescaped, control characters included, is replaced; parameters within
+        the user are cut off.
         """
         user = (self.user or "").partition(";")[0]
         if self.scheme == "tel":
             return re.sub(r"[\-.()]", "", user)
-        return unquote_to_bytes(user.encode("utf-8", "replace")).decode("utf-8", "replace")
+        text = unquote_to_bytes(user).decode("utf-8", "replace")
+        return "".join(each if each.isprintable() else "\ufffd" for each in text)
 
     def param(self, name: str) -> str | None:
         """Return the parameter's value, `""` if it has none, None if it is not there."""
