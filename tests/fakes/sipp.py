@@ -1,0 +1,130 @@
+"""A real SIP peer that follows a script: one `sipp` process (see `sipp_script`)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+BINARY = shutil.which("sipp")
+
+
+def required() -> None:
+    """Skip a test where there is no sipp, unless one must be there."""
+    if BINARY is None:
+        if os.environ.get("REQUIRE_SIP_PEERS") == "1":
+            pytest.fail("sipp is missing: install Debian's package `sip-tester`")
+        pytest.skip("sipp is missing (Debian: sip-tester)")
+
+
+def free_port() -> int:
+    """Return a port that is free now, for UDP and TCP."""
+    while True:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
+        ):
+            stream.bind(("127.0.0.1", 0))
+            port = int(stream.getsockname()[1])
+            try:
+                datagram.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+@dataclass(slots=True)
+class Sipp:
+    """One run of a scenario.
+
+    Attributes:
+        port: where it listens.
+        folder: where it leaves its traces.
+    """
+
+    port: int
+    folder: Path
+    _process: asyncio.subprocess.Process
+
+    async def succeeds(self, timeout_s: float = 15.0) -> None:
+        """Wait for the end of the scenario; fail with its trace if it took another course."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                code = await self._process.wait()
+        except TimeoutError:
+            raise AssertionError(f"sipp still runs\n{self.trace()}") from None
+        assert code == 0, f"sipp ended with {code}\n{self.trace()}"
+
+    def trace(self) -> str:
+        """Return what it sent, received and complained of."""
+        paths = [path for path in sorted(self.folder.iterdir()) if path.suffix != ".xml"]
+        return "\n".join(path.read_text(errors="replace") for path in paths)
+
+
+@asynccontextmanager
+async def running(
+    scenario: str,
+    folder: Path,
+    *arguments: str,
+    to: int | None = None,
+    transport: str = "u1",
+    calls: int = 1,
+    port: int = 0,
+) -> AsyncIterator[Sipp]:
+    """Run a scenario.
+
+    Args:
+        scenario: its text.
+        arguments: further options of sipp.
+        to: the port it calls; None: it waits for calls.
+        transport: sipp's `-t`: `u1` or `t1`; `tn` opens a connection a call.
+        calls: after so many it ends.
+        port: where it listens; 0: anywhere.
+    """
+    required()
+    assert BINARY is not None
+    port = port or free_port()
+    work = folder / f"sipp-{port}"
+    work.mkdir()
+    script = work / "scenario.xml"
+    script.write_text(scenario)
+    process = await asyncio.create_subprocess_exec(
+        BINARY,
+        *("-sf", str(script)),
+        *("-i", "127.0.0.1", "-p", str(port), "-t", transport, "-m", str(calls)),
+        *("-nostdin", "-trace_msg", "-trace_err", "-message_file", str(work / "messages")),
+        *("-error_file", str(work / "errors"), "-timeout", "20", "-timeout_error"),
+        *("-mp", str(20_000 + port % 10_000)),
+        *arguments,
+        *(() if to is None else (f"127.0.0.1:{to}",)),
+        cwd=work,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        if to is None:
+            await _listening(port, process)
+        yield Sipp(port, work, process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _listening(port: int, process: asyncio.subprocess.Process) -> None:
+    """Wait until the port is taken."""
+    async with asyncio.timeout(5):
+        while process.returncode is None and not _is_taken(port):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+def _is_taken(port: int) -> bool:
+    table = "".join(Path(f"/proc/net/{kind}").read_text() for kind in ("udp", "tcp"))
+    return f"0100007F:{port:04X} " in table
