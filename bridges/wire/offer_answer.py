@@ -38,7 +38,6 @@ COMFORT_NOISE_PAYLOAD_TYPE = 13
 """RFC 3389. We never send it, so it is never offered; where a peer offers it we accept it."""
 _PLAIN = ("RTP/AVP", "RTP/AVPF")
 _SECURE = ("RTP/SAVP", "RTP/SAVPF")
-_NOWHERE = ("0.0.0.0", "::")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +247,7 @@ def _remote(session: Session, media: Media, local: LocalMedia) -> tuple[str, int
         address = ipaddress.ip_address(host)
     except ValueError:
         return Refusal(RefusalReason.BAD_ADDRESS)
-    if host in _NOWHERE:
+    if address.is_unspecified:
         return None
     family = ipaddress.ip_address(local.address).version
     if address.is_multicast or address.is_reserved or address.version != family:

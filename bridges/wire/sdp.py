@@ -265,7 +265,7 @@ def _parse_connection(value: str | None) -> str | None:
         return None
     match value.split():
         case ["IN", "IP4" | "IP6", address]:
-            return address.partition("/")[0]
+            return address.partition("/")[0] or None
     raise SdpError("c=: expected IN, IP4 or IP6 and an address")
 
 
