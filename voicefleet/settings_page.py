@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings
 
 from agent.settings import AgentSettings
 from bridges.settings import Settings as BridgeSettings
+from bridges.sip.settings import SipSettings
 from sidecar.settings import Settings as SidecarSettings
 from voicefleet.settings import FleetSettings
 
@@ -20,6 +21,7 @@ PAGE = Path("docs/settings.md")
 CLASSES: dict[str, type[BaseSettings]] = {
     "sidecar": SidecarSettings,
     "bridge": BridgeSettings,
+    "sip": SipSettings,
     "agent": AgentSettings,
     "voicefleet": FleetSettings,
 }
@@ -38,6 +40,8 @@ For its one machine it also sets `ALLOW_PRIVATE_VENDORS`, `ALLOW_PRIVATE_WEBHOOK
 _INTROS = {
     "sidecar": "`python -m sidecar`: the control plane.",
     "bridge": "`python -m bridges`: carrier streams into LiveKit rooms.",
+    "sip": "`python -m bridges.sip`: calls of carriers, PBXs and phones, and the media processes"
+    " under it.",
     "agent": "`python -m agent`: the conversations.",
     "voicefleet": "`voicefleet …`: the command line.",
 }

@@ -104,9 +104,6 @@ class SipSettings(BaseSettings):
         description="Whether media may come from another address than the SDP or the signalling"
         " names. Phones behind a NAT need it; whoever guesses a port can then speak into a call.",
     )
-    sip_ringing_s: float = Field(
-        default=45.0, gt=0, description="How long a phone rings where the order does not say."
-    )
     sip_session_expires_s: int = Field(
         default=1800,
         ge=0,
@@ -129,6 +126,14 @@ class SipSettings(BaseSettings):
         default=600.0,
         ge=0,
         description="How long SIGTERM waits for calls before it hangs up.",
+    )
+    bridge_goodbye_clip: Path | None = Field(
+        default=None,
+        description="What callers hear before the line drops where the platform fails (WAV, 16 bit,"
+        " mono, 8 kHz); unset: an English sentence.",
+    )
+    bridge_spool_mb: int = Field(
+        default=64, ge=1, description="How much of them is kept; beyond it the oldest go."
     )
     sidecar_url: str = Field(
         default="http://127.0.0.1:8000", description="Where the sidecar answers."
