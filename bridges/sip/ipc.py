@@ -146,7 +146,7 @@ class Drain(_Message):
 
 
 class Ready(_Message):
-    """Media: up, and how much it carries."""
+    """Media: up, and how much it carries; again, with none, once it takes no more calls."""
 
     type: Literal["ready"] = "ready"
     bridge_id: str

@@ -133,7 +133,10 @@ class SipSettings(BaseSettings):
         " mono, 8 kHz); unset: an English sentence.",
     )
     bridge_spool_mb: int = Field(
-        default=64, ge=1, description="How much of them is kept; beyond it the oldest go."
+        default=64,
+        ge=1,
+        description="How much of the reports that wait for the sidecar, in"
+        " `SIP_STATE_DIR`, is kept; beyond it the oldest go.",
     )
     sidecar_url: str = Field(
         default="http://127.0.0.1:8000", description="Where the sidecar answers."

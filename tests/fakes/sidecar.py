@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
 
 import httpx
 from livekit import api
 
-from contracts.ids import caller_identity, room_name, standby_room
+from contracts.ids import Channel, caller_identity, room_name, standby_room
 from contracts.outcome import Reason
 from contracts.plan import Plan, PlanRequest
 from contracts.report import Fact, Heartbeat, HeartbeatReceipt, LegEnded, Report, Seat
+from contracts.trunk import DialClaim, DialOrder, DialOrders, Trunk
 from sidecar.client import SidecarClient
 from sidecar.rooms import LiveKitRooms
 
 SECRET = "s3cret"
+CLAIM_S = 0.5
+"""How long a question for calls to place is held open."""
 
 
 class FakeSidecar:
@@ -34,6 +38,7 @@ class FakeSidecar:
         standby_id: the agent that waits for the calls planned from now on, if one does.
         seats: what bridges are told to hold.
         fleet_available: what `/health/fleet` says; None breaks its answer.
+        claims: every question for calls to place.
     """
 
     def __init__(
@@ -50,6 +55,8 @@ class FakeSidecar:
         self.standby_id = ""
         self.seats: list[Seat] = []
         self.fleet_available: int | None = 5
+        self.claims: list[DialClaim] = []
+        self._orders: list[DialOrder] = []
         self.max_call_duration_s = 600
         self._livekit_url = livekit_url
         self._key = key
@@ -101,10 +108,31 @@ class FakeSidecar:
             self.heartbeats.append(Heartbeat.model_validate_json(request.content))
             receipt = HeartbeatReceipt(seats=self.seats)
             return httpx.Response(200, text=receipt.model_dump_json())
+        if path == "/internal/v1/dials/claim":
+            return await self._claim(DialClaim.model_validate_json(request.content))
         if path == "/internal/v1/calls":
             return await self._plan(PlanRequest.model_validate_json(request.content))
         call_id = path.split("/")[4]
         return await self._report(call_id, Report.model_validate_json(request.content))
+
+    async def order(self, trunk: Trunk, to_number: str) -> DialOrder:
+        """Plan a call and let the next bridge that asks place it."""
+        plan = self._plan_of(Channel.DIALOUT)
+        order = DialOrder(plan=plan, to_number=to_number, from_number="+911140000000", trunk=trunk)
+        async with self._changed:
+            self.plans[plan.call_id] = plan
+            self._orders.append(order)
+            self._changed.notify_all()
+        return order
+
+    async def _claim(self, claim: DialClaim) -> httpx.Response:
+        self.claims.append(claim)
+        async with self._changed:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLAIM_S):
+                    await self._changed.wait_for(lambda: bool(self._orders))
+            taken, self._orders = self._orders[: claim.max_dials], self._orders[claim.max_dials :]
+        return httpx.Response(200, text=DialOrders(orders=taken).model_dump_json())
 
     def _fleet(self) -> dict[str, object]:
         figures: dict[str, object] = {"status": "ok", "fleet_calls": 3, "fleet_max": 8}
@@ -119,11 +147,18 @@ class FakeSidecar:
             status, code, message = self.refusal
             error = {"code": code, "message": message, "details": {}}
             return httpx.Response(status, json={"error": error})
+        plan = self._plan_of(request.channel)
+        async with self._changed:
+            self.plans[plan.call_id] = plan
+            self._changed.notify_all()
+        return httpx.Response(200, json=json.loads(plan.model_dump_json()))
+
+    def _plan_of(self, channel: Channel) -> Plan:
         call_id = str(uuid4())
-        room, caller = room_name(request.channel, call_id), caller_identity(call_id)
+        room, caller = room_name(channel, call_id), caller_identity(call_id)
         if self.standby_id:
             room, caller = standby_room(self.standby_id), caller_identity(self.standby_id)
-        plan = Plan(
+        return Plan(
             call_id=call_id,
             session_id=call_id,
             room_name=room,
@@ -133,10 +168,6 @@ class FakeSidecar:
             max_call_duration_s=self.max_call_duration_s,
             standby_id=self.standby_id,
         )
-        async with self._changed:
-            self.plans[call_id] = plan
-            self._changed.notify_all()
-        return httpx.Response(200, json=json.loads(plan.model_dump_json()))
 
     def seat(self, standby_id: str) -> Seat:
         """Return the seat beside an agent that waits."""
