@@ -29,14 +29,17 @@ class FakeRooms:
         self.failure: RoomError | None = None
         self._changed = asyncio.Condition()
 
-    async def reached(self, *, dispatches: int = 0, deleted: int = 0, standbys: int = 0) -> None:
-        """Wait until so many agents were called and so many rooms deleted."""
+    async def reached(
+        self, *, dispatches: int = 0, deleted: int = 0, standbys: int = 0, removed: int = 0
+    ) -> None:
+        """Wait until so many agents were called, rooms deleted and participants sent out."""
         async with self._changed:
             await self._changed.wait_for(
                 lambda: (
                     len(self.dispatches) >= dispatches
                     and len(self.deleted) >= deleted
                     and len(self.standbys) >= standbys
+                    and len(self.removed) >= removed
                 )
             )
 
@@ -65,7 +68,9 @@ class FakeRooms:
 
     async def remove(self, room_name: str, identity: str) -> None:
         self._fail_if_told()
-        self.removed.append((room_name, identity))
+        async with self._changed:
+            self.removed.append((room_name, identity))
+            self._changed.notify_all()
 
     async def listed(self) -> list[str]:
         self._fail_if_told()

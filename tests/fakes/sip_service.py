@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -40,9 +41,15 @@ class FakeSip:
         self.on_dial: Callable[[SipDial], Awaitable[None]] | None = None
         self.on_transfer: Callable[[], Awaitable[None]] | None = None
         self._made = 0
+        self._asked = asyncio.Condition()
+
+    async def asked_for(self, name: str) -> None:
+        """Wait until there has been such a request."""
+        async with self._asked:
+            await self._asked.wait_for(lambda: name in self.requests)
 
     async def objects(self) -> SipObjects:
-        self._requested("objects")
+        await self._requested("objects")
         return SipObjects(
             [copy.deepcopy(item) for item in self.inbound.values()],
             [copy.deepcopy(item) for item in self.outbound.values()],
@@ -50,18 +57,18 @@ class FakeSip:
         )
 
     async def save_inbound(self, wanted: api.SIPInboundTrunkInfo, trunk_id: str) -> str:
-        self._requested("save_inbound")
+        await self._requested("save_inbound")
         for other_id, other in self.inbound.items():
             if other_id != trunk_id and set(other.numbers) & set(wanted.numbers):
                 raise SipRefused("invalid_argument", "Conflicting inbound SIP Trunks")
         return self._saved(self.inbound, wanted, trunk_id, "ST_")
 
     async def save_outbound(self, wanted: api.SIPOutboundTrunkInfo, trunk_id: str) -> str:
-        self._requested("save_outbound")
+        await self._requested("save_outbound")
         return self._saved(self.outbound, wanted, trunk_id, "ST_")
 
     async def save_rule(self, wanted: api.SIPDispatchRuleInfo, rule_id: str) -> str:
-        self._requested("save_rule")
+        await self._requested("save_rule")
         trunk_ids = set(wanted.trunk_ids) or {""}
         for other_id, other in self.rules.items():
             if other_id != rule_id and (set(other.trunk_ids) or {""}) & trunk_ids:
@@ -69,28 +76,28 @@ class FakeSip:
         return self._saved(self.rules, wanted, rule_id, "SDR_")
 
     async def delete_trunk(self, trunk_id: str) -> None:
-        self._requested("delete_trunk")
+        await self._requested("delete_trunk")
         self.inbound.pop(trunk_id, None)
         self.outbound.pop(trunk_id, None)
 
     async def delete_rule(self, rule_id: str) -> None:
-        self._requested("delete_rule")
+        await self._requested("delete_rule")
         self.rules.pop(rule_id, None)
 
     async def dial(self, dial: SipDial) -> None:
-        self._requested("dial")
+        await self._requested("dial")
         self.dialled.append(dial)
         if self.on_dial is not None:
             await self.on_dial(dial)
 
     async def transfer(self, room_name: str, identity: str, to: str, timeout_s: float) -> None:
-        self._requested("transfer")
         self.transfers.append((room_name, identity, to))
+        await self._requested("transfer")
         if self.on_transfer is not None:
             await self.on_transfer()
 
     async def call_status(self, room_name: str, identity: str) -> str | None:
-        self._requested("call_status")
+        await self._requested("call_status")
         return self.statuses.get((room_name, identity))
 
     def _saved(self, kept: dict[str, Item], wanted: Item, known_id: str, prefix: str) -> str:
@@ -110,7 +117,9 @@ class FakeSip:
             raise SipRefused("lost")
         return item_id
 
-    def _requested(self, name: str) -> None:
-        self.requests.append(name)
+    async def _requested(self, name: str) -> None:
+        async with self._asked:
+            self.requests.append(name)
+            self._asked.notify_all()
         if self.failure is not None:
             raise self.failure
