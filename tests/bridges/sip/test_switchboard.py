@@ -243,21 +243,19 @@ async def test_media_process_that_dies_takes_its_calls_along_and_no_others(
     tmp_path: Path,
 ) -> None:
     script = scenario(answered(), hung_up_by_us())
-    async with exchange(tmp_path / "state", media=2) as running:
-        async with (
-            sipp.running(script, tmp_path, to=running.port) as one,
-            sipp.running(script, tmp_path, to=running.port) as other,
-        ):
-            first, second = [await fake.hear(ipc.Acked) for fake in running.medias]
-            running.medias[0].close()
-            hung_up, staying = (
-                (one, other) if await _is_of(running.medias[0], one) else (other, one)
-            )
-            await hung_up.succeeds()
-            assert running.board.legs.named(first.leg) is None
-            assert running.board.legs.named(second.leg) is not None
-            running.medias[1].tell(ipc.Bye(leg=second.leg))
-            await staying.succeeds()
+    async with (
+        exchange(tmp_path / "state", media=2) as running,
+        sipp.running(script, tmp_path, to=running.port) as one,
+        sipp.running(script, tmp_path, to=running.port) as other,
+    ):
+        first, second = [await fake.hear(ipc.Acked) for fake in running.medias]
+        running.medias[0].close()
+        hung_up, staying = (one, other) if await _is_of(running.medias[0], one) else (other, one)
+        await hung_up.succeeds()
+        assert running.board.legs.named(first.leg) is None
+        assert running.board.legs.named(second.leg) is not None
+        running.medias[1].tell(ipc.Bye(leg=second.leg))
+        await staying.succeeds()
 
 
 async def _is_of(fake: FakeMedia, phone: sipp.Sipp) -> bool:
