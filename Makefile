@@ -1,8 +1,10 @@
 # Every target sets up what it needs first; `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests that hold calls: they need the machine, and one another's absence.
-REAL_CALLS := tests/integration tests/faults tests/deploy
+# Tests that hold calls. Most of their time is waiting for somebody to speak, so two may share the
+# machine; those that load it or start a whole composition need it to themselves.
+CALLS := tests/integration
+ALONE := tests/faults tests/deploy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test env demo run test check coverage fmt bench bench-peer faults fuzz lock
@@ -27,8 +29,9 @@ run: setup ## start the platform and keep it up; Ctrl-C ends it
 
 test: setup-test ## run every test, real calls included (ARGS=… goes to pytest)
 ifeq ($(ARGS),)
-	@$(BIN)/pytest -n auto --dist loadfile $(REAL_CALLS:%=--ignore=%)
-	@$(BIN)/pytest $(REAL_CALLS)
+	@$(BIN)/pytest -n auto --dist loadfile $(patsubst %,--ignore=%,$(CALLS) $(ALONE))
+	@$(BIN)/pytest -n 2 --dist loadfile $(CALLS)
+	@$(BIN)/pytest $(ALONE)
 else
 	@$(BIN)/pytest $(ARGS)
 endif

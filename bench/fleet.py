@@ -16,7 +16,7 @@ from voicefleet.fleet import Fleet, find_server, prepare
 from voicefleet.settings import FleetSettings
 
 
-def new_fleet(folder: Path, environ: Mapping[str, str]) -> Fleet:
+def new_fleet(folder: Path, environ: Mapping[str, str], *, sip: bool = False) -> Fleet:
     """Return a fleet that keeps everything in `folder`; not started yet."""
     own = FleetSettings(
         voicefleet_home=folder,
@@ -26,6 +26,9 @@ def new_fleet(folder: Path, environ: Mapping[str, str]) -> Fleet:
         livekit_udp_port=0,
         sidecar_port=0,
         bridge_port=0,
+        sip_port=0,
+        sip_health_port=0,
+        fleet_sip=sip,
     )
     return prepare(own, {"LOG_LEVEL": "WARNING", **environ})
 

@@ -34,15 +34,23 @@ def roles(root: psutil.Process) -> dict[str, list[psutil.Process]]:
     return found
 
 
+_PARTS = {
+    "agent": "agent main",
+    "bench.sip.echo_agent": "agent main",
+    "bridges": "bridge",
+    "bridges.sip": "sip signalling",
+    "bridges.sip.media": "sip media",
+    "sidecar": "sidecar",
+}
+
+
 def _role(process: psutil.Process) -> str:
     command = process.cmdline()
     # By its option: the program itself may be a link to a file of any name.
     if command[1:2] == ["--config"] and command[-1].endswith("livekit.yaml"):
         return "livekit-server"
-    if command[-2:-1] == ["-m"]:
-        return {"agent": "agent main", "bridges": "bridge", "sidecar": "sidecar"}.get(
-            command[-1], ""
-        )
+    if "-m" in command[:-1]:
+        return _PARTS.get(command[command.index("-m") + 1], "")
     if any("forkserver" in word for word in command):
         parent = process.parent()
         in_forkserver = parent is not None and any("forkserver" in w for w in parent.cmdline())

@@ -77,6 +77,18 @@ class SidecarApi:
         response = await self._request("PUT", f"/api/v1/bots/{bot_id}", json=dict(config))
         return dict(response.json())
 
+    async def give_number(self, number: str, bot_id: str) -> bool:
+        """Let a bot answer a number; return False where it has been given away already."""
+        try:
+            await self._request(
+                "POST", "/api/v1/numbers", json={"number": number, "bot_id": bot_id}
+            )
+        except ApiError as error:
+            if error.status == 409:
+                return False
+            raise
+        return True
+
     async def calls(self, **query: str | int) -> list[dict[str, Any]]:
         """Return the newest calls first."""
         return list((await self._get("/api/v1/calls", query))["calls"])

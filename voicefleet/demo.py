@@ -90,6 +90,7 @@ def _fleet(settings: FleetSettings) -> Fleet:
             "livekit_udp_port": 0,
             "sidecar_port": 0,
             "bridge_port": 0,
+            "fleet_sip": False,
         }
     )
     # What is set for a real installation must not reach into the demo.

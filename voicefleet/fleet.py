@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from voicefleet.settings import FleetSettings
 
 _HOST = "127.0.0.1"
 _PROBE_TIMEOUT_S = 2.0
+_FREE_PORT_ATTEMPTS = 10
 
 # What suits one machine that somebody sits at. The environment wins.
 _LOCAL_DEFAULTS = {
@@ -27,6 +28,7 @@ _LOCAL_DEFAULTS = {
     "ALLOW_PRIVATE_VENDORS": "true",
     "ALLOW_PRIVATE_WEBHOOKS": "true",
     "BRIDGE_DRAIN_S": "10",
+    "SIP_DRAIN_S": "10",
     "STANDBY_AGENTS": "2",
     "STREAM_ANONYMOUS": "true",
 }
@@ -50,6 +52,9 @@ class Fleet:
     livekit_port: int
     sidecar_port: int
     bridge_port: int
+    sip_port: int | None
+    """None: it has no SIP bridge."""
+    sip_health_port: int
 
     @property
     def sidecar_url(self) -> str:
@@ -69,20 +74,24 @@ class Fleet:
         configured = self.environ.get("RECORDINGS_DIR")
         return Path(configured or Path(self.environ["DATA_DIR"], "recordings"))
 
-    async def start(self, runner: Runner) -> None:
+    async def start(self, runner: Runner, changed: Mapping[str, Part] | None = None) -> None:
         """Start every part, in the order in which they need one another.
+
+        Args:
+            runner: keeps them.
+            changed: parts to start in the place of those of the same names.
 
         Raises:
             PartFailed: one of them did not come up.
         """
         async with httpx.AsyncClient(timeout=_PROBE_TIMEOUT_S, trust_env=False) as http:
-            livekit, sidecar, agent, bridge = self.parts(http)
+            livekit, *others = {**self.parts(http), **(changed or {})}.values()
             await runner.start(livekit)
             # Each of these waits for the others where it has to; side by side is seconds faster.
-            await runner.start(sidecar, agent, bridge)
+            await runner.start(*others)
 
-    def parts(self, http: httpx.AsyncClient) -> tuple[Part, Part, Part, Part]:
-        """Return livekit, sidecar, agent and bridge; `http` asks whether they are ready."""
+    def parts(self, http: httpx.AsyncClient) -> dict[str, Part]:
+        """Return livekit, sidecar, agent, bridge and sip; `http` asks whether they are ready."""
 
         async def answers(url: str) -> bool:
             try:
@@ -104,7 +113,7 @@ class Fleet:
         config = self.home / "run" / "livekit.yaml"
         livekit_health = f"http://{_HOST}:{self.livekit_port}/"
         drain_s = {name: float(self.environ[name]) for name in ("AGENT_DRAIN_S", "BRIDGE_DRAIN_S")}
-        return (
+        parts = [
             Part(
                 "livekit",
                 [self.server, "--config", config],
@@ -135,7 +144,19 @@ class Fleet:
                 lambda: answers(f"http://{_HOST}:{self.bridge_port}/health"),
                 stop_timeout_s=drain_s["BRIDGE_DRAIN_S"] + 5.0,
             ),
-        )
+        ]
+        if self.sip_port is not None:
+            sip_health = f"http://{_HOST}:{self.sip_health_port}/health"
+            parts.append(
+                Part(
+                    "sip",
+                    python("bridges.sip"),
+                    self.environ,
+                    lambda: answers(sip_health),
+                    stop_timeout_s=float(self.environ["SIP_DRAIN_S"]) + 5.0,
+                )
+            )
+        return {part.name: part for part in parts}
 
 
 def prepare(settings: FleetSettings, environ: Mapping[str, str]) -> Fleet:
@@ -152,13 +173,17 @@ def prepare(settings: FleetSettings, environ: Mapping[str, str]) -> Fleet:
         raise CannotStart(
             f"{error}; run it in the project's folder or set LIVEKIT_CONFIG"
         ) from error
-    livekit_port, sidecar_port, bridge_port, udp_port = _ports(settings)
+    ports = _ports(settings)
+    livekit_port, sidecar_port, bridge_port, sip_health_port = (
+        ports[name] for name in ("LIVEKIT_PORT", "SIDECAR_PORT", "BRIDGE_PORT", "SIP_HEALTH_PORT")
+    )
     chosen = {
         "AGENT_LINES_DIR": str(home / "agent" / "lines"),
         "AGENT_RECORDINGS_DIR": str(home / "agent" / "recordings"),
         "AGENT_SPOOL_DIR": str(home / "agent" / "spool"),
         "BRIDGE_SPOOL_DIR": str(home / "bridge" / "spool"),
         "DATA_DIR": str(home / "data"),
+        "SIP_STATE_DIR": str(home / "sip"),
         "PUBLIC_URL": f"http://{_HOST}:{sidecar_port}",
         **_LOCAL_DEFAULTS,
         **environ_with(load_or_create(home), environ),
@@ -166,20 +191,25 @@ def prepare(settings: FleetSettings, environ: Mapping[str, str]) -> Fleet:
         "BRIDGE_PORT": str(bridge_port),
         "LIVEKIT_URL": f"ws://{_HOST}:{livekit_port}",
         "PYTHONUNBUFFERED": "1",
+        "SIP_HEALTH_PORT": str(sip_health_port),
+        "SIP_PORT": str(ports["SIP_PORT"]),
         "SIDECAR_PORT": str(sidecar_port),
         "SIDECAR_URL": f"http://{_HOST}:{sidecar_port}",
     }
     config = effective_config(
         sample,
         port=livekit_port,
-        udp_port=udp_port,
+        udp_port=ports["LIVEKIT_UDP_PORT"],
         key=chosen["LIVEKIT_API_KEY"],
         secret=chosen["LIVEKIT_API_SECRET"],
         sidecar_url=chosen["SIDECAR_URL"],
     )
     write_config(config, home / "run" / "livekit.yaml")
     Path(chosen["DATA_DIR"]).mkdir(parents=True, exist_ok=True)
-    return Fleet(home, server, chosen, livekit_port, sidecar_port, bridge_port)
+    sip_port = ports["SIP_PORT"] if settings.fleet_sip else None
+    return Fleet(
+        home, server, chosen, livekit_port, sidecar_port, bridge_port, sip_port, sip_health_port
+    )
 
 
 def find_server(settings: FleetSettings, environ: Mapping[str, str]) -> Path:
@@ -207,29 +237,41 @@ def _for_livekit(environ: Mapping[str, str]) -> dict[str, str]:
     return {"GOMAXPROCS": "1", **kept}
 
 
-def _ports(settings: FleetSettings) -> list[int]:
-    """Return the ports of LiveKit, sidecar, bridge and media, every 0 replaced by a free one.
+def _ports(settings: FleetSettings) -> dict[str, int]:
+    """Return every part's port by its setting's name, every 0 replaced by a free one.
 
     A taken port is noticed here: whoever has it might answer in the place of our part.
     """
+    stream, datagram = socket.SOCK_STREAM, socket.SOCK_DGRAM
     wanted = {
-        "LIVEKIT_PORT": (settings.livekit_port, socket.SOCK_STREAM),
-        "SIDECAR_PORT": (settings.sidecar_port, socket.SOCK_STREAM),
-        "BRIDGE_PORT": (settings.bridge_port, socket.SOCK_STREAM),
-        "LIVEKIT_UDP_PORT": (settings.livekit_udp_port, socket.SOCK_DGRAM),
+        "LIVEKIT_PORT": (settings.livekit_port, (stream,)),
+        "SIDECAR_PORT": (settings.sidecar_port, (stream,)),
+        "BRIDGE_PORT": (settings.bridge_port, (stream,)),
+        "LIVEKIT_UDP_PORT": (settings.livekit_udp_port, (datagram,)),
+        # Without a SIP bridge they are nobody's.
+        "SIP_PORT": (settings.sip_port if settings.fleet_sip else 0, (datagram, stream)),
+        "SIP_HEALTH_PORT": (settings.sip_health_port if settings.fleet_sip else 0, (stream,)),
     }
-    ports: list[int] = []
     with ExitStack() as stack:
-        for name, (port, kind) in wanted.items():
-            probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
-            if kind is socket.SOCK_STREAM:
-                # As servers do: connections that are closing take no port.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        return {name: _port(stack, name, port, kinds) for name, (port, kinds) in wanted.items()}
+
+
+def _port(stack: ExitStack, name: str, wanted: int, kinds: Sequence[socket.SocketKind]) -> int:
+    for attempts_left in reversed(range(_FREE_PORT_ATTEMPTS)):
+        port = wanted
+        try:
+            for kind in kinds:
+                probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
+                if kind is socket.SOCK_STREAM:
+                    # As servers do: connections that are closing take no port.
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((_HOST, port))
-            except OSError as error:
+                port = probe.getsockname()[1]
+            break
+        except OSError as error:
+            # One that is free for datagrams may be taken for streams.
+            if wanted or not attempts_left:
                 raise CannotStart(
                     f"port {port} is taken: end what has it, or set {name} to another (0: any)"
                 ) from error
-            ports.append(probe.getsockname()[1])
-    return ports
+    return port

@@ -37,6 +37,19 @@ class FleetSettings(BaseSettings):
     bridge_port: int = Field(
         default=8010, ge=0, le=65535, description="Port of the bridge that `up` starts."
     )
+    fleet_sip: bool = Field(
+        default=True, description="Whether `up` starts the SIP bridge, for phones and carriers."
+    )
+    sip_port: int = Field(
+        default=5060, ge=0, le=65535, description="Port of the SIP bridge, UDP and TCP."
+    )
+    sip_health_port: int = Field(
+        default=8011, ge=0, le=65535, description="Port of its `/health` and `/metrics`."
+    )
+    sip_demo_bot: str = Field(
+        default="appointment_desk",
+        description="The bot that `up` lets answer `sip:demo@…`, unless that number is taken.",
+    )
     bots_dir: Path = Field(
         default=Path("bots"), description="Folder whose bots `up` imports at start."
     )

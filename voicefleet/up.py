@@ -19,6 +19,9 @@ from voicefleet.settings import FleetSettings
 from voicefleet.show import Progress
 from voicefleet.signals import ending_on_signal
 
+DEMO_NUMBER = "demo"
+"""What a softphone dials to reach `SIP_DEMO_BOT`."""
+
 
 async def up(settings: FleetSettings, console: Console) -> None:
     """Run the fleet until a signal ends it.
@@ -53,6 +56,8 @@ def addresses(fleet: Fleet) -> Table:
     table.add_column(style="bold")
     table.add_column()
     table.add_row("call a bot", f"{fleet.bridge_url}/ws/<bot>")
+    if fleet.sip_port is not None:
+        table.add_row("by any softphone", f"sip:{DEMO_NUMBER}@127.0.0.1:{fleet.sip_port}")
     table.add_row("API", f"{fleet.sidecar_url}/api/v1  (X-API-Key: ADMIN_API_KEY)")
     table.add_row("health", f"{fleet.sidecar_url}/health/fleet")
     table.add_row("LiveKit", fleet.livekit_url)
@@ -65,7 +70,10 @@ def addresses(fleet: Fleet) -> Table:
 async def _bring_up(fleet: Fleet, runner: Runner, settings: FleetSettings) -> None:
     await fleet.start(runner)
     async with SidecarApi(fleet.sidecar_url, fleet.environ["ADMIN_API_KEY"]) as api:
-        await import_bots(api, bot_files(settings.bots_dir), only_changed=True)
+        files = bot_files(settings.bots_dir)
+        await import_bots(api, files, only_changed=True)
+        if fleet.sip_port is not None and settings.sip_demo_bot in {path.stem for path in files}:
+            await api.give_number(DEMO_NUMBER, settings.sip_demo_bot)
 
 
 async def _unless(stopped: asyncio.Event, work: Awaitable[Any]) -> bool:

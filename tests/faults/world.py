@@ -194,6 +194,7 @@ async def running_world(
         livekit_udp_port=0,
         sidecar_port=0,
         bridge_port=0,
+        fleet_sip=False,
     )
     environ = {"AGENT_IDLE_PROCESSES": "2", **SETTINGS, **dict.fromkeys(limits, room), **settings}
     fleet = prepare(own, environ)
@@ -219,7 +220,7 @@ async def running_world(
 
 async def _start(fleet: Fleet, runner: Runner, *, echo: bool, workers: int) -> None:
     async with httpx.AsyncClient(timeout=2.0, trust_env=False) as http:
-        livekit, sidecar, agent, bridge = fleet.parts(http)
+        livekit, sidecar, agent, bridge = fleet.parts(http).values()
         if echo:
             agent = replace(agent, command=[sys.executable, "-m", "tests.faults.echo_agent"])
         agents = [replace(agent, name=f"agent-{n}") for n in range(1, workers + 1)]

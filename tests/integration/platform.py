@@ -90,7 +90,7 @@ class Platform:
     async def start_again(self, name: str) -> None:
         """Start a part that has died, and wait until it is ready."""
         async with httpx.AsyncClient(timeout=2.0, trust_env=False) as http:
-            part = next(part for part in self.fleet.parts(http) if part.name == name)
+            part = self.fleet.parts(http)[name]
             await self._runner.start(part)
 
     def processes(self, module: str) -> list[psutil.Process]:
@@ -128,7 +128,9 @@ def holder_of(call_id: str, processes: Iterable[psutil.Process]) -> psutil.Proce
 
 
 @asynccontextmanager
-async def running_platform(folder: Path, **settings: str) -> AsyncIterator[Platform]:
+async def running_platform(
+    folder: Path, *, sip: bool = False, **settings: str
+) -> AsyncIterator[Platform]:
     """Run a fleet in `folder` on free ports, with `settings` as its environment."""
     lines: list[str] = []
     fleet = prepare(
@@ -140,6 +142,9 @@ async def running_platform(folder: Path, **settings: str) -> AsyncIterator[Platf
             livekit_udp_port=0,
             sidecar_port=0,
             bridge_port=0,
+            sip_port=0,
+            sip_health_port=0,
+            fleet_sip=sip,
         ),
         {
             "MAX_CONCURRENT_CALLS": "4",

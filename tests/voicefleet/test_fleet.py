@@ -26,6 +26,8 @@ def settings(tmp_path: Path, **changes: object) -> FleetSettings:
         "livekit_udp_port": 0,
         "sidecar_port": 0,
         "bridge_port": 0,
+        "sip_port": 0,
+        "sip_health_port": 0,
     }
     return FleetSettings.model_validate(fields | changes)
 
@@ -62,7 +64,7 @@ def test_livekit_gets_the_keys_the_parts_have(tmp_path: Path) -> None:
 async def test_livekit_is_not_misled_by_our_settings(tmp_path: Path) -> None:
     fleet = prepare(settings(tmp_path), {"LIVEKIT_PORT": "0", "PATH": "/bin"})
     async with httpx.AsyncClient() as http:
-        livekit, *_ = fleet.parts(http)
+        livekit = fleet.parts(http)["livekit"]
     assert not any(name.startswith("LIVEKIT_") for name in livekit.environ)
     assert livekit.environ["PATH"] == "/bin"
 
@@ -96,6 +98,8 @@ def test_missing_server_says_what_fetches_it(tmp_path: Path) -> None:
         ("sidecar_port", socket.SOCK_STREAM),
         ("bridge_port", socket.SOCK_STREAM),
         ("livekit_udp_port", socket.SOCK_DGRAM),
+        ("sip_port", socket.SOCK_DGRAM),
+        ("sip_port", socket.SOCK_STREAM),
     ],
 )
 def test_taken_port_is_named_with_its_setting(
@@ -133,7 +137,7 @@ async def test_agent_is_ready_once_the_fleet_takes_calls(
     tmp_path: Path, answer: httpx.Response, ready: bool
 ) -> None:
     async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answer)) as http:
-        *_, agent, _ = fleet_of(tmp_path).parts(http)
+        agent = fleet_of(tmp_path).parts(http)["agent"]
         assert await agent.is_ready() is ready
 
 
@@ -141,5 +145,5 @@ async def test_part_that_does_not_answer_is_not_ready(tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         async with httpx.AsyncClient(trust_env=False) as http:
-            for part in fleet_of(tmp_path).parts(http):
+            for part in fleet_of(tmp_path).parts(http).values():
                 assert not await part.is_ready()

@@ -1,0 +1,95 @@
+"""`python -m bench.sip.echo_agent`: an agent worker whose calls send back what they hear.
+
+Each loud packet's arrival goes to the file `ECHO_LOG` as `<call id> <monotonic seconds>`: the clock
+is one for all processes of a machine, so that audio's way in can be told from its way out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from array import array
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+from livekit import rtc
+from livekit.agents import AutoSubscribe, JobContext
+
+from agent import worker
+from agent.__main__ import main
+from agent.call import be_seen
+from agent.settings import AgentSettings
+from contracts.ids import MEDIA_TOPIC, parse_job_metadata
+from contracts.media import Heard, Speech, SpeechEnd, parse_up, serialize
+from contracts.outcome import Reason
+from contracts.plan import AgentPlan, Claim
+from contracts.report import AgentEnded, AgentJoined, ConversationStarted, Report, Source
+from sidecar.client import SidecarClient
+
+LOUD = 8000
+
+
+async def serve_call(ctx: JobContext) -> None:
+    """Serve the call a dispatch names."""
+    settings = AgentSettings()
+    call_id, incarnation = parse_job_metadata(ctx.job.metadata)
+    async with SidecarClient(settings.sidecar_url, settings.voxcore_secret) as client:
+        claim = Claim(incarnation=incarnation, worker_id=settings.agent_worker_id)
+        plan = await client.claim(call_id, claim)
+        gone = asyncio.Event()
+        ctx.room.on("participant_disconnected", lambda _: gone.set())
+        ctx.room.on("disconnected", lambda _: gone.set())
+        await ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+        echoing = asyncio.create_task(_echo(ctx.room, plan))
+        await be_seen(ctx.room)
+        now = datetime.now(UTC)
+        await client.report(
+            call_id,
+            Report(
+                source=Source.AGENT,
+                incarnation=incarnation,
+                seq=1,
+                facts=[AgentJoined(at=now), ConversationStarted(at=now)],
+            ),
+        )
+        await gone.wait()
+        echoing.cancel()
+        ended = AgentEnded(at=datetime.now(UTC), reason=Reason.CALLER_HUNG_UP)
+        over = Report(source=Source.AGENT, incarnation=incarnation, seq=3, facts=[ended])
+        await client.report(call_id, over)
+    ctx.shutdown(reason="call ended")
+
+
+async def _echo(room: rtc.Room, plan: AgentPlan) -> None:
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    log = Path(os.environ["ECHO_LOG"])
+
+    def receive(packet: rtc.DataPacket) -> None:
+        if packet.topic != MEDIA_TOPIC:
+            return
+        up = parse_up(bytes(packet.data))
+        if isinstance(up, Heard) and _is_loud(up.pcm):
+            with log.open("a") as file:
+                file.write(f"{plan.call_id} {time.monotonic()}\n")
+            heard.put_nowait(up.pcm)
+
+    room.on("data_received", receive)
+    for segment in count(1):
+        pcm = await heard.get()
+        for packet in (Speech(segment, pcm), SpeechEnd(segment)):
+            await room.local_participant.publish_data(
+                serialize(packet),
+                destination_identities=[plan.caller_identity],
+                topic=MEDIA_TOPIC,
+            )
+
+
+def _is_loud(pcm: bytes) -> bool:
+    return any(abs(sample) > LOUD for sample in array("h", pcm))
+
+
+if __name__ == "__main__":
+    worker.serve_call = serve_call  # type: ignore[attr-defined]
+    asyncio.run(main())
