@@ -32,8 +32,10 @@ from sidecar.api import (
     livekit,
     recordings,
     tasks,
+    trunks,
 )
 from sidecar.api import calls as calls_api
+from sidecar.api import numbers as numbers_api
 from sidecar.archive import Archive
 from sidecar.calls import Calls
 from sidecar.clock import Clock, utc_now
@@ -49,6 +51,7 @@ from sidecar.hearing import Hearing
 from sidecar.keeper import Keeper
 from sidecar.loss import Losses
 from sidecar.metrics import Metrics
+from sidecar.number_book import NumberBook
 from sidecar.outbox import Outbox
 from sidecar.planning import Planner
 from sidecar.prefetch import RINGING, Prefetch
@@ -64,6 +67,8 @@ from sidecar.standby import Standbys
 from sidecar.storage import Bucket
 from sidecar.store.database import Database
 from sidecar.supervise import Turn, running
+from sidecar.trunk_check import TrunkCheck
+from sidecar.vault import Vault
 from sidecar.vetting import VettedConfigs, Vetting
 from sidecar.wake import Bells
 from sidecar.watch import Watch
@@ -76,6 +81,11 @@ OUTBOX_WORKERS = 32
 def new_id() -> str:
     """Return a fresh call id."""
     return call_id_from(os.urandom(16))
+
+
+def new_trunk_id() -> str:
+    """Return a fresh trunk id, in the style of LiveKit's."""
+    return f"ST_{os.urandom(6).hex()}"
 
 
 def create_app(
@@ -119,6 +129,11 @@ def create_app(
     calls = Calls(
         database, folder, settings, clock=clock, bells=bells, prefetch=prefetch, metrics=metrics
     )
+    book = NumberBook(
+        database, clock, country=settings.default_country, knows_bots=not settings.config_url
+    )
+    vault = Vault(settings.secrets_dir)
+    trunk_check = TrunkCheck(EgressGuard(allow_private=settings.allow_private_trunks), vault)
     preparation = Preparation(
         database,
         rooms,
@@ -211,6 +226,8 @@ def create_app(
         *health.routes(fleet),
         *internal.routes(access, planner, calls, pulse, waiting),
         *bots.routes(access, database, vetting, clock),
+        *numbers_api.routes(access, database, book),
+        *trunks.routes(access, database, trunk_check, clock, new_trunk_id),
         *config.routes(access, own_bots, crm, clock, new_id),
         *calls_api.routes(access, database),
         *call_results.routes(access, database, clock, folder.token),

@@ -61,17 +61,26 @@ class EgressGuard:
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise EgressRefused("only http and https URLs with a host are allowed")
         port = parsed.port or (443 if parsed.scheme == "https" else 80)
-        try:
-            addresses = await self._resolve(parsed.host, port)
-        except OSError as error:
-            raise EgressRefused(f"the host {parsed.host} is unknown") from error
-        if not addresses:
-            raise EgressRefused(f"the host {parsed.host} has no address")
-        if not self._allow_private and not all(map(_is_public, addresses)):
-            raise EgressRefused("private and loopback addresses are not allowed")
+        addresses = await self.addresses(parsed.host, port)
         return Target(
             parsed.copy_with(host=addresses[0]), parsed.netloc.decode("ascii"), parsed.host
         )
+
+    async def addresses(self, host: str, port: int) -> Sequence[str]:
+        """Return where a host is that may be sent to.
+
+        Raises:
+            EgressRefused: it is unknown, or somewhere private; the message says which.
+        """
+        try:
+            addresses = await self._resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise EgressRefused(f"the host {host} is unknown") from error
+        if not addresses:
+            raise EgressRefused(f"the host {host} has no address")
+        if not self._allow_private and not all(map(_is_public, addresses)):
+            raise EgressRefused("private and loopback addresses are not allowed")
+        return addresses
 
 
 def _is_public(address: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import structlog
@@ -38,6 +39,8 @@ STATUS = {
     Code.METHOD_NOT_ALLOWED: 405,
     Code.NO_AGENT: 503,
     Code.NOT_FOUND: 404,
+    Code.NUMBER_TAKEN: 409,
+    Code.NUMBER_UNKNOWN: 404,
     Code.OUTSIDE_HOURS: 503,
     Code.PLANNING: 503,
     Code.QUEUE_ITEM_UNKNOWN: 404,
@@ -49,21 +52,37 @@ STATUS = {
     Code.STANDBY_GONE: 410,
     Code.STORE_UNAVAILABLE: 503,
     Code.TRUNK_BUSY: 429,
+    Code.TRUNK_EXISTS: 409,
+    Code.TRUNK_IN_USE: 409,
     Code.TRUNK_UNAVAILABLE: 503,
     Code.TRUNK_UNKNOWN: 404,
     Code.UNAUTHORISED: 401,
 }
 
 
-def denied_response(denied: Denied) -> JSONResponse:
-    """Return the answer a denial becomes."""
-    headers = {}
-    if denied.retry_after_s is not None:
-        headers["Retry-After"] = str(denied.retry_after_s)
+def denied_response(denied: Denied, statuses: Mapping[Code, int] = STATUS) -> JSONResponse:
+    """Return the answer a denial becomes, at a door whose clients know these statuses."""
     error = {"code": denied.code, "message": denied.message, "details": denied.details}
     # Clients of the family read plain text under `detail`.
     body = {"error": error, "detail": denied.message}
-    return JSONResponse(body, STATUS[denied.code], headers)
+    return JSONResponse(body, statuses[denied.code], _retry_after(denied))
+
+
+def text_response(denied: Denied) -> JSONResponse:
+    """Return the same for a door of the fleet: the family's control plane reads a text `error`."""
+    body = {
+        "error": denied.message,
+        "code": denied.code,
+        "details": denied.details,
+        "detail": denied.message,
+    }
+    return JSONResponse(body, STATUS[denied.code], _retry_after(denied))
+
+
+def _retry_after(denied: Denied) -> dict[str, str]:
+    if denied.retry_after_s is None:
+        return {}
+    return {"Retry-After": str(denied.retry_after_s)}
 
 
 async def _on_denied(_: Request, error: Exception) -> Response:

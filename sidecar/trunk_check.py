@@ -1,0 +1,95 @@
+"""Whether a trunk can be used: asked at each save, so that a mistake is told now, not by a call."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts.trunk import Trunk
+from sidecar.denial import Code, Denied
+from sidecar.egress import EgressGuard, EgressRefused
+from sidecar.number_plan import normal
+from sidecar.vault import SecretMissing, Vault
+
+SIP_PORT = 5060
+_ADDRESS = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?))"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+)
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PLAIN = ("name", "service", "username", "password", "inbound_username", "inbound_password")
+
+
+class TrunkCheck:
+    """Judges trunks: well-formed, secrets there, address allowed."""
+
+    def __init__(self, guard: EgressGuard, vault: Vault) -> None:
+        """
+        Args:
+            guard: where carriers may be. A name is resolved here and again by whoever dials, so
+                against an owner of names who answers each differently only the network can help.
+            vault: where referenced secrets are.
+        """
+        self._guard = guard
+        self._vault = vault
+
+    async def require(self, config: dict[str, Any]) -> Trunk:
+        """Return the trunk that a JSON object describes.
+
+        Raises:
+            Denied: it cannot be used; the details name each field.
+        """
+        try:
+            trunk = Trunk.model_validate(config)
+        except ValidationError as error:
+            # The input is not repeated: it may be a password.
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            raise _unfit(*found) from error
+        faults = _faults(trunk)
+        try:
+            self._vault.trunk(trunk)
+        except SecretMissing as missing:
+            faults.append(_fault("password", str(missing)))
+        if not faults and trunk.address:
+            try:
+                await self._guard.addresses(*_target_of(trunk.address))
+            except EgressRefused as refused:
+                faults.append(_fault("address", str(refused)))
+        if faults:
+            raise _unfit(*faults)
+        return trunk
+
+
+def _target_of(address: str) -> tuple[str, int]:
+    """Return the host and the port of a well-formed address."""
+    match = _ADDRESS.fullmatch(address)
+    assert match is not None
+    return match["v6"] or match["host"], int(match["port"] or SIP_PORT)
+
+
+def _faults(trunk: Trunk) -> list[dict[str, Any]]:
+    faults = []
+    if trunk.trunk_id and not _ID.fullmatch(trunk.trunk_id):
+        faults.append(_fault("trunk_id", "1-64 letters, digits, dashes and underscores"))
+    match = _ADDRESS.fullmatch(trunk.address)
+    if trunk.address and (match is None or int(match["port"] or SIP_PORT) > 65_535):
+        faults.append(_fault("address", "not `host`, `host:port` or `[IPv6]:port`"))
+    if trunk.domain and not _HOST.fullmatch(trunk.domain):
+        faults.append(_fault("domain", "not a host's name"))
+    for name in _PLAIN:
+        if not str(getattr(trunk, name)).isprintable():
+            faults.append(_fault(name, "has characters that cannot be sent"))
+    if not all(normal(number) for number in trunk.numbers):
+        faults.append(_fault("numbers", "not all are phone numbers or SIP user names"))
+    return faults
+
+
+def _fault(field: str, message: str) -> dict[str, Any]:
+    return {"type": "value_error", "loc": [field], "msg": message}
+
+
+def _unfit(*faults: Any) -> Denied:
+    return Denied(Code.BODY_INVALID, "the trunk cannot be used", details={"errors": [*faults]})
