@@ -99,6 +99,14 @@ class Access:
         return True
 
 
+def with_bearer(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the key where it is looked for, also where it is shown as a bearer."""
+    scheme, _, key = headers.get("Authorization", "").partition(" ")
+    bearer = {KEY_HEADER: key.strip()} if scheme.lower() == "bearer" else {}
+    shown = headers.get(KEY_HEADER)
+    return bearer if shown is None else {KEY_HEADER: shown}
+
+
 def new_key(
     tenant_id: str,
     key_id: str,

@@ -111,7 +111,7 @@ class ConfigApi:
                         "stream_id": query.stream_id,
                         "connected_event": json.dumps(query.connected_event),
                     },
-                    headers={SECRET_HEADER: self._secret},
+                    headers={SECRET_HEADER: self._secret} if self._secret else {},
                     timeout=self._timeout_s,
                 )
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:

@@ -44,6 +44,7 @@ class Bells:
     deliveries: Wake = field(default_factory=Wake)
     standbys: Wake = field(default_factory=Wake)
     dials: Wake = field(default_factory=Wake)
+    queue: Wake = field(default_factory=Wake)
     trunks: Wake = field(default_factory=Wake)
     """Trunks or numbers have changed."""
     parting: asyncio.Event = field(default_factory=asyncio.Event)

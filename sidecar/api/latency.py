@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sidecar.access import KEY_HEADER, Access
+from sidecar.access import Access, with_bearer
 from sidecar.api.body import integer, moment
 from sidecar.denial import Code, Denied
 from sidecar.latency import spread
@@ -37,7 +36,7 @@ def routes(access: Access, database: Database, metrics: Metrics) -> list[BaseRou
         return JSONResponse({"turns": len(found), "stages": spread(found)})
 
     async def exposition(request: Request) -> Response:
-        principal = await access.principal(_with_bearer(request.headers))
+        principal = await access.principal(with_bearer(request.headers))
         principal.require_admin()
         if principal.tenant_id != DEFAULT_TENANT:
             raise Denied(Code.FORBIDDEN, "these are every tenant's figures")
@@ -47,14 +46,6 @@ def routes(access: Access, database: Database, metrics: Metrics) -> list[BaseRou
         Route("/api/v1/bots/{bot_id}/latency", of_bot),
         Route("/metrics", exposition),
     ]
-
-
-def _with_bearer(headers: Headers) -> dict[str, str]:
-    """Return the key where it is looked for: Prometheus can show it as a bearer alone."""
-    scheme, _, key = headers.get("Authorization", "").partition(" ")
-    bearer = {KEY_HEADER: key.strip()} if scheme.lower() == "bearer" else {}
-    shown = headers.get(KEY_HEADER)
-    return bearer if shown is None else {KEY_HEADER: shown}
 
 
 def _unknown(bot_id: str) -> Denied:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -79,15 +80,41 @@ async def by_key(connection: AsyncConnection, tenant_id: str, key: str) -> Queue
     return await _one(connection, queue_items.c.tenant_id == tenant_id, mine)
 
 
+async def waiting_for(connection: AsyncConnection, now: datetime) -> Sequence[tuple[str, str]]:
+    """Return `(tenant_id, trunk_id)` of every trunk that an item which is due is to go by."""
+    query = select(queue_items.c.tenant_id, queue_items.c.trunk_id).distinct()
+    rows = await connection.execute(query.where(_OPEN, queue_items.c.due_at <= now))
+    return [(row.tenant_id, row.trunk_id) for row in rows]
+
+
+async def expire(connection: AsyncConnection, now: datetime, error: str) -> int:
+    """Fail what has waited too long; return how many there were.
+
+    Args:
+        connection: the transaction.
+        now: the time.
+        error: what to tell of those that have not been told anything yet.
+    """
+    late = and_(_OPEN, queue_items.c.state == QueueState.PENDING, queue_items.c.expires_at <= now)
+    failed = update(queue_items).where(late)
+    last_error = func.coalesce(queue_items.c.last_error, error)
+    gone = await connection.execute(failed.values(state=QueueState.FAILED, last_error=last_error))
+    return gone.rowcount
+
+
 async def take(
-    connection: AsyncConnection, now: datetime, leased_until: datetime
+    connection: AsyncConnection,
+    now: datetime,
+    leased_until: datetime,
+    *,
+    trunk_ids: Sequence[str],
 ) -> QueueItem | None:
-    """Take the item that has waited longest of those that are due, for nobody else to dispatch.
+    """Take the item that has waited longest of those due by some trunks, for nobody else to have.
 
     One whose dispatcher has died is due again; it was perhaps dispatched, so its call is asked for
     by the same key.
     """
-    is_due = and_(_OPEN, queue_items.c.due_at <= now)
+    is_due = and_(_OPEN, queue_items.c.due_at <= now, queue_items.c.trunk_id.in_(trunk_ids))
     first = (
         select(queue_items.c.queue_id)
         .where(is_due)
@@ -133,14 +160,6 @@ async def settle(
     settled = update(queue_items).where(as_taken)
     settled = settled.values(state=state, due_at=due_at or item.due_at, **changes)
     return (await connection.execute(settled)).rowcount == 1
-
-
-async def next_due_at(connection: AsyncConnection) -> datetime | None:
-    """Return when the next item of any tenant is due."""
-    due_at: datetime | None = await connection.scalar(
-        select(func.min(queue_items.c.due_at)).where(_OPEN)
-    )
-    return due_at
 
 
 async def _one(connection: AsyncConnection, *wanted: ColumnElement[bool]) -> QueueItem | None:

@@ -1,24 +1,16 @@
-"""How busy a trunk is: the calls that live on it, and the tokens it has left to dial with."""
+"""The tokens a trunk has left to dial with, held while one is taken."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import and_, func, select, text, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sidecar.store.tables import calls
 from sidecar.store.telephony import trunks
 
 
-async def live_calls(connection: AsyncConnection, tenant_id: str, trunk_id: str) -> int:
-    """Return how many calls live on a trunk, those that came in by it included."""
-    mine = and_(calls.c.tenant_id == tenant_id, calls.c.trunk_id == trunk_id)
-    live = text("state <> 'ended'")  # the index's own words
-    return await connection.scalar(select(func.count()).select_from(calls).where(live, mine)) or 0
-
-
-async def hold_tokens(
+async def hold(
     connection: AsyncConnection, tenant_id: str, trunk_id: str
 ) -> tuple[float, datetime | None] | None:
     """Return a trunk's tokens, and as of when; nobody else takes one before this commits.
@@ -31,8 +23,9 @@ async def hold_tokens(
     return None if row is None else (row.tokens, row.tokens_at)
 
 
-async def keep_tokens(
+async def keep(
     connection: AsyncConnection, tenant_id: str, trunk_id: str, tokens: float, at: datetime | None
 ) -> None:
+    """Store how many are left, and as of when."""
     mine = and_(trunks.c.tenant_id == tenant_id, trunks.c.trunk_id == trunk_id)
     await connection.execute(update(trunks).where(mine).values(tokens=tokens, tokens_at=at))
