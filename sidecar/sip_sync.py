@@ -26,6 +26,7 @@ from sidecar.store import leases, managed_trunks, trunks
 from sidecar.store.database import Database
 from sidecar.store.managed_trunks import Synced
 from sidecar.store.trunks import TrunkRow
+from sidecar.vault import SecretMissing, Vault
 from sidecar.wake import Wake
 
 log = structlog.get_logger(__name__)
@@ -39,21 +40,28 @@ LEASE = timedelta(seconds=60)
 LEASE_NAME = "sip_sync"
 
 Item = TypeVar("Item", bound=SipObject)
-Resolve = Callable[[Trunk], Trunk]
-"""Puts a trunk's secrets in place."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """One trunk and what LiveKit is to have for it."""
+    """One trunk and what LiveKit is to have for it.
+
+    Attributes:
+        trunk: with its secrets in place.
+        answered: the numbers that come by it, beside its own.
+        fault: what keeps it from being told at all: a secret that is missing.
+    """
 
     row: TrunkRow
     trunk: Trunk
-    answered: Sequence[str]
-    sha256: str
+    answered: Sequence[str] = ()
+    sha256: str = ""
+    fault: str | None = None
 
     @property
     def is_told(self) -> bool:
+        if self.fault is not None:
+            return self.row.sync_error == self.fault
         return self.row.synced_sha256 == self.sha256 and self.row.sync_error is None
 
 
@@ -67,7 +75,7 @@ class SipSync:
         *,
         owner: str,
         limits: Limits,
-        resolve: Resolve,
+        vault: Vault,
         clock: Clock,
         holder: str,
         bell: Wake,
@@ -78,7 +86,7 @@ class SipSync:
             sip: LiveKit.
             owner: what marks the objects that are ours.
             limits: of every call.
-            resolve: puts a trunk's secrets in place.
+            vault: where trunks' secrets are.
             clock: where the time comes from.
             holder: the name of this process among those over the database.
             bell: rings when trunks or numbers have changed, and at the end.
@@ -87,7 +95,7 @@ class SipSync:
         self._sip = sip
         self._owner = owner
         self._limits = limits
-        self._resolve = resolve
+        self._vault = vault
         self._clock = clock
         self._holder = holder
         self._bell = bell
@@ -138,7 +146,10 @@ class SipSync:
         return [self._wish(row, answered) for row in rows]
 
     def _wish(self, row: TrunkRow, answered: Mapping[str, Sequence[str]]) -> _Wish:
-        trunk = self._resolve(row.trunk)
+        try:
+            trunk = self._vault.trunk(row.trunk)
+        except SecretMissing as missing:
+            return _Wish(row, row.trunk, fault=str(missing))
         numbers = answered.get(row.trunk_id, ())
         wanted = (
             sip_objects.outbound(self._owner, trunk),
@@ -194,8 +205,11 @@ class SipSync:
                 found.remove(item)
 
     async def _try(self, wish: _Wish, found: SipObjects) -> bool:
-        """Have LiveKit know one trunk as it is; return whether it does."""
+        """Have LiveKit know one trunk as it is; return whether it does, or cannot."""
         noted = _as_noted(wish.row)
+        if wish.fault is not None:
+            await self._note(wish, replace(noted, sync_error=wish.fault))
+            return True
         try:
             noted = await self._tell(wish, found)
         except SipError as error:

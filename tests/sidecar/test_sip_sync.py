@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from sidecar.store.database import Database
 from sidecar.store.tables import DEFAULT_TENANT
 from sidecar.store.telephony import numbers
 from sidecar.store.trunks import TrunkRow
+from sidecar.vault import Vault
 from sidecar.wake import Wake
 from tests.fakes.control_plane import START, FakeClock
 from tests.fakes.sip_service import FakeSip
@@ -27,8 +29,9 @@ from tests.fakes.sip_service import FakeSip
 class Desk:
     """A sync over a database, a fake service and a clock set by hand."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, secrets: Path) -> None:
         self.database = database
+        self.secrets = secrets
         self.sip = FakeSip()
         self.clock = FakeClock()
         self.bell = Wake()
@@ -41,9 +44,7 @@ class Desk:
             self.sip,
             owner="vf",
             limits=Limits(ringing_s=20, call_s=14_400),
-            resolve=lambda trunk: trunk.model_copy(
-                update={"password": trunk.password.replace("secret://", "resolved:")}
-            ),
+            vault=Vault(self.secrets),
             clock=self.clock,
             holder=holder,
             bell=self.bell,
@@ -85,8 +86,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(database: Database) -> Desk:
-    return Desk(database)
+def desk(database: Database, tmp_path: Path) -> Desk:
+    return Desk(database, tmp_path)
 
 
 async def test_nothing_is_asked_of_livekit_without_a_managed_trunk(desk: Desk) -> None:
@@ -98,11 +99,12 @@ async def test_nothing_is_asked_of_livekit_without_a_managed_trunk(desk: Desk) -
 
 
 async def test_trunk_gets_its_two_halves_its_rule_and_the_catch_all(desk: Desk) -> None:
+    (desk.secrets / "twilio").write_text("hush")
     await desk.add(password="secret://twilio")
     await desk.sync.look()
     row = await desk.row()
     assert list(desk.sip.outbound) == [row.outbound_id]
-    assert desk.sip.outbound[row.outbound_id or ""].auth_password == "resolved:twilio"
+    assert desk.sip.outbound[row.outbound_id or ""].auth_password == "hush"
     assert list(desk.sip.inbound) == [row.inbound_id]
     rule = desk.sip.rules[row.rule_id or ""]
     assert list(rule.trunk_ids) == [row.inbound_id]
@@ -264,6 +266,21 @@ async def test_trunk_that_livekit_refuses_says_why_and_keeps_no_other_from_worki
     refused, served = await desk.row("t1"), await desk.row("t2")
     assert refused.sync_error == "LiveKit refused it: Conflicting inbound SIP Trunks"
     assert (served.sync_error, served.inbound_id in desk.sip.inbound) == (None, True)
+
+
+async def test_trunk_whose_secret_is_missing_waits_for_it_alone(desk: Desk) -> None:
+    await desk.add("t1", password="secret://late")
+    await desk.add("t2", numbers=["+2"])
+    await desk.sync.look()
+    assert "secret://late" in str((await desk.row("t1")).sync_error)
+    assert {item.name for item in desk.sip.outbound.values()} == {"vf/t2"}
+    desk.asked()
+    await desk.sync.look()
+    assert desk.asked() == []
+    (desk.secrets / "late").write_text("hush")
+    await desk.sync.look()
+    assert (await desk.row("t1")).sync_error is None
+    assert {item.name for item in desk.sip.outbound.values()} == {"vf/t1", "vf/t2"}
 
 
 async def test_somebody_else_s_catch_all_is_left_in_place(desk: Desk) -> None:
