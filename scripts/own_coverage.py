@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-COVERED = ("contracts/*.py", "bridges/wire/*.py", "sidecar/outbox.py")
+COVERED = ("contracts/*.py", "bridges/wire/*.py", "bridges/wire/sip/*.py", "sidecar/outbox.py")
 
 
 def modules(root: Path) -> Iterator[Path]:

@@ -37,6 +37,10 @@ class Agenda:
         self._numbers = count()
         self._cancelled = 0
 
+    def __len__(self) -> int:
+        """Return how many alarms are kept, those included that were cancelled."""
+        return len(self._alarms)
+
     def at(self, due: float, action: Action) -> Alarm:
         """Do something once `due` is past."""
         alarm = Alarm(self, due, action)
