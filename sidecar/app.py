@@ -52,6 +52,7 @@ from sidecar.keeper import Keeper
 from sidecar.loss import Losses
 from sidecar.metrics import Metrics
 from sidecar.number_book import NumberBook
+from sidecar.outbound import Outbound
 from sidecar.outbox import Outbox
 from sidecar.planning import Planner
 from sidecar.prefetch import RINGING, Prefetch
@@ -156,6 +157,21 @@ def create_app(
         clock=clock,
         new_id=new_id,
     )
+    outbound = Outbound(
+        database,
+        access,
+        planner,
+        VettedConfigs(source, vetting),
+        vetting,
+        vault,
+        calls,
+        None,
+        settings,
+        http,
+        clock=clock,
+        bells=bells,
+        new_id=new_id,
+    )
     losses = Losses(database, rooms, settings, clock=clock, bells=bells, metrics=metrics)
     hearing = Hearing()
     pulse = Pulse(database, rooms, losses, settings, hearing, clock=clock, bells=bells)
@@ -204,10 +220,14 @@ def create_app(
         "fleet": fleet.turn,
         "keep": keeper.turn,
         "listen": lambda: database.listen(
-            bells.events.ring, bells.closing, ring_standbys=bells.standbys.ring
+            bells.events.ring,
+            bells.closing,
+            ring_standbys=bells.standbys.ring,
+            ring_dials=bells.dials.ring,
         ),
         "watch": watch.turn,
         "reconcile": reconciler.turn,
+        **outbound.turns(),
         **{f"outbox-{number}": outbox.turn for number in range(OUTBOX_WORKERS)},
     }
 
@@ -219,6 +239,7 @@ def create_app(
         await fleet.refresh()
         async with running(turns, bells):
             yield
+        await outbound.aclose()
         await planner.aclose()
         await prefetch.aclose(RINGING.total_seconds())
 
@@ -243,6 +264,7 @@ def create_app(
         *keys.routes(access, database, clock, new_id),
         *recordings.routes(access, database, folder, bucket, archive),
         *tasks.routes(access, aftercall),
+        *outbound.routes(),
     ]
     app = Starlette(routes=routes, exception_handlers=errors.EXCEPTION_HANDLERS, lifespan=lifespan)
     app.state.part = bells.part

@@ -50,7 +50,7 @@ class Outbound:
         vetting: Vetting,
         vault: Vault,
         use_cases: Calls,
-        placer: Placer,
+        placer: Placer | None,
         settings: Settings,
         http: httpx.AsyncClient,
         *,

@@ -46,7 +46,7 @@ class Placing:
         self,
         database: Database,
         use_cases: Calls,
-        placer: Placer,
+        placer: Placer | None,
         vault: Vault,
         *,
         placed_by: str,
@@ -59,7 +59,7 @@ class Placing:
         Args:
             database: where dials are.
             use_cases: what ends a call that was not placed.
-            placer: what places one.
+            placer: what places one; None: nobody here does.
             vault: where trunks' secrets are.
             placed_by: this process's own name, unlike that of the one before it.
             clock: where the time comes from.
@@ -91,16 +91,21 @@ class Placing:
             async with self._database.transaction() as connection:
                 await dials.renew(connection, self._placed_by, now + LEASE)
             self._renewed_at = now
-        while len(self._placing) < MAX_PLACING and (claimed := await self._claim()) is not None:
-            dial, row = claimed
-            task = asyncio.create_task(self._place(dial, row), name=f"dial-{dial.call_id}")
-            self._placing[dial.call_id] = task
-            task.add_done_callback(partial(self._is_placed, dial.call_id))
+        if self._placer is not None:
+            await self._place_ready(self._placer)
         async with self._database.read() as connection:
             claimed_dials = await dials.claimed(connection)
         for dial in claimed_dials:
             if dial.call_id not in self._placing and self._is_lost(dial, now):
                 await self._give_up(dial, Reason.DIAL_LOST, "whoever placed the call is gone")
+
+    async def _place_ready(self, placer: Placer) -> None:
+        while len(self._placing) < MAX_PLACING and (claimed := await self._claim()) is not None:
+            dial, row = claimed
+            placing = self._place(placer, dial, row)
+            task = asyncio.create_task(placing, name=f"dial-{dial.call_id}")
+            self._placing[dial.call_id] = task
+            task.add_done_callback(partial(self._is_placed, dial.call_id))
 
     async def placed(self) -> None:
         """Wait until nothing is being placed."""
@@ -134,10 +139,10 @@ class Placing:
 
         return await self._database.run(work)
 
-    async def _place(self, dial: DialRow, row: CallRow) -> None:
+    async def _place(self, placer: Placer, dial: DialRow, row: CallRow) -> None:
         reason, detail = Reason.DIAL_LOST, "nobody told what became of the call"
         try:
-            await self._placer.place(dial, row, await self._trunk(dial))
+            await placer.place(dial, row, await self._trunk(dial))
         except asyncio.CancelledError:
             reason, detail = Reason.DIAL_ABORTED, "the sidecar stopped while it placed the call"
         except SecretMissing as missing:
