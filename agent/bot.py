@@ -51,6 +51,7 @@ class Bot(Agent):
         min_words_interruption: int,
         on_backchannel: OnBackchannel,
         on_final: Callable[[str], None],
+        is_leaving: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(instructions=instructions, tools=tools, chat_ctx=chat_ctx)
         self._output = output
@@ -58,16 +59,15 @@ class Bot(Agent):
         self._min_words = min_words_interruption
         self._on_backchannel = on_backchannel
         self._on_final = on_final
+        self._is_leaving = is_leaving
         self.is_closing = False
         """Whether the bot is saying goodbye: then only more than courtesies cut it off."""
-        self.is_leaving = False
-        """Whether the caller is being handed over: then nothing is answered any more."""
 
     async def on_user_turn_completed(
         self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage
     ) -> None:
         """Answer, unless the caller is somebody else's by now."""
-        if self.is_leaving:
+        if self._is_leaving():
             raise StopResponse
 
     async def stt_node(

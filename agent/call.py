@@ -18,16 +18,22 @@ from pydantic import ValidationError
 from agent.account import Account
 from agent.conversation import Conversation
 from agent.ending import Ending
+from agent.leg_watch import LegWatch
+from agent.line import BridgeLine, Line, ManagedLine
 from agent.line_cache import LineCache, Synthesize
+from agent.link import Link
+from agent.presence import is_answered, is_expected, why_gone, why_left
 from agent.providers import ConfigUnusable, Engines, OnIntent
 from agent.recording import Recorder
 from agent.room_audio import MediaLink
+from agent.room_tracks import RoomTracks
 from agent.settings import AgentSettings
-from contracts.ids import ANSWERED_ATTRIBUTE, PRESENCE_TRACK, parse_standby_metadata
+from agent.track_audio import TrackLink
+from contracts.ids import PRESENCE_TRACK, parse_standby_metadata
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import AgentEnded, AgentJoined, Fact, Noticed
-from sidecar.client import Reporter
+from sidecar.client import Reporter, SidecarClient
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +53,7 @@ class Call:
         ctx: JobContext,
         settings: AgentSettings,
         plan: AgentPlan,
+        client: SidecarClient,
         reporter: Reporter,
         build: BuildEngines,
         claiming: asyncio.Task[AgentPlan],
@@ -54,12 +61,15 @@ class Call:
         self._room = ctx.room
         self._is_seen = bool(parse_standby_metadata(ctx.job.metadata))
         self._plan = plan
+        self._client = client
         self._reporter = reporter
         self._build = build
         self._claiming = claiming
         self._lines = LineCache(settings.agent_lines_dir, settings.agent_lines_mb * 1024 * 1024)
         self._early: list[Fact] = []
         self._answered = asyncio.Event()
+        self._is_ready = asyncio.Event()
+        self._link = self._new_link()
         self._recorder: Recorder | None = None
         self._path = recording_path(settings.agent_recordings_dir, plan.call_id, plan.incarnation)
         self._conversation: Conversation | None = None
@@ -81,14 +91,8 @@ class Call:
         self._reporter.add(AgentEnded(at=ending.at, reason=ending.reason, detail=ending.detail))
 
     async def _converse(self) -> Ending:
-        plan = self._plan
-        link = MediaLink(
-            self._room,
-            caller_identity=plan.caller_identity,
-            rate_hz=plan.media_rate_hz,
-            clock=time.time,
-            on_audio=self._on_audio,
-        )
+        plan, link = self._plan, self._link
+        leg = LegWatch(self._room, plan.caller_identity, self._tell)
         sending = asyncio.create_task(self._send(link))
         sending.add_done_callback(self._on_sender_done)
         yielding = asyncio.create_task(self._yield_to_newer(sending))
@@ -102,11 +106,14 @@ class Call:
                 engines=engines,
                 account=account,
                 speak=self._speaker(engines),
+                line=self._line(),
+                leg=leg,
             )
             self._conversation = conversation
             self._follow_caller()
             await asyncio.gather(conversation.start(), self._be_seen())
             await self._confirmed()
+            self._is_ready.set()
             self._tell(AgentJoined(at=datetime.now(UTC), pipeline=engines.pipeline))
             if engines.ignored_options:
                 account.notice("options_ignored", options=engines.ignored_options)
@@ -120,11 +127,39 @@ class Call:
         finally:
             sending.cancel()
             yielding.cancel()
+            leg.close()
             link.close()
 
-    async def _send(self, link: MediaLink) -> None:
-        """Send what the bot says, as soon as the call is ours and never if it is not."""
-        await asyncio.wait({self._claiming})
+    def _new_link(self) -> Link:
+        plan = self._plan
+        if plan.media == "data":
+            return MediaLink(
+                self._room,
+                caller_identity=plan.caller_identity,
+                rate_hz=plan.media_rate_hz,
+                clock=time.time,
+                on_audio=self._on_audio,
+            )
+        answered_at = plan.answered_at
+        return TrackLink(
+            RoomTracks(self._room, plan.caller_identity, plan.media_rate_hz),
+            rate_hz=plan.media_rate_hz,
+            clock=time.time,
+            on_audio=self._on_audio,
+            began_s_ago=(datetime.now(UTC) - answered_at).total_seconds() if answered_at else 0.0,
+        )
+
+    def _line(self) -> Line:
+        if self._plan.media == "data":
+            return BridgeLine(self._room, self._plan.caller_identity)
+        return ManagedLine(self._room, self._client, self._plan)
+
+    async def _send(self, link: Link) -> None:
+        """Send what the bot says, as soon as it is ready and never if the call is not ours.
+
+        A phone that rings may be answered as soon as there is a track.
+        """
+        await self._is_ready.wait()
         if self._is_ours:
             await link.run()
 
@@ -176,28 +211,38 @@ class Call:
         caller = self._room.remote_participants.get(self._plan.caller_identity)
         if caller is not None:
             self._on_caller(caller)
+        elif is_expected(self._plan):
+            self._miss_caller()
         if self._plan.answered_at is not None:
-            self._answered.set()
+            self._answer()
 
     def _on_caller(self, who: rtc.Participant) -> None:
         if who.identity != self._plan.caller_identity:
             return
-        if self._plan.is_seated or who.attributes.get(ANSWERED_ATTRIBUTE):
-            self._answered.set()
+        if is_answered(self._plan, who.attributes):
+            self._answer()
+
+    def _answer(self) -> None:
+        self._answered.set()
+        self._link.open()
 
     def _on_caller_left(self, who: rtc.RemoteParticipant) -> None:
         if who.identity != self._plan.caller_identity:
             return
-        if who.disconnect_reason == rtc.DisconnectReason.CLIENT_INITIATED:
-            self._end(Reason.CALLER_HUNG_UP)
+        answered = self._answered.is_set()
+        reason = why_left(self._plan, who.disconnect_reason, answered=answered)
+        if reason is not None:
+            self._end(reason)
         else:
-            # A lost bridge or server: it may come back within its reconnect window.
-            loop = asyncio.get_running_loop()
-            loop.call_later(_REJOIN_GRACE_S, self._end_unless_back)
+            self._miss_caller()
+
+    def _miss_caller(self) -> None:
+        # A lost bridge or server: it may come back within its reconnect window.
+        asyncio.get_running_loop().call_later(_REJOIN_GRACE_S, self._end_unless_back)
 
     def _end_unless_back(self) -> None:
         if self._plan.caller_identity not in self._room.remote_participants:
-            self._end(Reason.BRIDGE_LOST)
+            self._end(why_gone(self._plan, answered=self._answered.is_set()))
 
     def _on_disconnected(self, _: Any) -> None:
         self._end(Reason.ROOM_LOST)

@@ -22,22 +22,26 @@ from livekit.agents.voice.events import (
 
 from agent.account import Account
 from agent.bot import Bot
-from agent.bridge import send_command
 from agent.ending import Ending
+from agent.key_tools import key_tools
 from agent.latency import TurnClock
+from agent.leg_watch import LegWatch
+from agent.line import BridgeLine, Line
 from agent.line_cache import Synthesize
+from agent.link import Link
 from agent.manners import GiveUp, Prompt, SilencePolicy
+from agent.patience import Patience
 from agent.prefetch import Prefetch
 from agent.providers import Engines
-from agent.room_audio import MediaLink
 from agent.speaking import follow
+from agent.telephone import SPEECH_TAIL_S, Telephone
 from agent.tools import built_in_tools, declared_tools
 from agent.vigil import DEAF, Vigil
-from contracts.command import HangUp, Transfer
+from contracts.ids import KEYED
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
-from contracts.report import ConversationStarted, TransferFailed, TransferStarted, UsageCounted
-from contracts.transfer import METHODS, TransferTargetError, resolve_target
+from contracts.report import ConversationStarted, UsageCounted
+from contracts.transfer import METHODS
 from contracts.zone import zone_of
 
 log = structlog.get_logger(__name__)
@@ -46,9 +50,6 @@ _GOODBYE_S = 15.0
 """No closing line is waited for longer than this."""
 _CLOSE_S = 5.0
 _LAST_WORDS_S = 1.2
-_SPEECH_TAIL_S = 1.0
-_TRANSFER_S = 15.0
-_NOT_SENT = "the line did not take the request"
 
 
 class Conversation:
@@ -63,10 +64,12 @@ class Conversation:
         *,
         plan: AgentPlan,
         room: rtc.Room,
-        link: MediaLink,
+        link: Link,
         engines: Engines,
         account: Account,
         speak: Synthesize | None = None,
+        line: Line | None = None,
+        leg: LegWatch | None = None,
     ) -> None:
         self._plan = plan
         self._config = plan.config
@@ -76,12 +79,9 @@ class Conversation:
         self._tell = account.tell
         self._turns = TurnClock(link.clock, link.leg_clock, link.ear, account.tell)
         link.output.watch(self._turns)
-        self._silence = SilencePolicy(plan.config)
+        self._silence = Patience(SilencePolicy(plan.config), self._is_quiet)
         loop = asyncio.get_running_loop()
-        self._now = loop.time
         self._ending: asyncio.Future[Ending] = loop.create_future()
-        self._stirred = asyncio.Event()
-        self._transferring = False
         self._engines = engines
         self._speak = speak or engines.synthesize
         self._greeting = (
@@ -89,7 +89,24 @@ class Conversation:
         )
         self._greeting_audio: Prefetch | None = None
         self._session: AgentSession[None] = engines.session(plan.config)
-        self._vigil = Vigil(self._session, self._fail, account.notice)
+        self._vigil = Vigil(
+            self._session,
+            self._fail,
+            account.notice,
+            is_excused=lambda: self._phone.is_waiting,
+        )
+        self._phone = Telephone(
+            plan=plan,
+            line=line or BridgeLine(room, plan.caller_identity),
+            leg=leg or LegWatch(room, plan.caller_identity, account.tell),
+            session=self._session,
+            link=link,
+            account=account,
+            takes_digits=engines.takes_digits,
+            say=self._say_and_wait,
+            end=self.end,
+            silence=self._silence,
+        )
         self._bot = self._make_bot()
         self._listen()
 
@@ -100,6 +117,7 @@ class Conversation:
             self._greeting_audio = Prefetch(self._speak(self._greeting))
         self._session.input.audio = self._link.input
         self._session.output.audio = self._link.output
+        self._phone.attach()
         await self._session.start(
             self._bot,
             room=self._room,
@@ -128,7 +146,7 @@ class Conversation:
     def end(self, reason: Reason, detail: str = "", *, by_bot: bool = True) -> None:
         """End the conversation; only the first call counts."""
         if not self._ending.done():
-            if self._transferring and reason is not Reason.PIPELINE_FAILED:
+            if self._phone.is_handed_over and reason is not Reason.PIPELINE_FAILED:
                 reason = Reason.TRANSFERRED
             self._ending.set_result(Ending(reason, datetime.now(UTC), detail, by_bot))
 
@@ -137,6 +155,7 @@ class Conversation:
 
     async def _talk(self) -> None:
         self._tell(ConversationStarted(at=datetime.now(UTC)))
+        self._phone.begin()
         try:
             self._greet()
             async with asyncio.TaskGroup() as tasks:
@@ -151,9 +170,8 @@ class Conversation:
 
     def _greet(self) -> None:
         # However long the phone rang, that was no silence.
-        self._silence.busy()
+        self._silence.restart()
         if self._greeting_audio is None:
-            self._silence.quiet(self._now())
             return
         handle = self._session.say(self._greeting, audio=self._greeting_audio.frames())
         handle.add_done_callback(self._on_greeted)
@@ -166,9 +184,10 @@ class Conversation:
     async def _close(self, ending: Ending) -> None:
         if not ending.by_bot:
             await self._last_words()
-        elif not self._transferring:
-            await self._command(HangUp())
+        else:
+            await self._phone.hang_up()
         self._vigil.close()
+        self._phone.close()
         self._link.output.abandon()
         if self._greeting_audio is not None:
             await self._greeting_audio.aclose()
@@ -204,53 +223,9 @@ class Conversation:
         await self._say_and_wait(self._config.voicemail_message)
         self.end(Reason.VOICEMAIL)
 
-    async def transfer(self, context: RunContext[Any], reason: str, target: str) -> str | None:
-        """Hand the caller over; return why not, if it did not come about."""
-        await context.wait_for_playout()
-        try:
-            found = resolve_target(self._config, self._plan.channel, target)
-        except TransferTargetError as error:
-            self._tell(TransferFailed(at=datetime.now(UTC), failed_reason=str(error)))
-            return str(error)
-        context.disallow_interruptions()
-        await self._say_and_wait(self._config.pre_transfer_message)
-        # From here on the caller is the carrier's: nothing is answered or asked any more.
-        self._hand_over(True)
-        self._tell(
-            TransferStarted(
-                at=datetime.now(UTC),
-                destination=found.value,
-                target=found.label or found.id,
-                reason=reason,
-                method=found.method,
-            )
-        )
-        command = Transfer(to=found.value, target=found.label or found.id, reason=reason)
-        if not await self._command(command):
-            self._hand_over(False)
-            self._tell(TransferFailed(at=datetime.now(UTC), failed_reason=_NOT_SENT))
-            return _NOT_SENT
-        loop = asyncio.get_running_loop()
-        loop.call_later(_TRANSFER_S, self.end, Reason.TRANSFERRED)
-        return None
-
-    def _hand_over(self, under_way: bool) -> None:
-        self._transferring = self._bot.is_leaving = under_way
-        self._silence.busy()
-        self._session.input.set_audio_enabled(not under_way)
-
     async def _watch_silence(self) -> None:
-        while True:
-            deadline = self._silence.deadline()
-            wait_s = None if deadline is None else max(0.0, deadline - self._now())
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._stirred.wait()
-                    self._stirred.clear()
-                    continue
-            except TimeoutError:
-                pass
-            match self._silence.expire(self._now()):
+        async for due in self._silence.long_silences():
+            match due:
                 case Prompt(text, number):
                     self._account.notice("re_engaged", number=number)
                     self._session.say(text)
@@ -261,13 +236,12 @@ class Conversation:
                         self.end(Reason.PIPELINE_FAILED, DEAF)
                     self.end(reason)
                     return
-                case None:
-                    pass
 
     async def _watch_duration(self) -> None:
         await asyncio.sleep(self._config.max_call_duration_seconds)
         self._account.notice("max_duration_reached")
-        await self._say_and_wait(self._config.closing_message)
+        if not self._phone.is_held:
+            await self._say_and_wait(self._config.closing_message)
         self.end(Reason.MAX_DURATION)
 
     def _listen(self) -> None:
@@ -282,28 +256,26 @@ class Conversation:
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         self._account.on_user_state(event)
-        self._weigh_silence()
+        self._silence.weigh()
 
     def _on_agent_state(self, _: AgentStateChangedEvent) -> None:
-        self._weigh_silence()
+        self._silence.weigh()
 
     def _on_speech(self, event: SpeechCreatedEvent) -> None:
         # A line that fails before its first sample changes no state.
-        event.speech_handle.add_done_callback(lambda _: self._weigh_silence())
+        event.speech_handle.add_done_callback(lambda _: self._silence.weigh())
 
-    def _weigh_silence(self) -> None:
+    def _is_quiet(self) -> bool:
         session = self._session
-        if self._transferring:
-            return
-        if session.user_state == "speaking" or session.agent_state in ("thinking", "speaking"):
-            self._silence.busy()
-        else:
-            self._silence.quiet(self._now())
-        self._stirred.set()
+        if self._phone.is_waiting:
+            return False
+        is_busy = session.agent_state in ("thinking", "speaking")
+        return session.user_state != "speaking" and not is_busy
 
     def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
         if self._account.on_transcribed(event):
             self._silence.heard_caller()
+            self._phone.spoken()
 
     def _on_backchannel(self, text: str) -> None:
         self._vigil.heard()
@@ -314,8 +286,10 @@ class Conversation:
         can_transfer = self._plan.channel in METHODS and bool(
             self._config.transfer_targets or self._config.transfer_numbers
         )
+        has_keys = self._plan.channel in KEYED
         tools: list[llm.Tool | llm.Toolset] = [
-            *built_in_tools(self._config, self, self._tell, can_transfer=can_transfer),
+            *built_in_tools(self._config, self, self._phone, self._tell, can_transfer=can_transfer),
+            *(key_tools(self._config, self._phone, self._tell) if has_keys else []),
             *declared_tools(self._engines.rules, self._local_now, self._tell),
         ]
         history = llm.ChatContext.empty()
@@ -331,6 +305,7 @@ class Conversation:
             min_words_interruption=self._config.min_words_interruption,
             on_backchannel=self._on_backchannel,
             on_final=self._engines.on_final,
+            is_leaving=lambda: self._phone.is_away,
         )
 
     def _local_now(self) -> datetime:
@@ -338,7 +313,10 @@ class Conversation:
 
     async def _say_and_wait(self, text: str) -> None:
         """Say a line that cannot be interrupted, and return once it was heard."""
-        if not text or self._transferring or self._ending.done():
+        if not text:
+            return
+        await self._either(asyncio.ensure_future(self._phone.back()))
+        if self._phone.is_away or self._ending.done():
             return
         try:
             # Not the session's own `interrupt`: it would cancel the tool that may be waiting here.
@@ -361,7 +339,7 @@ class Conversation:
         """Let a sentence that the hang-up cut short still reach the transcript."""
         if not self._account.half_heard and self._session.user_state != "speaking":
             return
-        self._link.input.push_silence(_SPEECH_TAIL_S)
+        self._link.input.push_silence(SPEECH_TAIL_S)
         try:
             async with asyncio.timeout(2 * _LAST_WORDS_S):
                 await self._session.commit_user_turn(
@@ -370,9 +348,6 @@ class Conversation:
         except (TimeoutError, RuntimeError):
             # A RuntimeError means that the session has closed, and the words went with it.
             self._account.notice("last_words_unclear")
-
-    async def _command(self, command: HangUp | Transfer) -> bool:
-        return await send_command(self._room, self._plan.caller_identity, command)
 
     def _usage(self) -> dict[str, Any]:
         models = self._session.usage.model_usage

@@ -1,6 +1,7 @@
 """One job = one call: claim the plan, hold the conversation, store the recording, report.
 
-A job may be there before its call: then it waits, and claims the call it is given.
+A job may be there before its call: then it waits, and claims the call it is given. One that a rule
+of LiveKit SIP's called asks which call its room is.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from livekit.agents import AutoSubscribe, JobContext, JobProcess
 from agent.call import BuildEngines, Call, be_seen, is_booked
 from agent.loss import beat, spool_of
 from agent.providers import build_engines
+from agent.rule_call import caller_in, claim_room
 from agent.settings import AgentSettings
 from agent.speech import load
 from agent.speech import rehearse as rehearse_engines
 from agent.standby import rehearse_conversation, wait_for_call
-from contracts.ids import parse_job_metadata, parse_standby_metadata
+from contracts.ids import SIP_JOB_METADATA, parse_job_metadata, parse_standby_metadata
 from contracts.log import configure_logging
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan, Claim
@@ -82,6 +84,8 @@ async def serve(
     try:
         if standby_id:
             await job.wait_and_serve(standby_id, rehearse)
+        elif ctx.job.metadata == SIP_JOB_METADATA:
+            await job.serve_room()
         else:
             await job.serve_dispatched(*parse_job_metadata(ctx.job.metadata))
     except SidecarError as error:
@@ -148,6 +152,31 @@ class _Job:
         await asyncio.wait({claiming}, timeout=_HEAD_START_S)
         await self._serve(plan, claiming, journal)
 
+    async def serve_room(self) -> None:
+        """Serve the phone that a LiveKit SIP rule has put into this room.
+
+        Raises:
+            SidecarError: the call is refused.
+        """
+        ctx = self._ctx
+        try:
+            await self._joining
+        except rtc.ConnectError:
+            ctx.shutdown(reason="no room to serve")
+            return
+        caller = await caller_in(ctx.room)
+        if caller is None:
+            log.warning("nobody in the room a rule made")
+            ctx.shutdown(reason="nobody called")
+            return
+        worker_id = self._settings.agent_worker_id
+        plan = await claim_room(self._client, ctx.room, caller, worker_id)
+        structlog.contextvars.bind_contextvars(call_id=plan.call_id, incarnation=plan.incarnation)
+        journal = self._spool.open(plan.call_id, Source.AGENT, plan.incarnation)
+        claiming = asyncio.create_task(_granted(plan))
+        await asyncio.wait({claiming})
+        await self._serve(plan, claiming, journal)
+
     async def _serve(
         self, plan: AgentPlan, claiming: asyncio.Task[AgentPlan], journal: Journal
     ) -> None:
@@ -158,7 +187,9 @@ class _Job:
         beating = asyncio.create_task(beat(journal))
         try:
             await self._joining
-            call = Call(self._ctx, self._settings, plan, reporter, self._build, claiming)
+            call = Call(
+                self._ctx, self._settings, plan, self._client, reporter, self._build, claiming
+            )
             await call.serve()
         except SidecarError:
             raise
@@ -188,6 +219,10 @@ class _Job:
 
 def _ended(reason: Reason, detail: str) -> AgentEnded:
     return AgentEnded(at=datetime.now(UTC), reason=reason, detail=detail)
+
+
+async def _granted(plan: AgentPlan) -> AgentPlan:
+    return plan
 
 
 async def _claim(client: SidecarClient, call_id: str, claim: Claim, journal: Journal) -> AgentPlan:

@@ -119,6 +119,15 @@ class Losses:
         """Return those the sidecar has not confirmed."""
         return list(self._untold.values())
 
+    def held(self) -> dict[str, int]:
+        """Return the calls whose journals this worker's jobs hold: incarnation by call id."""
+        keys = self._spool.journals().items()
+        return {
+            key.call_id: key.incarnation
+            for path, key in sorted(keys, key=lambda each: each[1].incarnation)
+            if key.source is Source.AGENT and self._held_by_ours(path) is not None
+        }
+
     def told(self, lost: list[LostJob]) -> None:
         """The sidecar has heard of these."""
         for job in lost:

@@ -86,6 +86,10 @@ class Engines:
     cleans_text: bool = True
     """Whether the session takes Markdown out of what is said; else the voice does it itself."""
 
+    def takes_digits(self, digits: str) -> bool:
+        """Return whether the brain need not wait for further keys after these."""
+        return isinstance(self.llm, RulesLLM) and self.llm.takes_digits(digits)
+
     def on_final(self, text: str) -> None:
         """Let those who decide on the turn's end know what the caller said.
 

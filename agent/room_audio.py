@@ -123,7 +123,7 @@ class RoomAudioOutput(io.AudioOutput):
         self._current: _Segment | None = None
         self._next_line = BotLine()
         self._last_number = 0
-        self._paused = False
+        self._paused = self._held = False
         self._clear_timer: asyncio.TimerHandle | None = None
         self._abandoned = False
         self._watch: Watch | None = None
@@ -145,6 +145,11 @@ class RoomAudioOutput(io.AudioOutput):
     def speaking_line(self) -> BotLine | None:
         """The line being played, or None when the bot is silent."""
         return next((segment.line for segment in self._segments.values()), None)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether some of the line being played has been."""
+        return any(segment.started for segment in self._segments.values())
 
     @property
     def remaining_s(self) -> float:
@@ -184,6 +189,9 @@ class RoomAudioOutput(io.AudioOutput):
             return
         number = next(reversed(self._segments))
         self._send(media.Clear(number))
+        if self._held:
+            # A `Clear` ends every pause: what comes next would be played.
+            self._send(media.Pause())
         if self._clear_timer is None:
             loop = asyncio.get_running_loop()
             self._clear_timer = loop.call_later(_CLEAR_TIMEOUT_S, self._give_up, number)
@@ -193,14 +201,30 @@ class RoomAudioOutput(io.AudioOutput):
         super().pause()
         if not self._paused:
             self._paused = True
-            self._send(media.Pause())
+            if not self._held:
+                self._send(media.Pause())
 
     def resume(self) -> None:
         """Play on."""
         super().resume()
         if self._paused:
             self._paused = False
-            self._send(media.Resume())
+            if not self._held:
+                self._send(media.Resume())
+
+    def hold(self) -> None:
+        """Play nothing until `release`, whatever is said and whoever resumes meanwhile."""
+        if not self._held:
+            self._held = True
+            if not self._paused:
+                self._send(media.Pause())
+
+    def release(self) -> None:
+        """Play on, unless somebody spoke over the bot."""
+        if self._held:
+            self._held = False
+            if not self._paused:
+                self._send(media.Resume())
 
     def leaves(self, number: int) -> None:
         """Take note that audio of a segment is being sent."""
@@ -312,6 +336,9 @@ class MediaLink:
     async def run(self) -> None:
         """Send what is queued until cancelled or the room is gone."""
         await self._outgoing.run()
+
+    def open(self) -> None:
+        """Nothing to do: the bridge keeps back what comes before the answer."""
 
     def close(self) -> None:
         """Stop listening and finish what was playing."""

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from contracts.ids import parse_job_metadata, parse_standby_metadata
+from contracts.ids import SIP_JOB_METADATA, parse_job_metadata, parse_standby_metadata
 
 
 class Roster:
     """The jobs that run, and those that are just being taken.
 
-    A job that waits learns of its call from the sidecar, and so does its worker: by `note`.
+    A job that waits learns of its call from the sidecar, and so does its worker: by `note`. One
+    that a rule of LiveKit SIP's called is a call from the first moment; which one, its journal
+    tells.
+
+    Args:
+        metadata: of each job that runs.
+        held: incarnation by call id, of the journals that this worker's jobs hold.
     """
 
-    def __init__(self, metadata: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self,
+        metadata: Callable[[], Iterable[str]],
+        held: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self._metadata = metadata
+        self._held = held
         self._taking: list[str] = []
         self._served: Mapping[str, str] = {}
 
@@ -23,7 +34,14 @@ class Roster:
         # One that stands still goes on beside the one that replaces it: that one counts.
         dispatched = dict(sorted(parse_job_metadata(each) for each in self._dispatches()))
         woken = {self._served[each]: 1 for each in self.standbys() if each in self._served}
-        return woken | dispatched
+        return dict(self._held() if self._by_rule() else {}) | woken | dispatched
+
+    def busy(self) -> int:
+        """Return how many places are taken."""
+        # A rule's job has a place before its call is known, and keeps it while it is refused.
+        dispatched = {call_id for call_id, _ in map(parse_job_metadata, self._dispatches())}
+        woken = {self._served[each] for each in self.standbys() if each in self._served}
+        return len(dispatched | woken) + self._by_rule()
 
     def standbys(self) -> list[str]:
         """Return the jobs that were started without a call, whether they have one by now or not."""
@@ -54,9 +72,14 @@ class Roster:
         """
         if parse_standby_metadata(metadata):
             return len({*self._metadata(), *self._taking}) < max_calls
-        return len(self.calls()) < max_calls
+        return self.busy() < max_calls
+
+    def _by_rule(self) -> int:
+        return [*self._metadata(), *self._taking].count(SIP_JOB_METADATA)
 
     def _dispatches(self) -> list[str]:
         # On a busy host a job waits for its process: the call has an agent all the same.
         named = (*self._metadata(), *self._taking)
-        return [each for each in named if not parse_standby_metadata(each)]
+        return [
+            each for each in named if each != SIP_JOB_METADATA and not parse_standby_metadata(each)
+        ]

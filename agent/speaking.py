@@ -18,6 +18,7 @@ from livekit.agents.voice.events import (
 )
 
 from agent.latency import TurnClock
+from agent.speech.keys import pressed_in
 
 
 def speech_id() -> str:
@@ -38,9 +39,12 @@ def follow(session: AgentSession[Any], turns: TurnClock) -> None:
             turns.transcribed()
 
     def on_item(event: ConversationItemAddedEvent) -> None:
-        # Told by the task of the speech that answers it.
-        if isinstance(event.item, llm.ChatMessage) and event.item.role == "user":
-            turns.taken_up(speech_id(), event.item.metrics, time())
+        # Told by the task of the speech that answers it. Keys are no words: their end is not heard.
+        item = event.item
+        if not isinstance(item, llm.ChatMessage) or item.role != "user":
+            return
+        if not pressed_in(item.text_content or ""):
+            turns.taken_up(speech_id(), item.metrics, time())
 
     def on_speech(event: SpeechCreatedEvent) -> None:
         turns.belongs(event.speech_handle.id, to=speech_id())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Protocol
@@ -35,12 +36,31 @@ class CallControl(Protocol):
     async def leave_voicemail(self, context: RunContext[Any]) -> None:
         """Leave the bot's message on a machine and hang up."""
 
-    async def transfer(self, context: RunContext[Any], reason: str, target: str) -> str | None:
+
+@dataclass(frozen=True, slots=True)
+class NotTransferred:
+    """Why the caller is still there, and what they were told of it, if anything."""
+
+    reason: str
+    said: str = ""
+
+
+class TransferControl(Protocol):
+    """Hands callers over."""
+
+    async def transfer(
+        self, context: RunContext[Any], reason: str, target: str
+    ) -> NotTransferred | None:
         """Hand the caller over; return why not, if it did not come about."""
 
 
 def built_in_tools(
-    config: BotConfig, call: CallControl, on_called: OnCalled, *, can_transfer: bool
+    config: BotConfig,
+    call: CallControl,
+    phone: TransferControl,
+    on_called: OnCalled,
+    *,
+    can_transfer: bool,
 ) -> list[llm.Tool]:
     """Return the built-in tools a bot's config asks for."""
     tools: list[llm.Tool] = []
@@ -54,12 +74,14 @@ def built_in_tools(
         return ToolResult("The message was left.", reply_required=False)
 
     async def transfer_call(arguments: dict[str, Any], context: RunContext[Any]) -> Any:
-        refused = await call.transfer(
+        refused = await phone.transfer(
             context, str(arguments.get("reason") or ""), str(arguments.get("target") or "")
         )
-        if refused:
-            raise ToolError(refused)
-        return ToolResult("The caller was handed over.", reply_required=False)
+        if refused is None:
+            return ToolResult("The caller was handed over.", reply_required=False)
+        if not refused.said:
+            raise ToolError(refused.reason)
+        return {"transferred": "no", "reason": refused.reason, "caller_was_told": refused.said}
 
     if config.end_call_enabled:
         tools.append(tool("end_call", "End the current call.", {}, end_call, on_called))

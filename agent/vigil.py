@@ -38,11 +38,20 @@ class Notice(Protocol):
 
 
 class Vigil:
-    """Follows one session until `close`; calls `fail` with the reason for the first thing."""
+    """Follows one session until `close`; calls `fail` with the reason for the first thing.
+
+    Nobody waits for an answer while it `is_excused`.
+    """
 
     def __init__(
-        self, session: AgentSession[None], fail: Callable[[str], None], notice: Notice
+        self,
+        session: AgentSession[None],
+        fail: Callable[[str], None],
+        notice: Notice,
+        *,
+        is_excused: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_excused = is_excused
         self._session = session
         self._fail = fail
         self._notice = notice
@@ -106,5 +115,7 @@ class Vigil:
 
     def _on_overdue(self) -> None:
         self._overdue = None
-        if self._session.agent_state == "thinking" or self._session.user_state == "speaking":
+        if self._is_excused():
+            self._overdue = self._loop.call_later(_UNANSWERED_S, self._on_overdue)
+        elif self._session.agent_state == "thinking" or self._session.user_state == "speaking":
             self._fail("no answer came")

@@ -25,9 +25,11 @@ from agent.settings import AgentSettings
 from agent.uploads import Uploads
 from contracts.ids import (
     AGENT_NAME,
+    SIP_JOB_METADATA,
     agent_identity,
     parse_job_metadata,
     parse_standby_metadata,
+    room_agent_identity,
     standby_identity,
 )
 from contracts.report import Heartbeat
@@ -92,7 +94,9 @@ class Worker:
         self._losses = Losses(spool, client, self._news.set, clock=time.monotonic)
         self._adopter = Adopter(spool, client, on_done=self._losses.on_done, poll_s=_ADOPT_S)
         self._aftercall = Aftercall(client, self._id)
-        self._roster = Roster(lambda: [job.job.metadata for job in server.active_jobs])
+        self._roster = Roster(
+            lambda: [job.job.metadata for job in server.active_jobs], lambda: self._losses.held()
+        )
         self._server.load_fnc = self._load
         self._server.rtc_session(serve_call, agent_name=AGENT_NAME, on_request=self._on_request)
         self._server.on("worker_registered", self._on_registered)
@@ -153,7 +157,7 @@ class Worker:
         try:
             async with asyncio.timeout(self._settings.agent_drain_s):
                 # One that waits leaves once the sidecar knows; it may have got a call just now.
-                while self.calls() or self._roster.standbys():  # noqa: ASYNC110 - nobody tells when a job ends
+                while self._roster.busy() or self._roster.standbys():  # noqa: ASYNC110 - nobody tells when a job ends
                     await asyncio.sleep(_DRAIN_POLL_S)
         except TimeoutError:
             log.warning("drain time passed", calls=len(self.calls()))
@@ -162,12 +166,12 @@ class Worker:
     def _load(self, _: AgentServer) -> float:
         if self._stopping.is_set():
             return 1.0
-        return min(1.0, len(self.calls()) / self._settings.agent_max_calls) * _MAX_TOLD_LOAD
+        return min(1.0, self._roster.busy() / self._settings.agent_max_calls) * _MAX_TOLD_LOAD
 
     async def _on_request(self, request: JobRequest) -> None:
         metadata = request.job.metadata
         try:
-            identity = _identity_of(metadata)
+            identity = _identity_of(metadata, request.room.name)
         except ValueError:
             log.warning("dispatch that is not ours refused")
             await request.reject(terminate=True)
@@ -212,8 +216,10 @@ def new_worker_id() -> str:
     return f"agent-{socket.gethostname()}-{secrets.token_hex(4)}"
 
 
-def _identity_of(metadata: str) -> str:
+def _identity_of(metadata: str, room_name: str) -> str:
     """Return under which name a dispatched agent joins; `ValueError` if it is not ours."""
+    if metadata == SIP_JOB_METADATA:
+        return room_agent_identity(room_name)
     standby_id = parse_standby_metadata(metadata)
     return (
         standby_identity(standby_id)

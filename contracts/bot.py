@@ -280,6 +280,16 @@ class BotConfig(_Open):
     """Silence after the last prompt before a conversation ends as `bot`."""
     recovery_message: str = "Sorry, the line dropped for a moment. Please go on."
     """Said by the agent that takes a call over from one that died."""
+    transfer_failed_message: str = "I'm sorry, I could not put you through."
+    """Said where a transfer did not come about and the caller is back."""
+    hold_resume_message: str = ""
+    """Said to a caller who had put the bot on hold, where nothing else was about to be said."""
+    collect_digits_enabled: bool = True
+    """Whether the bot may ask for keys by the tool `collect_digits`, on lines that have any."""
+    send_digits_enabled: bool = False
+    """Whether the bot may press keys itself, as in somebody else's menu."""
+    dtmf_interrupts: bool = True
+    """Whether a key cuts the bot off, as words do."""
     closing_message: str = ""
     """Said before the bot hangs up for dead air or at the duration cap."""
     intent_phrases: dict[str, list[str]] = Field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from hashlib import sha256
 from uuid import UUID
 
 AGENT_NAME = "voicefleet"
@@ -64,6 +65,10 @@ class Channel(StrEnum):
     WEB = "web"
 
 
+KEYED = frozenset({Channel.SIP, Channel.DIALOUT, Channel.ATTACH})
+"""The doors whose callers have keys that we hear, and hear those we press."""
+
+
 def call_id_from(random_bytes: bytes) -> str:
     """Return a call id (UUID version 4, 36 characters) made of 16 random bytes."""
     return str(UUID(bytes=random_bytes, version=4))
@@ -104,6 +109,15 @@ def standby_identity(standby_id: str) -> str:
 def agent_identity(call_id: str, incarnation: int) -> str:
     """Return the identity of the `incarnation`-th agent (from 1) that serves the call."""
     return f"agent-{call_id}-{incarnation}"
+
+
+def room_agent_identity(room_name: str) -> str:
+    """Return the identity of an agent that a LiveKit SIP rule called into a room of its making.
+
+    It joins before its call is known, and becomes the call's first incarnation. A room's name may
+    hold the caller's number; this does not.
+    """
+    return f"agent-room-{sha256(room_name.encode()).hexdigest()[:32]}"
 
 
 def agent_incarnation(identity: str, call_id: str, standby_id: str = "") -> int | None:

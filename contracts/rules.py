@@ -18,7 +18,9 @@ SlotType = Literal[
     "name", "phone", "date", "time", "number", "digits", "money", "yes_no", "choice", "text"
 ]
 RESERVED_TOOLS = frozenset({"end_call", "transfer_call"})
-"""Tools every bot has; a rules file cannot define its own by these names."""
+"""Tools every bot has; a rules file cannot define its own by these names, nor call them."""
+KEY_TOOLS = frozenset({"collect_digits", "send_digits"})
+"""Tools of a telephone's keys, which a rules file may call, but not define."""
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -38,6 +40,9 @@ def _as_lines(value: Any) -> Any:
 
 Text = Annotated[str, BeforeValidator(_as_text)]
 
+Keys = Annotated[Text, Field(pattern=r"^[0-9*#A-D]{1,20}$")]
+"""Keys of a telephone; in YAML they want quotes, `"0"`."""
+
 Lines = Annotated[list[Text], BeforeValidator(_as_lines), Field(min_length=1)]
 """One line or several wordings of it; a repeated question takes the next one."""
 
@@ -56,10 +61,13 @@ class _Strict(BaseModel):
 
 
 class Phrases(_Strict):
-    """What a caller may say: example phrases, matched loosely, and patterns, matched exactly."""
+    """What a caller may say: example phrases, matched loosely, and patterns, matched exactly; or
+    the keys they may press instead.
+    """
 
     phrases: list[Text] = Field(default_factory=list)
     patterns: list[str] = Field(default_factory=list)
+    digits: list[Keys] = Field(default_factory=list)
 
     @field_validator("patterns")
     @classmethod
@@ -89,8 +97,8 @@ class Intent(Phrases):
 
     @model_validator(mode="after")
     def _useful(self) -> Intent:
-        if not self.phrases and not self.patterns:
-            raise ValueError(f"intent {self.name}: give phrases or patterns")
+        if not self.phrases and not self.patterns and not self.digits:
+            raise ValueError(f"intent {self.name}: give phrases, patterns or digits")
         return self
 
 
@@ -343,7 +351,7 @@ class RulesConfig(_Strict):
         names = [intent.name for intent in self.intents]
         if len(names) != len(set(names)):
             raise ValueError("intents: names must be unique")
-        if taken := RESERVED_TOOLS & self.tools.keys():
+        if taken := (RESERVED_TOOLS | KEY_TOOLS) & self.tools.keys():
             raise ValueError(f"tools: {', '.join(sorted(taken))} is built in")
         for place, flow in self._flow_references():
             if flow not in self.flows:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from contracts.bot import BotConfig, TransferTarget
 from contracts.ids import Channel
 
+TRUSTED_METHOD = "websocket_reverse_transfer"
+"""A dialler never says how it went: what was sent to it counts as done."""
 METHODS: dict[Channel, str] = {
-    Channel.WEBSOCKET: "websocket_reverse_transfer",
+    Channel.WEBSOCKET: TRUSTED_METHOD,
     Channel.SIP: "livekit_sip_refer",
     Channel.DIALOUT: "livekit_sip_refer",
     Channel.ATTACH: "livekit_sip_refer",

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from agent.speech.flow import FlowRun
+from agent.speech.keys import pressed_in
 from agent.speech.phrase import is_question
 from agent.speech.reading import CERTAIN, Reader, match_score
 from agent.speech.reflex import Reflex, is_closing, reflex
@@ -44,6 +45,12 @@ class Dialogue:
         turn = _Turn(self._rules, self._faq, state.copy(), now, self._variables, tools)
         turn.hear(text)
         return turn.finish()
+
+    def takes_digits(self, state: State, digits: str) -> bool:
+        """Return whether keys are what the conversation waits for, with none to follow."""
+        now = datetime.min.replace(tzinfo=UTC)
+        turn = _Turn(self._rules, self._faq, state.copy(), now, self._variables, ALWAYS_TOOLS)
+        return turn.takes_digits(digits)
 
     def answered(
         self,
@@ -98,6 +105,9 @@ class _Turn:
         state.turn += 1
         # A tool the caller spoke over: it is called again if it is still needed.
         state.waiting = None
+        if digits := pressed_in(text):
+            self._press(digits)
+            return
         kind = reflex(text)
         if kind is Reflex.NOISE:
             return
@@ -112,16 +122,55 @@ class _Turn:
         else:
             self._miss()
 
+    def takes_digits(self, digits: str) -> bool:
+        """Return whether keys are expected, and complete."""
+        if any(key != digits and key.startswith(digits) for key in self._listed_digits()):
+            return False
+        return digits in self._listed_digits() or self._reader.fills_slot(digits)
+
+    def _press(self, digits: str) -> None:
+        """Take keys for the open question, or for what they are a short cut to."""
+        state, opened = self._state, self._state.open
+        state.ended = False
+        asked = opened is not None and self._reader.answer_pressed(opened, digits)
+        if asked or self._follow_pressed(digits):
+            state.misses = 0
+        else:
+            self._miss()
+
+    def _follow_pressed(self, digits: str) -> bool:
+        for intent in self._rules.intents:
+            if digits in intent.digits and self._flow.applies(intent.if_):
+                # Whoever is there already is asked again.
+                return self._follow(intent, 1.0, "") or self._ask_again()
+        return False
+
+    def _ask_again(self) -> bool:
+        self._flow.ask_again()
+        return True
+
+    def _listed_digits(self) -> set[str]:
+        opened = self._state.open
+        listed = {
+            key
+            for intent in self._rules.intents
+            if self._flow.applies(intent.if_)
+            for key in intent.digits
+        }
+        return listed | (self._reader.listed_digits(opened) if opened is not None else set())
+
     def take_result(self, result: Mapping[str, str], *, failed: bool) -> None:
         state, waiting = self._state, self._state.waiting
         state.waiting = None
         if waiting is None or state.ended:
             return
-        if waiting.tool in _LAST_TOOLS and not failed:
+        was_told = result.get("transferred") == "no"
+        if waiting.tool in _LAST_TOOLS and not failed and not was_told:
             state.ended = True
             return
         if waiting.tool == "transfer_call":
-            self._flow.say(self._rules.talk.unavailable)
+            if not was_told:
+                self._flow.say(self._rules.talk.unavailable)
             self._flow.ask_again()
             return
         fields = {"error": "failed", **result} if failed else result

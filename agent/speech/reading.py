@@ -8,10 +8,11 @@ import re
 from datetime import datetime
 
 from agent.speech.flow import FlowRun
+from agent.speech.keys import is_keys
 from agent.speech.phrase import best, matches_any, normal
 from agent.speech.slot import Partial, Value, extract, yes_no
 from agent.speech.state import Ask, Open, State
-from contracts.rules import Phrases, RulesConfig
+from contracts.rules import Phrases, RulesConfig, Step
 
 CERTAIN = 0.95
 _PATTERN_SCORE = 0.98
@@ -47,6 +48,46 @@ class Reader:
                 return self.correct(text, needs_cue=False) or self._reopen(text)
             case Ask.MORE:
                 return self._answer_more(text)
+
+    def answer_pressed(self, opened: Open, digits: str) -> bool:
+        """Take keys for the answer to the open question; return whether they are one."""
+        if opened.kind is Ask.QUESTION:
+            for answer in self._step(opened).answers:
+                if digits in answer.digits:
+                    return self.jump(answer.go, "")
+        if opened.kind is not Ask.SLOT:
+            return False
+        slot = self._rules.slots[opened.slot]
+        for value, words in slot.choices.items():
+            if digits in (value, *words):
+                self._fill(opened.slot, Value(value, value))
+                return self.go_on()
+        entered = digits.rstrip("#")
+        return bool(entered) and slot.type in _DIGIT_TYPES and self._answer_slot(opened, entered)
+
+    def fills_slot(self, digits: str) -> bool:
+        """Return whether the open question is a slot that takes these keys, and none beyond."""
+        opened = self._state.open
+        if opened is None or opened.kind is not Ask.SLOT:
+            return False
+        slot = self._rules.slots[opened.slot]
+        if digits in self.listed_digits(opened):
+            return True
+        had = self._state.partial.get(opened.slot, "")
+        return slot.type in ("phone", "digits") and len(had + digits) >= slot.max_digits
+
+    def listed_digits(self, opened: Open) -> set[str]:
+        """Return the keys that the open question names."""
+        if opened.kind is Ask.QUESTION:
+            return {key for answer in self._step(opened).answers for key in answer.digits}
+        if opened.kind is Ask.SLOT:
+            slot = self._rules.slots[opened.slot]
+            named = {word for value, words in slot.choices.items() for word in (value, *words)}
+            return {word for word in named if is_keys(word)}
+        return set()
+
+    def _step(self, opened: Open) -> Step:
+        return self._rules.flows[self._state.flow][opened.step]
 
     def _answer_more(self, text: str) -> bool:
         match yes_no(text):
@@ -102,7 +143,7 @@ class Reader:
         return True
 
     def _answer_question(self, opened: Open, text: str) -> bool:
-        step = self._rules.flows[self._state.flow][opened.step]
+        step = self._step(opened)
         agrees = yes_no(text)
         score, flow = self.listed_answer(opened, text)
         if agrees is None and score >= self._rules.intent_threshold:
@@ -199,7 +240,7 @@ class Reader:
 
     def listed_answer(self, opened: Open, text: str) -> tuple[float, str]:
         """Return how well `text` is one of the answers a question lists, and where that leads."""
-        step = self._rules.flows[self._state.flow][opened.step]
+        step = self._step(opened)
         scored = ((match_score(text, answer), answer.go) for answer in step.answers)
         return max(scored, key=lambda pair: pair[0], default=(0.0, ""))
 

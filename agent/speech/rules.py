@@ -102,6 +102,10 @@ class RulesLLM(llm.LLM[str]):
         self._report(reply, state)
         return reply
 
+    def takes_digits(self, digits: str) -> bool:
+        """Return whether the conversation, as it stands, waits for these keys and no more."""
+        return self._dialogue.takes_digits(next(reversed(self._states.values())), digits)
+
     def _after(
         self, state: State, event: llm.ChatItem, tools: frozenset[str]
     ) -> tuple[State, Reply]:

@@ -11,7 +11,7 @@ import pytest
 from livekit.agents import llm
 from livekit.agents.llm import ToolError, ToolResult
 
-from agent.tools import built_in_tools, declared_tools, tool
+from agent.tools import NotTransferred, built_in_tools, declared_tools, tool
 from contracts.bot import BotConfig
 from contracts.report import ToolCalled
 from contracts.rules import RulesConfig
@@ -24,6 +24,7 @@ class FakeCall:
 
     def __init__(self, refusal: str | None = None) -> None:
         self.refusal = refusal
+        self.said = ""
         self.asked: list[tuple[str, ...]] = []
 
     async def end_after_goodbye(self, context: Any) -> str | None:
@@ -33,9 +34,9 @@ class FakeCall:
     async def leave_voicemail(self, context: Any) -> None:
         self.asked.append(("voicemail",))
 
-    async def transfer(self, context: Any, reason: str, target: str) -> str | None:
+    async def transfer(self, context: Any, reason: str, target: str) -> NotTransferred | None:
         self.asked.append(("transfer", reason, target))
-        return self.refusal
+        return None if self.refusal is None else NotTransferred(self.refusal, self.said)
 
 
 class Bench:
@@ -45,7 +46,11 @@ class Bench:
         self.called: list[ToolCalled] = []
         self.call = FakeCall(refusal)
         self.tools = built_in_tools(
-            BotConfig.model_validate(config), self.call, self.called.append, can_transfer=True
+            BotConfig.model_validate(config),
+            self.call,
+            self.call,
+            self.called.append,
+            can_transfer=True,
         )
 
     async def run(self, name: str, **arguments: Any) -> Any:
@@ -64,7 +69,7 @@ def names(tools: Sequence[llm.Tool]) -> list[str]:
 def test_bot_has_the_tools_its_config_asks_for() -> None:
     assert names(Bench().tools) == ["end_call", "detected_voicemail", "transfer_call"]
     without = BotConfig(end_call_enabled=False, voicemail_detection_enabled=False)
-    assert built_in_tools(without, FakeCall(), lambda _: None, can_transfer=False) == []
+    assert built_in_tools(without, FakeCall(), FakeCall(), print, can_transfer=False) == []
 
 
 async def test_end_call_ends_the_call_without_another_word() -> None:
@@ -99,6 +104,14 @@ async def test_refused_transfer_is_an_error_the_model_hears() -> None:
     with pytest.raises(ToolError):
         await bench.run("transfer_call")
     assert bench.called[0].error == "no such target"
+
+
+async def test_failed_transfer_the_caller_was_told_of_is_no_news_to_break() -> None:
+    bench = Bench(refusal="busy")
+    bench.call.said = "Nobody is free."
+    result = await bench.run("transfer_call")
+    assert result == {"transferred": "no", "reason": "busy", "caller_was_told": "Nobody is free."}
+    assert bench.called[0].error is None
 
 
 async def test_declared_tool_answers_from_its_back_end() -> None:

@@ -54,6 +54,7 @@ class Request:
     def __init__(self, metadata: str) -> None:
         self.id = metadata
         self.job = SimpleNamespace(metadata=metadata)
+        self.room = SimpleNamespace(name="call-_+14155550123_abc")
         self.answer: Any = None
 
     async def accept(self, *, identity: str) -> None:

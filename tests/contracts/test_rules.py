@@ -98,7 +98,7 @@ def test_mistake_in_a_step_is_told(step: dict[str, Any], message: str) -> None:
     [
         ({"start": "nowhere"}, "start: there is no flow 'nowhere'"),
         ({"intents": [{"name": "a", "phrases": ["b"], "go": "nowhere"}]}, "intent a: there is no"),
-        ({"intents": [{"name": "a", "go": "main"}]}, "give phrases or patterns"),
+        ({"intents": [{"name": "a", "go": "main"}]}, "give phrases, patterns or digits"),
         ({"intents": [{"name": "a", "phrases": ["b"]}] * 2}, "names must be unique"),
         ({"intents": [{"name": "a", "patterns": ["("]}]}, "not a regular expression"),
         ({"tools": {"end_call": {"kind": "static"}}}, "end_call is built in"),

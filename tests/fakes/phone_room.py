@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from livekit import rtc
-from livekit.rtc.participant import PublishDataError
+from livekit.rtc.participant import PublishDataError, PublishDTMFError
 
 from contracts import media
-from contracts.command import HangUp, Transfer, parse_command
-from contracts.ids import COMMAND_TOPIC, MEDIA_TOPIC
+from contracts.command import AnyCommand, parse_command
+from contracts.ids import COMMAND_TOPIC, HOLD_ATTRIBUTE, LEG_NEWS_TOPIC, MEDIA_TOPIC
+from contracts.leg_news import AnyNews, CallHeld, CallResumed, DigitHeard, serialize_news
 
 RATE_HZ = 8000
 _TICK_S = 0.04
@@ -36,6 +37,7 @@ class PhoneRoom:
         commands: what the agent told the bridge to do.
         packets: every media packet the agent sent.
         is_gone: nothing can be sent any more.
+        dtmf: the keys that were pressed through LiveKit, with their codes.
         tracks: names of the data tracks that were published.
     """
 
@@ -47,9 +49,10 @@ class PhoneRoom:
         self.kind = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
         self.caller = FakeCaller(caller_identity)
         self.remote_participants: dict[str, Any] = {caller_identity: self.caller}
-        self.commands: list[HangUp | Transfer] = []
+        self.commands: list[AnyCommand] = []
         self.packets: list[media.DownPacket] = []
         self.tracks: list[str] = []
+        self.dtmf: list[tuple[int, str]] = []
         self.is_gone = False
         self.disconnects = 0
         self._handlers: dict[str, list[Callable[..., None]]] = {}
@@ -89,6 +92,28 @@ class PhoneRoom:
             self.commands.append(parse_command(payload))
         elif topic == MEDIA_TOPIC:
             self._take(media.parse_down(payload))
+
+    async def publish_dtmf(self, *, code: int, digit: str) -> None:
+        if self.is_gone:
+            raise PublishDTMFError("the engine is closed")
+        self.dtmf.append((code, digit))
+
+    def news(self, news: AnyNews, sender: Any = None) -> None:
+        """The bridge tells something."""
+        self._deliver(serialize_news(news), LEG_NEWS_TOPIC, sender or self.caller)
+
+    def hold(self, is_held: bool = True, *, tell: bool = True) -> None:
+        """The far end holds the line, or is back; not everybody hears the news."""
+        if tell:
+            self.news(CallHeld() if is_held else CallResumed())
+        changed = {HOLD_ATTRIBUTE: "1" if is_held else ""}
+        self.caller.attributes |= changed
+        self.emit("participant_attributes_changed", changed, self.caller)
+
+    def press(self, digits: str) -> None:
+        """The caller presses keys."""
+        for digit in digits:
+            self.news(DigitHeard(digit=digit))
 
     def answer(self) -> None:
         """Start the leg's clock."""
@@ -131,6 +156,7 @@ class PhoneRoom:
                 self._paused = False
             case media.Clear():
                 played = self._played
+                self._paused = False
                 self._segments.clear()
                 self._played = 0
                 self._send(media.Finished(packet.segment, played, True))
@@ -150,13 +176,9 @@ class PhoneRoom:
                 self._played = 0
 
     def _send(self, packet: media.UpPacket) -> None:
-        sender: Any = self.caller
-        self.emit(
-            "data_received",
-            rtc.DataPacket(
-                data=media.serialize(packet),
-                kind=rtc.DataPacketKind.KIND_RELIABLE,
-                participant=sender,
-                topic=MEDIA_TOPIC,
-            ),
-        )
+        self._deliver(media.serialize(packet), MEDIA_TOPIC, self.caller)
+
+    def _deliver(self, data: bytes, topic: str, sender: Any) -> None:
+        kind = rtc.DataPacketKind.KIND_RELIABLE
+        packet = rtc.DataPacket(data=data, kind=kind, participant=sender, topic=topic)
+        self.emit("data_received", packet)

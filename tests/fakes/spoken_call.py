@@ -10,9 +10,10 @@ from typing import Any
 from agent.account import Account
 from agent.conversation import Conversation
 from agent.ending import Ending
+from agent.line import Line
 from agent.room_audio import MediaLink
 from contracts.bot import BotConfig
-from contracts.ids import Channel, caller_identity
+from contracts.ids import HOLD_ATTRIBUTE, Channel, caller_identity
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import Fact, Noticed, TranscriptLine
@@ -23,13 +24,13 @@ CALL_ID = "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b11"
 GREETING = "Hello, how can I help you?"
 
 
-def plan(**config: Any) -> AgentPlan:
+def plan(channel: Channel = Channel.WEBSOCKET, **config: Any) -> AgentPlan:
     settings = {"opening_message": GREETING, "turn": {"min_delay_s": 0.1}, **config}
     return AgentPlan(
         call_id=CALL_ID,
         session_id=CALL_ID,
         incarnation=1,
-        channel=Channel.WEBSOCKET,
+        channel=channel,
         call_direction="incoming",
         caller_identity=caller_identity(CALL_ID),
         config=BotConfig.model_validate(settings),
@@ -39,12 +40,21 @@ def plan(**config: Any) -> AgentPlan:
 class Call:
     """One conversation under test, and what came of it."""
 
-    def __init__(self, scripted: ScriptedEngines, **config: Any) -> None:
+    def __init__(
+        self,
+        scripted: ScriptedEngines,
+        *,
+        line: Line | None = None,
+        held: bool = False,
+        **config: Any,
+    ) -> None:
         self.caller = scripted.stt
         self.llm = scripted.llm
         self.tts = scripted.tts
         self.facts: list[Fact] = []
         self.room = PhoneRoom(caller_identity(CALL_ID))
+        if held:
+            self.room.caller.attributes[HOLD_ATTRIBUTE] = "1"
         self.answered = asyncio.Event()
         anything: Any = self.room
         self.link = MediaLink(
@@ -60,6 +70,7 @@ class Call:
             link=self.link,
             engines=scripted.engines(),
             account=Account(self.facts.append),
+            line=line,
         )
         self.running: asyncio.Task[Ending] | None = None
 
@@ -90,15 +101,26 @@ class Call:
     def noticed(self) -> list[str]:
         return [fact.name for fact in self.facts if isinstance(fact, Noticed)]
 
+    def notices(self, name: str) -> list[Noticed]:
+        return [f for f in self.facts if isinstance(f, Noticed) and f.name == name]
+
     def types(self) -> list[str]:
         return [fact.type for fact in self.facts]
 
 
 @asynccontextmanager
 async def calling(
-    *replies: str | tuple[str, str, str], answer: bool = True, **config: Any
+    *replies: str | tuple[str, str, str],
+    answer: bool = True,
+    line: Line | None = None,
+    **config: Any,
 ) -> AsyncIterator[Call]:
-    call = Call(ScriptedEngines(*replies), **config)
+    async with running(Call(ScriptedEngines(*replies), line=line, **config), answer) as call:
+        yield call
+
+
+@asynccontextmanager
+async def running(call: Call, answer: bool = True) -> AsyncIterator[Call]:
     sending = asyncio.create_task(call.link.run())
     await call.conversation.start()
     call.running = asyncio.create_task(call.conversation.run(call.answered))

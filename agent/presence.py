@@ -1,0 +1,70 @@
+"""What a caller's participant shows: whether the phone is answered, and why it left. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from livekit import rtc
+
+from contracts.ids import ANSWERED_ATTRIBUTE, SIP_CALL_STATUS, Channel
+from contracts.outcome import Reason
+from contracts.plan import AgentPlan
+
+_ACTIVE = "active"
+_Left = rtc.DisconnectReason
+
+
+def is_answered(plan: AgentPlan, attributes: Mapping[str, str]) -> bool:
+    """Return whether somebody listens, by the attributes of a caller who is in the room."""
+    if plan.is_seated or attributes.get(ANSWERED_ATTRIBUTE):
+        return True
+    if plan.media == "data":
+        return False
+    if plan.channel is Channel.ATTACH:
+        return True  # whoever attached a bot has its callee on the phone
+    # Anybody else with tracks but LiveKit SIP's phones is a person at a microphone.
+    return attributes.get(SIP_CALL_STATUS, _ACTIVE) == _ACTIVE
+
+
+def why_left(plan: AgentPlan, reason: int | None, *, answered: bool) -> Reason | None:
+    """Return how a call ended whose caller's participant left; None if it may come back.
+
+    What a dial came to LiveKit tells in full only to who placed it, the sidecar: this is what can
+    be seen from the room.
+    """
+    dialled = plan.media == "tracks" and plan.call_direction == "outgoing" and not answered
+    match reason:
+        case _Left.CLIENT_INITIATED:
+            return Reason.CARRIER_REFUSED if dialled else Reason.CALLER_HUNG_UP
+        case _Left.USER_UNAVAILABLE:
+            return Reason.NO_ANSWER
+        case _Left.USER_REJECTED:
+            return Reason.DECLINED
+        case _Left.SIP_TRUNK_FAILURE:
+            return Reason.CARRIER_REFUSED
+        case _Left.MEDIA_FAILURE:
+            return Reason.MEDIA_TIMEOUT
+        case _Left.PARTICIPANT_REMOVED:
+            if plan.media == "data":
+                return Reason.BRIDGE_LOST
+            return Reason.DIAL_ABORTED if dialled else Reason.ROOM_LOST
+        case _Left.ROOM_DELETED | _Left.ROOM_CLOSED:
+            return Reason.ROOM_LOST
+        case _:
+            return None
+
+
+def why_gone(plan: AgentPlan, *, answered: bool) -> Reason:
+    """Return how a call ended whose caller vanished and did not come back."""
+    if plan.media == "data":
+        return Reason.BRIDGE_LOST
+    if plan.channel is Channel.WEB:
+        return Reason.CALLER_DISCONNECTED
+    if plan.call_direction == "incoming" and not answered:
+        return Reason.CALLER_HUNG_UP  # while it rang, as often as not
+    return Reason.BRIDGE_LOST
+
+
+def is_expected(plan: AgentPlan) -> bool:
+    """Return whether the caller must be in the room already, since the room came with them."""
+    return plan.media == "tracks" and plan.channel is Channel.SIP and plan.incarnation == 1
