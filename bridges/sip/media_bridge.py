@@ -164,8 +164,10 @@ class MediaBridge:
         while True:
             try:
                 line = await self._reader.readline()
-            except (OSError, ValueError) as error:
-                log.error("signalling_unreadable", error=type(error).__name__)
+            except OSError:
+                line = b""
+            except ValueError:
+                log.error("signalling_not_understood", calls=len(self._calls))
                 return
             if not line.endswith(b"\n"):
                 log.warning("signalling_gone", calls=len(self._calls))
@@ -173,7 +175,7 @@ class MediaBridge:
             try:
                 message = parse_to_media(line)
             except ValueError:
-                log.error("signalling_not_understood")
+                log.error("signalling_not_understood", calls=len(self._calls))
                 return
             self._take(message)
 

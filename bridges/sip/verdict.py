@@ -39,7 +39,9 @@ def ended_incoming(over: Over, at: datetime) -> Ending:
             return Ending(Reason.HANDSHAKE_TIMEOUT, at, "our answer was not acknowledged")
         case "expired":
             return Ending(Reason.CALLER_DISCONNECTED, at, "the far end is gone without a word")
-        case "refused" | "failed" | "unanswered" | "unreachable" | "lost":
+        case "failed":
+            return Ending(Reason.PROTOCOL_BROKEN, at, "the far end answered our offer with none")
+        case "refused" | "unanswered" | "unreachable" | "lost":
             return Ending(Reason.BRIDGE_LOST, at, f"signalling gave the call up: {over.how}")
 
 

@@ -15,7 +15,7 @@ from contracts.ids import Channel, caller_identity, room_name, standby_room
 from contracts.outcome import Reason
 from contracts.plan import Plan, PlanRequest
 from contracts.report import Fact, Heartbeat, HeartbeatReceipt, LegEnded, Report, Seat
-from contracts.trunk import DialClaim, DialOrder, DialOrders, Trunk
+from contracts.trunk import BridgeTrunks, DialClaim, DialOrder, DialOrders, Trunk
 from sidecar.client import SidecarClient
 from sidecar.rooms import LiveKitRooms
 
@@ -39,6 +39,7 @@ class FakeSidecar:
         seats: what bridges are told to hold.
         fleet_available: what `/health/fleet` says; None breaks its answer.
         claims: every question for calls to place.
+        trunks: what the own bridge is told of.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class FakeSidecar:
         self.seats: list[Seat] = []
         self.fleet_available: int | None = 5
         self.claims: list[DialClaim] = []
+        self.trunks: list[Trunk] = []
         self._orders: list[DialOrder] = []
         self.max_call_duration_s = 600
         self._livekit_url = livekit_url
@@ -66,7 +68,7 @@ class FakeSidecar:
     def client(self) -> SidecarClient:
         """Return a client of this sidecar."""
         return SidecarClient(
-            "http://sidecar", SECRET, timeout_s=2.0, transport=httpx.MockTransport(self._answer)
+            "http://sidecar", SECRET, timeout_s=2.0, transport=httpx.MockTransport(self.answer)
         )
 
     async def ended(self, call_id: str | None = None, timeout_s: float = 10.0) -> LegEnded:
@@ -97,7 +99,8 @@ class FakeSidecar:
         (ended,) = [fact for fact in facts if isinstance(fact, LegEnded)]
         return ended.reason
 
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request as the sidecar would."""
         if self.away:
             raise httpx.ConnectError("away", request=request)
         assert request.headers["X-VoxCore-Secret"] == SECRET
@@ -108,6 +111,8 @@ class FakeSidecar:
             self.heartbeats.append(Heartbeat.model_validate_json(request.content))
             receipt = HeartbeatReceipt(seats=self.seats)
             return httpx.Response(200, text=receipt.model_dump_json())
+        if path == "/internal/v1/trunks":
+            return httpx.Response(200, text=BridgeTrunks(trunks=self.trunks).model_dump_json())
         if path == "/internal/v1/dials/claim":
             return await self._claim(DialClaim.model_validate_json(request.content))
         if path == "/internal/v1/calls":
