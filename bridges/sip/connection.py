@@ -14,8 +14,6 @@ MESSAGE_TIMEOUT_S = 10.0
 IDLE_TIMEOUT_S = 1800.0
 """Without a word either way. Answered calls are refreshed within half of that (RFC 4028), and one
 whose connection is closed goes on: the next request opens another."""
-MAX_UNREAD_BYTES = 256 * 1024
-"""What may wait for a peer that does not read; above it the connection is cut."""
 
 
 class Owner(Protocol):
@@ -39,10 +37,11 @@ class Connection(asyncio.Protocol):
         is_ours: whether we opened it.
     """
 
-    def __init__(self, owner: Owner, flow: Flow, *, is_ours: bool) -> None:
+    def __init__(self, owner: Owner, flow: Flow, *, is_ours: bool, max_unread_bytes: int) -> None:
         self.flow = flow
         self.is_ours = is_ours
         self._owner = owner
+        self._max_unread_bytes = max_unread_bytes
         self._framer = StreamFramer()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -58,7 +57,7 @@ class Connection(asyncio.Protocol):
             return False
         self._used_at = self._loop.time()
         self._transport.write(data)
-        if self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+        if self._transport.get_write_buffer_size() > self._max_unread_bytes:
             self.abort("the peer does not read")
             return False
         return True
@@ -80,7 +79,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=4 * MAX_UNREAD_BYTES)
+        transport.set_write_buffer_limits(high=4 * self._max_unread_bytes)
         self._watch()
 
     def data_received(self, data: bytes) -> None:

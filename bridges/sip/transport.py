@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 from typing import Any, Protocol
@@ -29,18 +30,35 @@ log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
 HANDSHAKE_TIMEOUT_S = 5.0
-MAX_CONNECTIONS = 2_000
-MAX_CONNECTIONS_PER_ADDRESS = 100
 MAX_WAITING = 64
 """Messages that wait for a connection, or for a name's address."""
 MAX_NAMED = 1_000
-MESSAGES_PER_S = 500.0
-"""What one address may send us, in the long run: far more than a carrier with all its calls here;
-a phone or a scanner meets its limit before anybody else feels it."""
-BURST_MESSAGES = 1_000.0
 CONNECTION_COST = 10.0
 """Messages that opening a connection counts for: a TLS handshake is dear."""
 BACKLOG = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What peers may ask of us, so that none of them takes it from the others.
+
+    Attributes:
+        messages_per_s: of one address in the long run: far more than a carrier with all its calls
+            here; a phone or a scanner meets its limit before anybody else feels it.
+        burst_messages: of one address at a time.
+        connections: in all.
+        connections_of_one: of one address.
+        unread_bytes: what may wait for a peer that does not read; above it, it is cut off.
+    """
+
+    messages_per_s: float = 500.0
+    burst_messages: float = 1_000.0
+    connections: int = 2_000
+    connections_of_one: int = 100
+    unread_bytes: int = 256 * 1024
+
+
+DEFAULT_LIMITS = Limits()
 
 
 class Listener(Protocol):
@@ -77,6 +95,7 @@ class Transports:
         now: Callable[[], float],
         client_tls: ssl.SSLContext,
         server_tls: ssl.SSLContext | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.dropped: Counter[str] = Counter()
         self._host = host
@@ -86,7 +105,8 @@ class Transports:
         self._now = now
         self._client_tls = client_tls
         self._server_tls = server_tls
-        self._quota = Quota(MESSAGES_PER_S, BURST_MESSAGES)
+        self._limits = limits
+        self._quota = Quota(limits.messages_per_s, limits.burst_messages)
         self._ports: dict[Transport, int] = {}
         self._datagrams: DatagramSocket | None = None
         self._listening: list[socket.socket] = []
@@ -240,9 +260,9 @@ class Transports:
 
     def _excess(self, host: str) -> str | None:
         """Return why no connection of this address is taken now, or None."""
-        if len(self._connections) >= MAX_CONNECTIONS:
+        if len(self._connections) >= self._limits.connections:
             return "connections"
-        if self._from[host] >= MAX_CONNECTIONS_PER_ADDRESS:
+        if self._from[host] >= self._limits.connections_of_one:
             return "connections_of_one"
         return None if self._quota.take(host, self._now(), CONNECTION_COST) else "quota"
 
@@ -264,7 +284,9 @@ class Transports:
     def _new(self, flow: Flow, *, is_ours: bool) -> Connection:
         self._last_number += 1
         numbered = Flow(flow.transport, flow.host, flow.port, self._last_number)
-        connection = Connection(self, numbered, is_ours=is_ours)
+        connection = Connection(
+            self, numbered, is_ours=is_ours, max_unread_bytes=self._limits.unread_bytes
+        )
         self._connections[numbered.connection] = connection
         return connection
 
