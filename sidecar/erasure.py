@@ -57,7 +57,8 @@ class Erased:
 
     Attributes:
         calls: how many calls are gone.
-        records: how many records of others are gone: CDRs and results they posted.
+        records: how many records beside calls are gone: CDRs and results that others posted, and
+            queued calls that came to nothing.
         live: calls that could not be erased since they have not ended.
         recordings_pending: recordings that will be removed as soon as that is possible.
     """
@@ -133,7 +134,7 @@ class Erasures:
         gone: list[str] = []
         for batch in _batches(found.calls):
             gone += await self._erase(tenant_id, batch)
-        records = await self._forget_records(tenant_id, found.cdrs, found.reported)
+        records = await self._forget_records(tenant_id, found.cdrs, found.reported, found.queued)
         pending = await self._settle(gone)
         return Erased(len(gone), records, found.live, pending)
 
@@ -175,9 +176,10 @@ class Erasures:
             streams, sessions = await erasures.expired_records(
                 connection, tenant_id, before, limit=BATCH
             )
+            queued = await erasures.expired_queued(connection, tenant_id, before, limit=BATCH)
         gone = await self._erase(tenant_id, old)
-        await self._forget_records(tenant_id, streams, sessions)
-        return BATCH in (len(gone), len(streams), len(sessions))
+        await self._forget_records(tenant_id, streams, sessions, queued)
+        return BATCH in (len(gone), len(streams), len(sessions), len(queued))
 
     async def _erase(self, tenant_id: str, call_ids: Sequence[str]) -> list[str]:
         async def work(connection: AsyncConnection) -> list[str]:
@@ -192,15 +194,20 @@ class Erasures:
         return gone
 
     async def _forget_records(
-        self, tenant_id: str, streams: Sequence[str], sessions: Sequence[str]
+        self,
+        tenant_id: str,
+        streams: Sequence[str],
+        sessions: Sequence[str],
+        queued: Sequence[str],
     ) -> int:
-        if not streams and not sessions:
+        if not (streams or sessions or queued):
             return 0
 
         async def work(connection: AsyncConnection) -> int:
             await self._database.note_deletion(connection)
             told = await erasures.forget_cdrs(connection, tenant_id, streams)
-            return told + await erasures.forget_reported(connection, tenant_id, sessions)
+            told += await erasures.forget_reported(connection, tenant_id, sessions)
+            return told + await erasures.forget_queued(connection, tenant_id, queued)
 
         return await self._database.run(work)
 

@@ -27,6 +27,7 @@ from contracts.call import CallState
 from sidecar import number
 from sidecar.store import events
 from sidecar.store.deliveries import DeliveryState
+from sidecar.store.queue import QueueState
 from sidecar.store.tables import (
     call_events,
     calls,
@@ -41,8 +42,19 @@ from sidecar.store.tables import (
     tasks,
     tenants,
 )
+from sidecar.store.telephony import dials, queue_items
 
-_OF_A_CALL: tuple[Table, ...] = (call_events, results, deliveries, tasks, recordings)
+_OF_A_CALL: tuple[Table, ...] = (
+    call_events,
+    results,
+    deliveries,
+    tasks,
+    recordings,
+    dials,
+    queue_items,
+)
+_IS_OVER = queue_items.c.state.in_((QueueState.DISPATCHED, QueueState.FAILED))
+"""Calls that are still queued are live: they are dialled, or time out, first."""
 _ENDED = calls.c.state == CallState.ENDED
 _ORPHAN = (erased_calls.c.call_id, erased_calls.c.recording_key, erased_calls.c.place)
 _IS_ORPHAN = text("recording_key is not null")
@@ -58,12 +70,14 @@ class Found:
         live: calls that have not.
         cdrs: stream ids of what diallers told of calls.
         reported: session ids of results that other runtimes posted.
+        queued: queued calls that are over.
     """
 
     calls: list[str]
     live: list[str]
     cdrs: list[str]
     reported: list[str]
+    queued: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +164,7 @@ async def of_number(connection: AsyncConnection, tenant_id: str, digits: str) ->
         live=[call_id for call_id, state in states.items() if state != CallState.ENDED],
         cdrs=streams,
         reported=sessions,
+        queued=await _queued(connection, tenant_id, digits),
     )
 
 
@@ -169,6 +184,14 @@ async def forget_reported(
         reported_results.c.tenant_id == tenant_id, reported_results.c.session_id.in_(session_ids)
     )
     return (await connection.execute(delete(reported_results).where(mine))).rowcount
+
+
+async def forget_queued(
+    connection: AsyncConnection, tenant_id: str, queue_ids: Sequence[str]
+) -> int:
+    """Delete queued calls that are over; return how many there were."""
+    mine = and_(queue_items.c.tenant_id == tenant_id, queue_items.c.queue_id.in_(queue_ids))
+    return (await connection.execute(delete(queue_items).where(mine, _IS_OVER))).rowcount
 
 
 async def retentions(connection: AsyncConnection) -> dict[str, int | None]:
@@ -210,6 +233,17 @@ async def expired(
         .limit(limit)
     )
     return list(await connection.scalars(statement))
+
+
+async def expired_queued(
+    connection: AsyncConnection, tenant_id: str, before: datetime, *, limit: int
+) -> list[str]:
+    """Return queued calls that were over before a time, and came to no call that is still kept."""
+    kept = select(calls.c.call_id).where(calls.c.call_id == queue_items.c.call_id).exists()
+    old = select(queue_items.c.queue_id).where(
+        queue_items.c.tenant_id == tenant_id, queue_items.c.queued_at < before, _IS_OVER, ~kept
+    )
+    return list(await connection.scalars(old.limit(limit)))
 
 
 async def expired_records(
@@ -295,6 +329,17 @@ async def _naming(
     statement = select(key, table.c.body).where(table.c.tenant_id == tenant_id, near)
     rows = await connection.execute(statement)
     return [row[0] for row in rows if number.is_named_in([row[0], row[1]], digits)]
+
+
+async def _queued(connection: AsyncConnection, tenant_id: str, digits: str) -> list[str]:
+    columns = (queue_items.c.queue_id, queue_items.c.to_number, queue_items.c.metadata)
+    near = or_(
+        _near(queue_items.c.to_number, digits),
+        _near(cast(queue_items.c.metadata, Text), digits),
+    )
+    mine = queue_items.c.tenant_id == tenant_id
+    rows = await connection.execute(select(*columns).where(mine, _IS_OVER, near))
+    return [row[0] for row in rows if number.is_named_in([row[1], row[2]], digits)]
 
 
 def _near(column: ColumnElement[str], digits: str) -> ColumnElement[bool]:

@@ -27,6 +27,7 @@ from sidecar.store.tables import (
     tasks,
     tenants,
 )
+from sidecar.store.telephony import dials, queue_items
 from tests.fakes.control_plane import START
 from tests.fakes.dump import dump
 
@@ -38,7 +39,10 @@ NAMING_NO_CALL = {
     "endpoints",
     "erased_calls",
     "event_counter",
+    "leases",
+    "numbers",
     "tenants",
+    "trunks",
     "workers",
 }
 """Tables that hold nothing of a call, but perhaps its id."""
@@ -139,6 +143,20 @@ async def fill(database: Database, call_id: str, sequence: int) -> None:
             },
         ),
         (
+            dials,
+            {
+                **own,
+                "trunk_id": "t1",
+                "kind": "bridge",
+                "to_number": f"number of {call_id}",
+                "from_number": "",
+                "state": "settled",
+                "created_at": START,
+                "ringing_timeout_s": 45.0,
+            },
+        ),
+        (queue_items, queued(f"queue {sequence}", call_id=call_id, metadata=name)),
+        (
             standbys,
             {
                 **own,
@@ -152,6 +170,25 @@ async def fill(database: Database, call_id: str, sequence: int) -> None:
     async with database.transaction() as connection:
         for table, values in rows:
             await connection.execute(insert(table).values(values))
+
+
+def queued(queue_id: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "queue_id": queue_id,
+        "tenant_id": T,
+        "idempotency_key": queue_id,
+        "bot_id": "desk",
+        "trunk_id": "t1",
+        "to_number": "701",
+        "call_service": "exotel",
+        "metadata": {},
+        "state": "dispatched",
+        "retry_count": 0,
+        "queued_at": START,
+        "due_at": START,
+        "expires_at": START,
+        **changes,
+    }
 
 
 async def erase(database: Database, *call_ids: str, tenant_id: str = T) -> list[str]:
@@ -176,7 +213,7 @@ def test_every_table_is_either_reached_or_holds_nothing_of_a_call() -> None:
         table.name
         for table in (
             *(call_events, results, deliveries, delivery_attempts, tasks),
-            *(cdrs, reported_results, recordings, standbys),
+            *(cdrs, reported_results, recordings, standbys, dials, queue_items),
         )
     }
     assert set(metadata.tables) == reached | NAMING_NO_CALL | {"calls"}
@@ -256,6 +293,31 @@ async def test_number_is_found_wherever_it_stands(database: Database) -> None:
     assert found.live == ["live"]
     assert found.cdrs == ["s"]
     assert set(found.reported) == {"posted", "elsewhere"}
+
+
+async def test_queued_calls_that_came_to_nothing_are_found_and_forgotten(
+    database: Database,
+) -> None:
+    named = {"to_number": "+49 30 123456"}
+    await store(database, row("c1", planned_at=START))
+    async with database.transaction() as connection:
+        for values in (
+            queued("failed", state="failed", **named),
+            queued("told", state="failed", metadata={"lead": "004930123456"}),
+            queued("kept", call_id="c1"),
+            queued("waits", state="pending", **named),
+            queued("foreign", state="failed", tenant_id="other", **named),
+            queued("young", state="failed", queued_at=START + timedelta(days=1)),
+        ):
+            await connection.execute(insert(queue_items).values(values))
+        found = await erasures.of_number(connection, T, "4930123456")
+        assert sorted(found.queued) == ["failed", "told"]
+        later = START + timedelta(seconds=1)
+        old = await erasures.expired_queued(connection, T, later, limit=9)
+        assert sorted(old) == ["failed", "told"]
+        assert await erasures.forget_queued(connection, T, ["failed", "waits", "foreign"]) == 1
+        left = set(await connection.scalars(select(queue_items.c.queue_id)))
+    assert left == {"told", "kept", "waits", "foreign", "young"}
 
 
 async def test_records_of_others_are_forgotten_by_key(database: Database) -> None:
