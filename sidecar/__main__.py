@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from contracts.log import configure_logging
 from sidecar.app import create_app
+from sidecar.livekit_sip import SipService
 from sidecar.rooms import LiveKitRooms
 from sidecar.settings import Settings
 from sidecar.storage import Bucket
@@ -46,11 +47,12 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then let running requests finish."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "sidecar"))
     database = Database(settings.database_url)
-    rooms = LiveKitRooms(
-        settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret
-    )
+    livekit = (settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret)
+    rooms, sip = LiveKitRooms(*livekit), SipService(*livekit)
     async with httpx.AsyncClient(trust_env=False) as http, _bucket(settings, http) as bucket:
-        app = create_app(settings, database=database, rooms=rooms, http=http, bucket=bucket)
+        app = create_app(
+            settings, database=database, rooms=rooms, sip=sip, http=http, bucket=bucket
+        )
         config = uvicorn.Config(
             app,
             host=settings.sidecar_host,
@@ -64,6 +66,7 @@ async def serve(settings: Settings) -> None:
             await _Server(config, app.state.part).serve()
         finally:
             await rooms.aclose()
+            await sip.aclose()
             await database.aclose()
 
 

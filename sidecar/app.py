@@ -19,6 +19,7 @@ from sidecar.api import (
     bots,
     call_results,
     cdr,
+    command,
     config,
     deliveries,
     endpoints,
@@ -49,6 +50,8 @@ from sidecar.erasure import Erasures
 from sidecar.fleet import Fleet
 from sidecar.hearing import Hearing
 from sidecar.keeper import Keeper
+from sidecar.line_command import LineCommands
+from sidecar.livekit_sip import LiveKitSip
 from sidecar.loss import Losses
 from sidecar.metrics import Metrics
 from sidecar.number_book import NumberBook
@@ -64,10 +67,13 @@ from sidecar.rooms import Rooms
 from sidecar.schedule import JITTER, Schedule
 from sidecar.settings import Settings
 from sidecar.signing import SigningSecrets
+from sidecar.sip_objects import Limits
+from sidecar.sip_sync import SipSync
 from sidecar.standby import Standbys
 from sidecar.storage import Bucket
 from sidecar.store.database import Database
 from sidecar.supervise import Turn, running
+from sidecar.transfer import Transfers
 from sidecar.trunk_check import TrunkCheck
 from sidecar.vault import Vault
 from sidecar.vetting import VettedConfigs, Vetting
@@ -77,6 +83,10 @@ from sidecar.webhook import WebhookReader
 
 OUTBOX_WORKERS = 32
 """Attempts at once. Those without one rest, so that many receivers may hang at no cost."""
+
+
+TRANSFER_CLOSE_S = 5.0
+"""How long a sidecar that ends waits for transfers that are under way."""
 
 
 def new_id() -> str:
@@ -94,6 +104,7 @@ def create_app(
     *,
     database: Database,
     rooms: Rooms,
+    sip: LiveKitSip,
     http: httpx.AsyncClient,
     bucket: Bucket | None = None,
     clock: Clock = utc_now,
@@ -104,6 +115,7 @@ def create_app(
         settings: what the operator set.
         database: where every fact is kept; migrated at start.
         rooms: LiveKit, or a stand-in.
+        sip: its SIP service, or a stand-in.
         http: what results and config requests are sent with; it must not follow redirects.
         bucket: where recordings are kept; None: in the folder.
         clock: where the time comes from.
@@ -215,6 +227,18 @@ def create_app(
         clock=clock,
         closing=bells.closing,
     )
+    sync = SipSync(
+        database,
+        sip,
+        owner=settings.managed_sip_owner,
+        limits=Limits(settings.managed_sip_ringing_s, settings.max_room_s),
+        vault=vault,
+        clock=clock,
+        holder=new_id(),
+        bell=bells.trunks,
+    )
+    transfers = Transfers(database, calls, sip, clock=clock, bells=bells)
+    commands = LineCommands(database, calls, rooms, transfers, clock=clock)
     turns: dict[str, Turn] = {
         "erase": erasing.turn,
         "fleet": fleet.turn,
@@ -228,6 +252,7 @@ def create_app(
         "watch": watch.turn,
         "reconcile": reconciler.turn,
         **outbound.turns(),
+        **({"sip_sync": sync.turn} if settings.managed_sip else {}),
         **{f"outbox-{number}": outbox.turn for number in range(OUTBOX_WORKERS)},
     }
 
@@ -241,11 +266,13 @@ def create_app(
             yield
         await outbound.aclose()
         await planner.aclose()
+        await transfers.aclose(TRANSFER_CLOSE_S)
         await prefetch.aclose(RINGING.total_seconds())
 
     routes: list[BaseRoute] = [
         *health.routes(fleet),
         *internal.routes(access, planner, calls, pulse, waiting),
+        *command.routes(access, commands),
         *bots.routes(access, database, vetting, clock),
         *numbers_api.routes(access, database, book),
         *trunks.routes(access, database, trunk_check, clock, new_trunk_id),

@@ -152,6 +152,23 @@ class Settings(BaseSettings):
         default=True,
         description="Whether a trunk's carrier or PBX may be at a private or loopback address.",
     )
+    managed_sip: bool = Field(
+        default=True,
+        description="Whether LiveKit SIP is told of trunks of kind `managed`; without one of them"
+        " nothing is asked of it.",
+    )
+    managed_sip_owner: str = Field(
+        default="voicefleet",
+        pattern=r"^[A-Za-z0-9_.-]{1,40}$",
+        description="Marks our trunks and rules at LiveKit SIP; installations that share one need"
+        " different marks.",
+    )
+    managed_sip_ringing_s: int = Field(
+        default=20,
+        ge=1,
+        le=180,
+        description="How long LiveKit SIP lets a caller ring when no agent comes; then busy (486).",
+    )
     secrets_dir: Path | None = Field(
         default=None,
         description="Folder of files that trunks' `secret://name` references lead to; unset: such"

@@ -18,6 +18,7 @@ from sidecar.storage import Bucket
 from sidecar.store.database import Database
 from tests.fakes.control_plane import settings_for_tests
 from tests.fakes.rooms import FakeRooms
+from tests.fakes.sip_service import FakeSip
 
 URL = "http://sidecar"
 
@@ -27,12 +28,14 @@ class SidecarApp:
 
     Attributes:
         rooms: the LiveKit it talks to.
+        sip: its SIP service.
         sent: every request it made: results and config queries.
         answers: what those are answered, by URL path; 200 otherwise.
     """
 
     def __init__(self) -> None:
         self.rooms = FakeRooms()
+        self.sip = FakeSip()
         self.sent: list[httpx.Request] = []
         self.answers: dict[str, httpx.Response] = {}
         self.app = Starlette()
@@ -87,6 +90,7 @@ async def running_app(
             settings_for_tests(**given),
             database=database,
             rooms=sidecar.rooms,
+            sip=sidecar.sip,
             http=http,
             bucket=bucket,
             clock=clock,
