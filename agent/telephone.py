@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from livekit.agents import AgentSession, RunContext
+from livekit.agents.voice import SpeechHandle
 
 from agent.account import Account
 from agent.handover import Handover
@@ -71,6 +72,7 @@ class Telephone:
         is_trusted = METHODS.get(plan.channel) == TRUSTED_METHOD
         self._handover = Handover(line, account.tell, is_trusted=is_trusted)
         self._keypad = Keypad(self._take_digits, takes_digits)
+        self._asking: SpeechHandle | None = None
         self._is_talking = False
         self._held_at_ms: float | None = None
         self._back = asyncio.Event()
@@ -149,10 +151,12 @@ class Telephone:
         self, context: RunContext[Any], prompt: str, wanted: Wanted
     ) -> Entered:
         """Ask for keys, and return those the caller pressed."""
+        self._asking = context.speech_handle
         prompted = asyncio.ensure_future(self._prompt(context, prompt))
         try:
             return await self._keypad.collect(wanted, prompted)
         finally:
+            self._asking = None
             prompted.cancel()
             self._silence.restart()
 
@@ -219,8 +223,8 @@ class Telephone:
         if self._link.output.speaking_line is None:
             return
         current = self._session.current_speech
-        if self._keypad.is_collecting:
-            # Interrupted, the speech would take along the tool that waits here.
+        if current is not None and current is self._asking:
+            # Interrupted, the speech would take along its tool, which waits for these very keys.
             self._link.output.clear_buffer()
         elif current is not None and current.allow_interruptions:
             current.interrupt()
