@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,9 +92,7 @@ async def exchange(
         board.link_opened(link)
         tasks += [asyncio.create_task(_keep(board, link)), asyncio.create_task(fake.run())]
         running.medias.append(fake)
-    async with asyncio.timeout(5):
-        while not all(link.max_calls for link in board.links):  # noqa: ASYNC110
-            await asyncio.sleep(0)
+    await eventually(lambda: all(link.max_calls for link in board.links))
     try:
         yield running
     finally:
@@ -104,6 +102,13 @@ async def exchange(
             fake.close()
         await cancel(*tasks)
         store.close()
+
+
+async def eventually(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    """Wait for what nobody tells of."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 async def _keep(board: Switchboard, link: MediaLink) -> None:
