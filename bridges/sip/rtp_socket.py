@@ -143,9 +143,11 @@ class RtpSocket(asyncio.DatagramProtocol):
             Whether they left. On hold, before `apply` and `start`, while digits are being sent and
             after `close` they do not.
         """
+        if self._transport is None:
+            return False
         sent = self._stream.send(pcm, self._clock.now())
-        self._flush()
-        return sent and self._transport is not None
+        self._flush(self._transport)
+        return sent
 
     def send_digits(self, digits: str, *, duration_ms: int = 160, gap_ms: int = 80) -> float:
         """Send digits (0-9 * # A-D, `,` for a pause of half a second) one after another.
@@ -203,7 +205,7 @@ class RtpSocket(asyncio.DatagramProtocol):
             return
         for event in self._stream.tick(self._clock.now() + TOLERANCE_S):
             self._emit(event)
-        self._flush()
+        self._flush(self._transport)
         if self._timer is not None:
             self._timer.cancel()
         deadline = self._stream.deadline()
@@ -211,16 +213,14 @@ class RtpSocket(asyncio.DatagramProtocol):
             delay_s = max(0.0, deadline + TOLERANCE_S - self._clock.now())
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._work)
 
-    def _flush(self) -> None:
+    def _flush(self, transport: asyncio.DatagramTransport) -> None:
         for data, target in self._stream.outgoing():
-            if self._transport is None:
-                return
             # Datagram transports have it too; only their declared type does not say so.
-            unsent = cast("asyncio.WriteTransport", self._transport).get_write_buffer_size()
-            if unsent > MAX_UNSENT_BYTES:
+            unsent_bytes = cast("asyncio.WriteTransport", transport).get_write_buffer_size()
+            if unsent_bytes > MAX_UNSENT_BYTES:
                 self._network_errors += 1
             else:
-                self._transport.sendto(data, target)
+                transport.sendto(data, target)
 
 
 class _Silent(asyncio.DatagramProtocol):
