@@ -62,6 +62,8 @@ AGENT_JOIN_TIMEOUT_S = 10.0
 """A backstop: the sidecar gives up an unclaimed call, and deletes its room, sooner."""
 AGENT_RETURN_TIMEOUT_S = 10.0
 """The same for an agent that left and is to be replaced."""
+MAX_HELD_NEWS = 100
+"""Of the line, while no agent is there: keys pressed, above all."""
 MAX_HELD_PACKETS = 250
 """Ten seconds of what a caller says before an agent is there; the oldest go first."""
 OVERTIME_S = 60.0
@@ -91,6 +93,7 @@ class RoomLeg:
         self._offered: asyncio.Future[Offered] = asyncio.get_running_loop().create_future()
         self._lost: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._queue: deque[UpPacket] = deque(maxlen=MAX_HELD_PACKETS)
+        self._news: deque[AnyNews] = deque(maxlen=MAX_HELD_NEWS)
         self._answered = asyncio.Event()
         self._is_held = False
         self._hold_changed = asyncio.Event()
@@ -165,9 +168,9 @@ class RoomLeg:
                 self._offered.set_result(event)
 
     def _bring(self, news: AnyNews) -> None:
-        """Tell the agent; what lasts is an attribute, for one that comes later."""
-        if self._room is not None and self._open and self._agent_there.is_set():
-            self._room.send(serialize_news(news), self._agent, LEG_NEWS_TOPIC)
+        """Tell the agent, as soon as there is one and the caller is seen to be answered."""
+        self._news.append(news)
+        self._drain()
 
     def _hold(self, event: LegHeld | LegResumed) -> None:
         is_held = isinstance(event, LegHeld)
@@ -240,11 +243,17 @@ class RoomLeg:
         while True:
             await self._hold_changed.wait()
             self._hold_changed.clear()
-            await local.set_attributes({HOLD_ATTRIBUTE: "1" if self._is_held else ""})
+            # Set by the call itself; a receipt that is lost must not hold up the next change.
+            setting = local.set_attributes({HOLD_ATTRIBUTE: "1" if self._is_held else ""})
+            await within(ATTRIBUTE_TIMEOUT_S, setting)
 
     def _drain(self) -> None:
         room = self._room
-        while room is not None and self._open and self._queue and self._agent_there.is_set():
+        if room is None or not self._open or not self._agent_there.is_set():
+            return
+        while self._news:
+            room.send(serialize_news(self._news.popleft()), self._agent, LEG_NEWS_TOPIC)
+        while self._queue:
             room.send(serialize(self._queue.popleft()), self._agent, MEDIA_TOPIC)
 
     async def _miss_agent(self) -> Ending:

@@ -9,15 +9,17 @@ from typing import Self
 
 from livekit import rtc
 
-from contracts.command import HangUp, Transfer, serialize_command
+from contracts.command import AnyCommand, serialize_command
 from contracts.ids import (
     ANSWERED_ATTRIBUTE,
     COMMAND_TOPIC,
+    LEG_NEWS_TOPIC,
     MEDIA_TOPIC,
     PRESENCE_TRACK,
     agent_identity,
     standby_identity,
 )
+from contracts.leg_news import AnyNews, parse_news
 from contracts.media import (
     MAX_PACKET_BYTES,
     DownPacket,
@@ -38,6 +40,8 @@ class RoomAgent:
     Attributes:
         heard: what the caller said, packet by packet.
         finished: what the bridge told about segments.
+        news: what it told about the line.
+        attributes: each change of the caller's attributes.
         answered: set once the caller's participant says so.
         caller_left: set once the caller has left the room.
         echoing: whether caller audio is kept for `echo`.
@@ -46,6 +50,8 @@ class RoomAgent:
     def __init__(self, plan: Plan, incarnation: int = 1) -> None:
         self.heard: list[Heard] = []
         self.finished: list[Finished] = []
+        self.news: list[AnyNews] = []
+        self.attributes: list[dict[str, str]] = []
         self.answered = asyncio.Event()
         self.caller_left = asyncio.Event()
         self.echoing = False
@@ -90,7 +96,7 @@ class RoomAgent:
             await self.send(Speech(segment, pcm[start : start + step]))
         await self.send(SpeechEnd(segment))
 
-    async def command(self, command: HangUp | Transfer) -> None:
+    async def command(self, command: AnyCommand) -> None:
         """Tell the bridge to do something."""
         await self.send_bytes(serialize_command(command), COMMAND_TOPIC)
 
@@ -118,6 +124,10 @@ class RoomAgent:
     def _receive(self, packet: rtc.DataPacket) -> None:
         if packet.participant is None or packet.participant.identity != self._caller:
             return
+        if packet.topic == LEG_NEWS_TOPIC:
+            self.news.append(parse_news(packet.data))
+            self._changed.set()
+            return
         match parse_up(packet.data):
             case Heard() as heard:
                 self.heard.append(heard)
@@ -128,6 +138,8 @@ class RoomAgent:
         self._changed.set()
 
     def _meet(self, participant: rtc.Participant) -> None:
+        self.attributes.append(dict(participant.attributes))
+        self._changed.set()
         if participant.attributes.get(ANSWERED_ATTRIBUTE) == "1":
             self.answered.set()
 
