@@ -141,10 +141,9 @@ def _told(message: Message) -> dict[str, object]:
     told = {key: item for key, item in MessageToDict(message).items() if key not in _ITS_OWN}
     media = told.get("media")
     if isinstance(media, dict):
-        # LiveKit writes out what is off, too.
-        media = {key: item for key, item in media.items() if not _is_default(item)}
-        told["media"] = media
-    return told
+        # LiveKit writes out what is off, too, even where nothing was said of media at all.
+        told["media"] = {key: item for key, item in media.items() if not _is_default(item)}
+    return {key: item for key, item in told.items() if item}
 
 
 def _is_default(value: object) -> bool:

@@ -136,3 +136,11 @@ def test_what_livekit_notes_beside_is_no_difference() -> None:
     assert is_as_wanted(found, wanted)
     found.numbers.append("+1")
     assert not is_as_wanted(found, wanted)
+
+
+def test_rule_to_which_livekit_adds_its_defaults_is_no_other() -> None:
+    found = catch_all("vf")
+    found.media.encryption = api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_DISABLE
+    assert is_as_wanted(found, catch_all("vf"))
+    found.media.encryption = api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE
+    assert not is_as_wanted(found, catch_all("vf"))
