@@ -40,7 +40,7 @@ def normal(text: str, country: str = "") -> str:
     spelt = text.strip().translate(_SEPARATORS)
     if not _NUMBER.fullmatch(spelt):
         # A name keeps its dots and dashes.
-        if not _EXTENSION.fullmatch(text):
+        if text.isdecimal() or not _EXTENSION.fullmatch(text):
             raise NotCallable("not a phone number, nor an extension of letters, digits, . _ and -")
         return text
     if spelt.startswith("00"):

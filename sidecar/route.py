@@ -45,8 +45,9 @@ def choose(
     """
     ways = [trunk for trunk in trunks if can_dial(trunk)]
     if from_number:
+        asked = _plain(from_number, country)
         for trunk in ways:
-            if from_number in _caller_ids(trunk, of_bot, country):
+            if asked in _caller_ids(trunk, of_bot, country):
                 return Route(trunk, from_number)
         raise Denied(Code.TRUNK_UNKNOWN, "no active trunk has this from_number")
     by_id = {trunk.trunk_id: trunk for trunk in ways}
@@ -71,8 +72,13 @@ def can_dial(trunk: Trunk) -> bool:
 
 
 def _caller_ids(trunk: Trunk, of_bot: Sequence[tuple[str, str]], country: str) -> set[str]:
-    own = {number for number, trunk_id in of_bot if trunk_id == trunk.trunk_id}
-    return own | {_normal(number, country) for number in trunk.numbers}
+    own = [number for number, trunk_id in of_bot if trunk_id == trunk.trunk_id]
+    return {_plain(_normal(number, country), country) for number in (*own, *trunk.numbers)}
+
+
+def _plain(number: str, country: str) -> str:
+    """Return the form in which two spellings of one number are the same."""
+    return callee.formatted(number, "plain", country)
 
 
 def _normal(number: str, country: str) -> str:
