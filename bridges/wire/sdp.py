@@ -9,7 +9,6 @@ are kept as attributes or left out; an attribute that is malformed counts as abs
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -305,9 +304,8 @@ def _parse_crypto(value: str) -> Crypto | None:
             if method.lower() != "inline" or ";" in info or any(":" in each for each in extras):
                 return None
             try:
-                # Some peers leave the padding out; 30 bytes need none.
                 key = base64.b64decode(inline, validate=True)
-            except binascii.Error:
+            except ValueError:  # not base64, or not even ASCII
                 return None
             return Crypto(tag, suite, key) if len(key) == SRTP_KEY_BYTES else None
     return None

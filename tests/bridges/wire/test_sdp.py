@@ -191,6 +191,7 @@ def test_key_is_read_and_written_and_never_shown() -> None:
         f"1 AES_CM_128_HMAC_SHA1_80 {INLINE[:-4]}",
         f"1 AES_CM_128_HMAC_SHA1_80 {INLINE}AAAA",
         "1 AES_CM_128_HMAC_SHA1_80 inline:#",
+        "1 AES_CM_128_HMAC_SHA1_80 inline:\N{LATIN SMALL LETTER U WITH DIAERESIS}",
         f"1 AES_CM_128_HMAC_SHA1_80 uri{INLINE[6:]}",
     ],
 )
