@@ -26,7 +26,8 @@ class MediaLink:
 
     Attributes:
         bridge_id: its name at the sidecar, `""` until it is ready.
-        max_calls: how many legs it carries, 0 until it is ready.
+        is_ready: whether it has said so.
+        max_calls: how many legs it carries; 0 also when it takes no more.
         legs: the names of those it has.
     """
 
@@ -37,6 +38,7 @@ class MediaLink:
         now: Callable[[], float],
     ) -> None:
         self.bridge_id = ""
+        self.is_ready = False
         self.max_calls = 0
         self.legs: set[str] = set()
         self._reader = reader
@@ -88,6 +90,7 @@ class MediaLink:
             self._heard_at = self._now()
             match message:
                 case ipc.Ready():
+                    self.is_ready = True
                     self.bridge_id, self.max_calls = message.bridge_id, message.max_calls
                     log.info("sip_media_ready", bridge_id=self.bridge_id, calls=self.max_calls)
                 case ipc.Pong():
@@ -99,7 +102,7 @@ class MediaLink:
         while True:
             await asyncio.sleep(PING_INTERVAL_S)
             # Before it is ready it loads its libraries, which takes longer; its parent waits.
-            if self.max_calls and self._now() - self._heard_at > SILENCE_S:
+            if self.is_ready and self._now() - self._heard_at > SILENCE_S:
                 raise LinkLost("does not answer")
             if self._writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
                 raise LinkLost("does not read")

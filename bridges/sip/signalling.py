@@ -17,7 +17,7 @@ from bridges.sip.health import HealthServer
 from bridges.sip.metrics import Metrics
 from bridges.sip.registrar import Registrar
 from bridges.sip.settings import SipSettings
-from bridges.sip.supervisor import COMMAND, Supervisor
+from bridges.sip.supervisor import Supervisor
 from bridges.sip.switchboard import Switchboard
 from bridges.sip.trunk_feed import Sidecar, TrunkFeed
 
@@ -42,7 +42,7 @@ class Signalling:
         settings: SipSettings,
         sidecar: Sidecar,
         clock: Clock,
-        command: Sequence[str] = COMMAND,
+        command: Sequence[str],
     ) -> None:
         """Raises `OSError` if a certificate or key cannot be read."""
         self._settings = settings

@@ -127,7 +127,6 @@ class Supervisor:
             await link.run(lambda order: self._owner.order_arrived(link, order))
         finally:
             late.cancel()
-            link.max_calls = 0
             self._owner.link_lost(link)
             await self._reap(process)
 
@@ -142,7 +141,7 @@ class Supervisor:
 
 
 def _end_unready(link: MediaLink, process: asyncio.subprocess.Process) -> None:
-    if not link.max_calls:
+    if not link.is_ready:
         _kill(process)
 
 
