@@ -142,7 +142,7 @@ class MediaBridge:
             await asyncio.wait({reading, draining}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._is_draining = True
-            await cancel(*[call.task for call in self._calls.values() if call.task is not None])
+            await self._end_calls()
             await cancel(reading, *background)
             draining.cancel()
             await self._hang_up()
@@ -191,6 +191,15 @@ class MediaBridge:
                 call = self._calls.get(message.leg)
                 if call is not None:  # else it crossed our own last word
                     call.channel.deliver(message)
+
+    async def _end_calls(self) -> None:
+        """Let calls that are over come to their end, and end the others."""
+        calls = list(self._calls.values())
+        tasks = [call.task for call in calls if call.task is not None]
+        for call in calls:
+            if call.task is not None and not call.channel.is_over:
+                call.task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _take_incoming(self, call: Incoming) -> None:
         if self._is_draining:

@@ -223,6 +223,17 @@ async def test_calls_end_with_signalling(signalling: Signalling) -> None:
     assert endings == [Reason.BRIDGE_LOST] * 2
 
 
+async def test_call_that_was_over_when_signalling_went_keeps_its_end(
+    signalling: Signalling,
+) -> None:
+    await signalling.answered("a")
+    await signalling.rooms[0].running.wait()
+    signalling.tell(Over(leg="a", how="bye"))
+    signalling.writer.close()
+    await signalling.over()
+    assert (await signalling.sidecar.ended()).reason is Reason.CALLER_HUNG_UP
+
+
 async def test_nonsense_on_the_line_ends_it(signalling: Signalling) -> None:
     signalling.writer.write(b'{"type": "incoming"}\n')
     await signalling.over()
