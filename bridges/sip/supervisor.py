@@ -7,12 +7,12 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 import structlog
 
-from bridges.race import cancel
+from bridges.race import race
 from bridges.sip import ipc
 from bridges.sip.media_link import LinkLost, MediaLink
 from bridges.sip.settings import SipSettings
@@ -57,7 +57,7 @@ class Supervisor:
         owner: Owner,
         now: Callable[[], float],
         command: Sequence[str] = COMMAND,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
     ) -> None:
         self.restarts = 0
         self._settings = settings
@@ -67,6 +67,7 @@ class Supervisor:
         self._sleep = sleep
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._stop = asyncio.Event()
 
     def start(self) -> None:
         """Start all processes."""
@@ -81,11 +82,13 @@ class Supervisor:
     async def stop(self) -> None:
         """Close all lines, which ends the processes, and kill those that stay."""
         self._stopping = True
-        await cancel(*self._keepers)
+        self._stop.set()
+        # Not cancelled: whatever they are at, no process is left behind.
+        await asyncio.gather(*self._keepers)
 
     async def _keep(self, index: int) -> None:
         backoff_s = FIRST_BACKOFF_S
-        while True:
+        while not self._stop.is_set():
             started_at = self._now()
             try:
                 await self._run(index)
@@ -96,7 +99,7 @@ class Supervisor:
             self.restarts += 1
             if self._now() - started_at >= STEADY_S:
                 backoff_s = FIRST_BACKOFF_S
-            await self._sleep(backoff_s)
+            await race(self._sleep(backoff_s), self._stopped())
             backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
 
     async def _run(self, index: int) -> None:
@@ -124,11 +127,16 @@ class Supervisor:
         self._owner.link_opened(link)
         late = asyncio.get_running_loop().call_later(READY_TIMEOUT_S, _end_unready, link, process)
         try:
-            await link.run(lambda order: self._owner.order_arrived(link, order))
+            await race(
+                link.run(lambda order: self._owner.order_arrived(link, order)), self._stopped()
+            )
         finally:
             late.cancel()
             self._owner.link_lost(link)
             await self._reap(process)
+
+    async def _stopped(self) -> None:
+        await self._stop.wait()
 
     async def _reap(self, process: asyncio.subprocess.Process) -> None:
         """Wait for a process to end; one that was lost has nothing left to do."""

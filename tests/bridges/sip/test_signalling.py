@@ -46,10 +46,14 @@ class Running:
                 return {}
             return dict(response.json())
 
-    async def is_ready(self, media: int = 1) -> None:
-        """Wait until media processes take calls."""
+    async def is_ready(self) -> None:
+        """Wait until the media process takes calls."""
+        await self.says("media_processes", 1)
+
+    async def says(self, key: str, value: object) -> None:
+        """Wait until `/health` says so."""
         async with asyncio.timeout(20):
-            while (await self.health()).get("media_processes") != media:
+            while (await self.health()).get(key) != value:
                 assert self.process.returncode is None
                 await asyncio.sleep(0.02)
 
@@ -141,7 +145,7 @@ async def test_process_that_is_told_to_stop_lets_calls_end(tmp_path: Path) -> No
             running.process.terminate()
             async with sipp.running(scenario(refused(503)), tmp_path, to=running.port) as late:
                 await late.succeeds()
-            assert (await running.health())["status"] == "draining"
+            await running.says("status", "draining")
             await phone.succeeds()
         assert await asyncio.wait_for(running.process.wait(), 10) == 0
 
@@ -154,10 +158,7 @@ async def test_second_signal_hangs_up_at_once(tmp_path: Path) -> None:
         ) as phone:
             await eventually(lambda: len(running.dialogs) == 1)
             running.process.terminate()
-            await asyncio.sleep(0)
-            async with asyncio.timeout(5):
-                while (await running.health()).get("status") != "draining":
-                    await asyncio.sleep(0.01)
+            await running.says("status", "draining")
             running.process.send_signal(signal.SIGTERM)
             await phone.succeeds()
         assert await asyncio.wait_for(running.process.wait(), 10) == 0
