@@ -172,7 +172,7 @@ async def test_tool_asks_by_itself_and_its_question_may_be_cut() -> None:
 
 @virtual_time
 async def test_tool_hears_of_a_caller_who_presses_nothing() -> None:
-    silent = {"re_engagement": {"messages": ["Are you there?"], "after_seconds": 3}}
+    silent: dict[str, Any] = {"re_engagement": {"messages": ["Are you there?"], "after_seconds": 3}}
     async with calling(COLLECT, "Never mind.", channel=SIP, **silent) as call:
         await greeted(call)
         call.caller.say("I have a number")
@@ -201,12 +201,13 @@ async def test_caller_who_speaks_instead_is_answered() -> None:
 
 @virtual_time
 async def test_tools_for_keys_are_offered_where_there_are_keys_and_the_bot_allows_it() -> None:
-    for channel, settings, expected in (
+    cases: list[tuple[Channel, dict[str, Any], set[str]]] = [
         (SIP, {}, {"collect_digits"}),
         (SIP, {"send_digits_enabled": True}, {"collect_digits", "send_digits"}),
         (SIP, {"collect_digits_enabled": False}, set()),
         (Channel.WEBSOCKET, {"send_digits_enabled": True}, set()),
-    ):
+    ]
+    for channel, settings, expected in cases:
         async with calling(channel=channel, **settings) as call:
             offered: list[Any] = list(call.conversation._bot.tools)
             assert {tool.id for tool in offered} & {"collect_digits", "send_digits"} == expected

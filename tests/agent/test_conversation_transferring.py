@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from agent.handover import NOBODY_ANSWERED, UNCONFIRMED_S, UNHEARD_S
 from agent.line import NOT_SENT, Taken
@@ -23,7 +24,7 @@ DESK = {
 }
 ASKED = ("", "transfer_call", '{"reason": "asked"}')
 SORRY = "I'm sorry, I could not put you through."
-SIP = {"channel": Channel.SIP, "transfer_targets": [DESK]}
+SIP: dict[str, Any] = {"channel": Channel.SIP, "transfer_targets": [DESK]}
 
 
 def failures(call: Call) -> list[str]:
@@ -59,7 +60,7 @@ async def test_refused_transfer_brings_the_bot_back() -> None:
 
 @virtual_time
 async def test_silence_counts_anew_after_a_transfer_that_failed() -> None:
-    silent = {"re_engagement": {"messages": ["Are you there?"], "after_seconds": 5}}
+    silent: dict[str, Any] = {"re_engagement": {"messages": ["Are you there?"], "after_seconds": 5}}
     async with calling(ASKED, "What else?", **SIP, **silent) as call:
         await handed_over(call)
         await asyncio.sleep(20)

@@ -6,7 +6,8 @@ import asyncio
 
 import httpx
 
-from contracts.plan import AgentPlan, Claim
+from contracts.command import CallCommand, CommandReceipt
+from contracts.plan import AgentPlan, Claim, RoomClaim
 from contracts.recording import CallsKept, RecordingOffer, RecordingTarget
 from contracts.report import AgentEnded, Fact, Heartbeat, Report
 from sidecar.client import SidecarClient
@@ -26,6 +27,9 @@ class CallDesk:
         confirmed: the keys that were said to be there.
         erased: the calls it says were erased.
         heartbeats: every heartbeat.
+        room_claims: every claim of a room that a rule made.
+        commands: what agents asked to have done.
+        receipt: what those are answered.
         held: waits are answered with the plan once it is set.
         final: what claims are answered, if not the plan.
         crm_answered: claims are answered once it is set, as it is to begin with.
@@ -44,6 +48,9 @@ class CallDesk:
         self.target = RecordingTarget(key="recordings/a.wav")
         self.confirmed: list[str] = []
         self.heartbeats: list[Heartbeat] = []
+        self.room_claims: list[RoomClaim] = []
+        self.commands: list[CallCommand] = []
+        self.receipt = CommandReceipt(done=True)
         self.held = asyncio.Event()
         self.final: AgentPlan | None = None
         self.crm_answered = asyncio.Event()
@@ -71,6 +78,11 @@ class CallDesk:
             error = {"code": code, "message": code, "details": {}}
             return httpx.Response(status, json={"error": error})
         match asked:
+            case "claim" if request.url.path == "/internal/v1/rooms/claim":
+                return self._claim_room(RoomClaim.model_validate_json(content), request)
+            case "command":
+                self.commands.append(CallCommand.model_validate_json(content))
+                return httpx.Response(200, text=self.receipt.model_dump_json())
             case "wait":
                 await self.held.wait()
                 assert self.plan is not None
@@ -99,6 +111,13 @@ class CallDesk:
             case _:
                 self.heartbeats.append(Heartbeat.model_validate_json(content))
                 return httpx.Response(200, json={})
+
+    def _claim_room(self, claim: RoomClaim, request: httpx.Request) -> httpx.Response:
+        self.room_claims.append(claim)
+        if len(self.room_claims) <= self.lost_answers:
+            raise httpx.ReadError("lost", request=request)
+        assert self.plan is not None
+        return httpx.Response(200, text=self.plan.model_dump_json())
 
     async def _claim(self, claim: Claim, request: httpx.Request) -> httpx.Response:
         self.claims.append(claim)
