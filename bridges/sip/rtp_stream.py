@@ -25,7 +25,9 @@ FRAME_BYTES = 320
 STEP_SAMPLES = 160
 FRAME_S = 0.02
 GRACE_S = 0.005
-"""How long a frame of the bot's may be late before silence is sent in its place."""
+"""How long silence waits for the bot to say something instead, ..."""
+SPEECH_GRACE_S = 0.015
+"""... and how long while it speaks: a frame may be late, and silence before it would be heard."""
 _LAWS: dict[Codec, Law] = {Codec.PCMA: A_LAW, Codec.PCMU: MU_LAW}
 
 
@@ -74,6 +76,7 @@ class RtpStream:
         self._digits: deque[Iterator[EventPacket | None]] = deque()
         self._outgoing: list[Datagram] = []
         self._unsent_frames = 0
+        self._spoke_last = False
 
     def apply(self, plan: MediaPlan, hosts: frozenset[str] = frozenset()) -> None:
         """Send and receive as `plan` says; `hosts` are trusted beside the one it names."""
@@ -97,7 +100,8 @@ class RtpStream:
     def receive(self, data: bytes, source: Address, now: float) -> list[RtpEvent]:
         """Take a datagram and return what it means at once; its audio comes by `tick`."""
         packet = self._accept(data, source, now)
-        if packet is None:
+        if isinstance(packet, str):
+            self._dropped[packet] += 1
             return []
         assert self._plan is not None
         events: list[RtpEvent] = []
@@ -155,6 +159,7 @@ class RtpStream:
         if self._digits or not self._may_send():
             self._unsent_frames += 1
             return False
+        self._spoke_last = True
         self._send_audio(pcm, now)
         return True
 
@@ -198,41 +203,34 @@ class RtpStream:
             }
         return figures
 
-    def _accept(self, data: bytes, source: Address, now: float) -> RtpPacket | None:
-        """Return the packet if it is this call's; else count why not."""
+    def _accept(self, data: bytes, source: Address, now: float) -> RtpPacket | str:
+        """Return the packet if it is this call's, else why it is not."""
         if self._decrypt is not None:
             plain = self._decrypt.unprotect(data)
             if isinstance(plain, SrtpDefect):
-                return self._drop(plain.value)
+                return plain.value
             data = plain
         packet = RtpPacket.parse(data)
         if isinstance(packet, Defect):
-            return self._drop(packet.value)
-        if self._plan is None or not self._suits(packet, self._plan):
-            return self._drop("payload_type")
+            return packet.value
+        if self._plan is None or not self._plan.takes(packet.payload_type):
+            return "payload_type"
         before = self._latch.ssrc
         if not self._latch.admit(source, packet.ssrc, now, authentic=self._decrypt is not None):
-            return self._drop("source")
+            return "source"
         if before not in (None, packet.ssrc):
             self._sequence.begin()
             self._begin_audio()
         match self._sequence.arrive(packet.sequence):
-            case Arrival.DUPLICATE | Arrival.JUMPED as oddity:
-                return self._drop(oddity.value)
+            case Arrival.DUPLICATE:
+                return Arrival.DUPLICATE.value
+            case Arrival.JUMPED:
+                return Arrival.JUMPED.value
             case Arrival.RESTARTED:
                 self._begin_audio()
             case Arrival.IN_ORDER | Arrival.REORDERED:
                 pass
         return packet
-
-    def _suits(self, packet: RtpPacket, plan: MediaPlan) -> bool:
-        number = packet.payload_type
-        return (
-            number in plan.receives or number in plan.receives_dtmf or number in plan.receives_noise
-        )
-
-    def _drop(self, why: str) -> None:
-        self._dropped[why] += 1
 
     def _begin_audio(self) -> None:
         if self._jitter is not None:
@@ -250,10 +248,13 @@ class RtpStream:
         ends_at = self._sender.ends_at
         if ends_at is None:
             ends_at = self._started_at
-        return ends_at + (0.0 if self._digits else GRACE_S)
+        if self._digits:
+            return ends_at
+        return ends_at + (SPEECH_GRACE_S if self._spoke_last else GRACE_S)
 
     def _fill(self, now: float) -> None:
         """Send the next packet of a digit, or silence: carriers hang up on a line that is dead."""
+        self._spoke_last = False
         if not self._digits:
             self._send_audio(bytes(FRAME_BYTES), now)
             return

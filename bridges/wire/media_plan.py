@@ -130,3 +130,11 @@ class MediaPlan:
     def is_held(self) -> bool:
         """Whether the peer put us on hold: it does not want to hear us."""
         return not self.direction.sends
+
+    def takes(self, payload_type: int) -> bool:
+        """Return whether a packet of this type is what we agreed to receive."""
+        return (
+            payload_type in self.receives
+            or payload_type in self.receives_dtmf
+            or payload_type in self.receives_noise
+        )

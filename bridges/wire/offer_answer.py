@@ -35,7 +35,9 @@ from bridges.wire.srtp import SUITES
 
 DTMF_PAYLOAD_TYPE = 101
 COMFORT_NOISE_PAYLOAD_TYPE = 13
-"""RFC 3389. We never send it, so it is never offered; where a peer offers it we accept it."""
+"""RFC 3389. Understood wherever it comes, but named in no description of ours: a line on which
+silence is not sent cannot be told from a dead one."""
+_COMFORT_NOISE = RtpMap("CN", RATE_HZ)
 _PLAIN = ("RTP/AVP", "RTP/AVPF")
 _SECURE = ("RTP/SAVP", "RTP/SAVPF")
 
@@ -194,9 +196,6 @@ def _answer_media(offered: Media, plan: MediaPlan, local: LocalMedia) -> Media:
     if plan.dtmf_payload_type is not None:
         formats.append(str(plan.dtmf_payload_type))
         lines += _dtmf_lines(plan.dtmf_payload_type)
-    for number in plan.receives_noise:
-        formats.append(str(number))
-        lines.append(_rtpmap(number, "CN"))
     if plan.srtp is not None:
         lines.append(plan.srtp.local.serialize())
     lines += [Attribute("ptime", str(plan.ptime_ms)), Attribute(plan.direction.value)]
@@ -232,7 +231,8 @@ def _dtmf_payload_type(media: Media) -> int | None:
 
 
 def _noise(media: Media) -> frozenset[int]:
-    return frozenset({COMFORT_NOISE_PAYLOAD_TYPE}.intersection(media.payload_types()))
+    meaning = media.rtpmaps().get(COMFORT_NOISE_PAYLOAD_TYPE, _COMFORT_NOISE)
+    return frozenset({COMFORT_NOISE_PAYLOAD_TYPE} if meaning == _COMFORT_NOISE else ())
 
 
 def _ptime_ms(media: Media) -> int:

@@ -79,6 +79,21 @@ def test_silence_is_sent_while_nothing_is_said_and_timestamps_run_on() -> None:
     assert spoken[0].timestamp == (quiet[-1].timestamp + 160) & 0xFFFFFFFF
 
 
+@pytest.mark.parametrize("phase_s", [0.0, 0.002, 0.004, 0.0049, 0.011, 0.019])
+def test_late_frames_get_no_silence_between_them(phase_s: float) -> None:
+    # The playback clock has a phase of its own, and its timers are up to 10 ms late.
+    ours, rng = stream(), random.Random(4)
+    times = {0.2 + phase_s + n * 0.02 + rng.uniform(0, 0.01): n for n in range(50)}
+    for now in sorted([*times, *(step * 0.001 for step in range(1500))]):
+        if now in times:
+            ours.send(frame(times[now] + 1), now)
+        ours.tick(now)
+    spoken = [each.payload != b"\xd5" * 160 for each in sent_by(ours)]
+    first = spoken.index(True)
+    assert spoken[first : first + 50] == [True] * 50
+    assert sum(spoken) == 50
+
+
 def test_stall_of_ours_sends_no_burst() -> None:
     ours = stream()
     ours.tick(0.01)

@@ -36,6 +36,11 @@ def test_hold_is_not_being_heard(direction: Direction, is_held: bool) -> None:
     assert replace(PLAN, direction=direction).is_held is is_held
 
 
+def test_plan_takes_what_was_agreed_and_nothing_else() -> None:
+    plan = replace(PLAN, receives_noise=frozenset({13}))
+    assert [number for number in range(128) if plan.takes(number)] == [8, 13, 101]
+
+
 def test_codecs_have_the_payload_types_of_rfc_3551() -> None:
     assert [(codec.encoding, codec.static_payload_type) for codec in Codec] == [
         ("PCMA", 8),

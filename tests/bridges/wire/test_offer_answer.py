@@ -79,7 +79,7 @@ def test_offer_of_a_pbx() -> None:
         dtmf_payload_type=101,
         receives={8: Codec.PCMA, 0: Codec.PCMU},
         receives_dtmf=frozenset({101}),
-        receives_noise=frozenset(),
+        receives_noise=frozenset({13}),
         ptime_ms=20,
         direction=Direction.SENDRECV,
         remote=("198.51.100.7", 14226),
@@ -95,13 +95,21 @@ def test_offer_of_a_pbx() -> None:
     ]
 
 
-def test_comfort_noise_and_the_offerers_number_for_digits_are_taken_over() -> None:
+def test_the_offerers_number_for_digits_is_taken_over() -> None:
     answer = answered("carrier_offer.sdp")
-    assert answer.plan.receives_noise == {13}
     assert answer.plan.dtmf_payload_type == 96
     assert answer.plan.remote == ("203.0.113.21", 31876)
-    assert lines_of(answer.session)[0] == "m=audio 20000 RTP/AVP 8 96 13"
-    assert "a=rtpmap:13 CN/8000" in lines_of(answer.session)
+    assert lines_of(answer.session)[0] == "m=audio 20000 RTP/AVP 8 96"
+
+
+@pytest.mark.parametrize(
+    ("line", "noise"),
+    [("a=x", {13}), ("a=rtpmap:13 CN/8000", {13}), ("a=rtpmap:13 G729/8000", set())],
+)
+def test_comfort_noise_is_understood_unless_its_number_means_something_else(
+    line: str, noise: set[int]
+) -> None:
+    assert answered(described("m=audio 4000 RTP/AVP 8", line)).plan.receives_noise == noise
 
 
 @pytest.mark.parametrize(
@@ -232,7 +240,7 @@ def test_encryption_takes_the_first_usable_key() -> None:
     assert (srtp.remote.tag, srtp.remote.suite) == ("4", "AES_CM_128_HMAC_SHA1_32")
     assert srtp.remote.key == base64.b64decode("WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz")
     assert srtp.local == Crypto("4", "AES_CM_128_HMAC_SHA1_32", KEY)
-    assert lines_of(answer.session)[0] == "m=audio 20000 RTP/SAVP 0 101 13"
+    assert lines_of(answer.session)[0] == "m=audio 20000 RTP/SAVP 0 101"
     assert f"a=crypto:4 AES_CM_128_HMAC_SHA1_32 {INLINE}" in lines_of(answer.session)
 
 
@@ -320,7 +328,7 @@ def test_first_codec_the_answer_lists_wins() -> None:
         dtmf_payload_type=101,
         receives={8: Codec.PCMA, 0: Codec.PCMU},
         receives_dtmf=frozenset({101}),
-        receives_noise=frozenset(),
+        receives_noise=frozenset({13}),
         ptime_ms=20,
         direction=Direction.SENDRECV,
         remote=("192.0.2.1", 4000),
