@@ -35,6 +35,11 @@ class Exchange:
     store: DialogStore
     settings: SipSettings
     medias: list[FakeMedia]
+    has_crashed: bool = False
+
+    def crash(self) -> None:
+        """Let the end be that of a process struck dead: nobody is told anything."""
+        self.has_crashed = True
 
     @property
     def media(self) -> FakeMedia:
@@ -96,7 +101,10 @@ async def exchange(
     try:
         yield running
     finally:
-        board.hang_up()
+        if running.has_crashed:
+            board.links.clear()
+        else:
+            board.hang_up()
         await driver.close()
         for fake in running.medias:
             fake.close()
@@ -115,4 +123,5 @@ async def _keep(board: Switchboard, link: MediaLink) -> None:
     try:
         await link.run(lambda order: board.order_arrived(link, order))
     except LinkLost:
-        board.link_lost(link)
+        if link in board.links:
+            board.link_lost(link)

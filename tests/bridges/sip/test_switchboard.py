@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from bridges.sip import ipc
-from tests.bridges.sip.exchange import exchange
+from contracts.trunk import Trunk
+from tests.bridges.sip.exchange import eventually, exchange
 from tests.fakes import sipp
-from tests.fakes.sip_media import FakeMedia
+from tests.fakes.sip_media import SDP, FakeMedia
 from tests.fakes.sipp_script import (
     ack,
     answered,
     expect,
+    expect_request,
     hung_up_by_caller,
     hung_up_by_us,
     invite,
@@ -270,3 +272,49 @@ async def test_new_callers_are_refused_while_draining(tmp_path: Path) -> None:
         async with sipp.running(scenario(refused(503)), tmp_path, to=running.port) as phone:
             await phone.succeeds()
         assert running.media.kinds() == ["drain"]
+
+
+async def test_call_left_behind_is_hung_up_with_the_trunks_credentials(tmp_path: Path) -> None:
+    script = scenario(
+        expect_request("INVITE"),
+        respond("200 OK", sdp=True),
+        expect_request("ACK"),
+        expect_request("BYE"),
+        respond(
+            "401 Unauthorized",
+            headers='WWW-Authenticate: Digest realm="pbx", nonce="1", algorithm=MD5, qop="auth"\n',
+            tag="",
+        ),
+        '<recv request="BYE"><action><ereg regexp="desk" search_in="hdr" header="Authorization:"'
+        ' check_it="true" assign_to="proof"/></action></recv>',
+        respond("200 OK", tag=""),
+        '<Reference variables="proof"/>',
+    )
+    async with sipp.running(script, tmp_path) as phone:
+        trunk = Trunk(
+            name="t",
+            trunk_id="t",
+            address=f"127.0.0.1:{phone.port}",
+            username="desk",
+            password="s3cret",
+        )
+        state = tmp_path / "state"
+        async with exchange(state, trunks=[trunk]) as first:
+            first.media.tell(
+                ipc.Dial(
+                    leg="out",
+                    to_number="1",
+                    from_number="2",
+                    trunk=trunk,
+                    sdp=SDP,
+                    ringing_timeout_s=5,
+                )
+            )
+            await first.media.hear(ipc.Accepted)
+            port = first.port
+            first.crash()
+        async with exchange(state, trunks=[trunk], sip_port=port) as second:
+            assert len(second.store.left()) == 1
+            second.board.hang_up_leftovers()
+            await phone.succeeds()
+            await eventually(lambda: second.store.left() == [])
