@@ -142,6 +142,7 @@ class MediaBridge:
             await asyncio.wait({reading, draining}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._is_draining = True
+            await cancel(claiming)  # what it brings now would be nobody's
             await self._end_calls()
             await cancel(reading, *background)
             draining.cancel()

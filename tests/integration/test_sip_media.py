@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from bridges.audio.waveform import loud_spans
+from bridges.data_room import PANIC_SIGNAL
 from contracts.command import HangUp, SendDigits, Transfer
 from contracts.leg_news import (
     AnyNews,
@@ -250,6 +251,24 @@ async def test_media_process_that_dies_is_replaced_and_its_callers_are_hung_up(
             await call.agent.command(HangUp())
             ended = await bridge.sidecar.ended(call.plan.call_id)
             assert ended.reason is Reason.BOT_ENDED
+
+
+async def test_media_process_whose_sdk_panics_is_replaced_once_its_calls_are_over(
+    livekit_server: LiveKitServer, tmp_path: Path
+) -> None:
+    async with (
+        sip_bridge(livekit_server, tmp_path) as bridge,
+        baresip(tmp_path / "phone") as phone,
+        call_in(bridge, phone) as call,
+    ):
+        sick = bridge.media()
+        sick.send_signal(PANIC_SIGNAL)
+        await until(lambda: not bridge.sidecar.heartbeats[-1].ready)
+        await call.agent.say(1, tone(0.5))
+        await call.agent.until(lambda: bool(call.agent.finished))
+        await phone.hang_up()
+        assert (await bridge.sidecar.ended()).reason is Reason.CALLER_HUNG_UP
+        await until(lambda: any(beat.pid != sick.pid for beat in bridge.sidecar.heartbeats))
 
 
 async def test_signalling_that_dies_leaves_no_call_without_a_report(

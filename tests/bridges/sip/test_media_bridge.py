@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import wave
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ from tests.fakes.sidecar import FakeSidecar
 from tests.fakes.sip_call import TRUNK, Phone
 
 OFFER = Phone().offer()
+APOLOGY_FRAMES = 7
 T = TypeVar("T")
 
 
@@ -71,7 +73,8 @@ class Signalling:
         """Let a call come in and be answered."""
         self.tell(incoming(leg))
         assert (await self.next(Answer)).leg == leg
-        self.tell(Acked(leg=leg))
+        self.tell(Acked(leg=leg), Ping(number=0))
+        await self.next(Pong)
 
     async def over(self) -> None:
         """Wait until the process's work is done."""
@@ -89,8 +92,18 @@ def incoming(leg: str) -> Incoming:
 @pytest.fixture
 async def signalling(tmp_path: Path) -> AsyncIterator[Signalling]:
     sidecar = FakeSidecar()
+    clip = tmp_path / "clip.wav"
+    with wave.open(str(clip), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(320 * APOLOGY_FRAMES))
     settings = SipSettings(
-        sip_state_dir=tmp_path, sip_media_max_calls=2, rtp_port_start=43100, rtp_port_end=43199
+        sip_state_dir=tmp_path,
+        sip_media_max_calls=2,
+        rtp_port_start=43100,
+        rtp_port_end=43199,
+        bridge_goodbye_clip=clip,
     )
     ours, theirs = socket.socketpair()
     reader, writer = await asyncio.open_unix_connection(sock=ours)
@@ -196,6 +209,16 @@ async def test_heartbeats_name_the_calls_and_the_door(signalling: Signalling) ->
     assert (beat.kind, beat.door, beat.max_calls, beat.ready) == ("bridge", "sip", 2, True)
     assert beat.calls == [plan.call_id]
     assert "lateness_p99" in beat.metrics
+
+
+async def test_caller_whose_agent_is_lost_hears_our_apology(signalling: Signalling) -> None:
+    await signalling.answered("a")
+    await signalling.rooms[0].running.wait()
+    signalling.rooms[0].end(Reason.AGENT_LOST)
+    assert await signalling.next(Bye) == Bye(leg="a")
+    ended = await signalling.sidecar.ended()
+    assert ended.reason is Reason.AGENT_LOST
+    assert ended.stats["frame_lateness_ms"]["frames"] == APOLOGY_FRAMES
 
 
 async def test_ping_is_answered(signalling: Signalling) -> None:
