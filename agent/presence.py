@@ -66,5 +66,7 @@ def why_gone(plan: AgentPlan, *, answered: bool) -> Reason:
 
 
 def is_expected(plan: AgentPlan) -> bool:
-    """Return whether the caller must be in the room already, since the room came with them."""
-    return plan.media == "tracks" and plan.channel is Channel.SIP and plan.incarnation == 1
+    """Return whether the caller must be in the room already: it came with them, or they talked."""
+    if plan.media == "data":
+        return False  # a bridge's end is the sidecar's to notice
+    return plan.channel is Channel.SIP or plan.answered_at is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.roster import Roster
-from contracts.ids import job_metadata, standby_metadata
+from contracts.ids import SIP_JOB_METADATA, job_metadata, standby_metadata
 
 CALL = "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b11"
 OTHER = "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b12"
@@ -57,3 +57,26 @@ def test_agent_that_replaces_one_standing_still_counts_and_takes_its_place(
     roster = Roster(lambda: [job_metadata(CALL, each) for each in running])
     assert roster.calls() == {CALL: 2}
     assert roster.has_room(job_metadata(OTHER, 1), 2)
+
+
+def test_job_of_a_rule_is_a_call_from_the_first_moment() -> None:
+    held: dict[str, int] = {}
+    jobs = [SIP_JOB_METADATA, SIP_JOB_METADATA, job_metadata(CALL, 1)]
+    roster = Roster(lambda: jobs, lambda: held)
+    assert (roster.calls(), roster.busy()) == ({CALL: 1}, 3)
+    assert not roster.has_room(SIP_JOB_METADATA, 3)
+    held |= {OTHER: 1, CALL: 1}
+    assert (roster.calls(), roster.busy()) == ({CALL: 1, OTHER: 1}, 3)
+
+
+def test_journals_tell_nothing_where_no_rule_called() -> None:
+    roster = Roster(lambda: [job_metadata(CALL, 2)], lambda: {OTHER: 1})
+    assert roster.calls() == {CALL: 2}
+
+
+def test_job_of_a_rule_that_is_being_taken_has_its_place() -> None:
+    roster = Roster(list)
+    roster.begin(SIP_JOB_METADATA)
+    assert not roster.has_room(job_metadata(CALL, 1), 1)
+    roster.took(SIP_JOB_METADATA)
+    assert roster.has_room(SIP_JOB_METADATA, 1)

@@ -27,6 +27,7 @@ class CallDesk:
         confirmed: the keys that were said to be there.
         erased: the calls it says were erased.
         heartbeats: every heartbeat.
+        paths: what was asked for.
         room_claims: every claim of a room that a rule made.
         commands: what agents asked to have done.
         receipt: what those are answered.
@@ -48,6 +49,7 @@ class CallDesk:
         self.target = RecordingTarget(key="recordings/a.wav")
         self.confirmed: list[str] = []
         self.heartbeats: list[Heartbeat] = []
+        self.paths: list[str] = []
         self.room_claims: list[RoomClaim] = []
         self.commands: list[CallCommand] = []
         self.receipt = CommandReceipt(done=True)
@@ -72,6 +74,7 @@ class CallDesk:
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         content = await request.aread()
+        self.paths.append(request.url.path)
         asked = request.url.path.rsplit("/", 1)[-1]
         if asked in self.refusals:
             status, code = self.refusals[asked]
