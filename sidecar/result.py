@@ -15,10 +15,16 @@ from contracts.report import (
     AgentEnded,
     AgentJoined,
     ConversationStarted,
+    DigitPressed,
+    DigitsSent,
     Fact,
     IntentFound,
     LegAnswered,
+    LegDialled,
     LegEnded,
+    LegHeld,
+    LegResumed,
+    LegRinging,
     Noticed,
     ToolCalled,
     TranscriptLine,
@@ -38,6 +44,14 @@ _CACHE_TOKENS = (
     "fresh_prompt_tokens",
     "completion_tokens",
 )
+_LEG_EVENTS = {
+    "leg_dialled": "dialled",
+    "leg_ringing": "ringing",
+    "leg_held": "call_hold",
+    "leg_resumed": "call_resume",
+}
+_REFER = "livekit_sip_refer"
+_TOO_SOON = "the caller hung up before the transfer came about"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +165,12 @@ def _entries(fact: Fact, clock: _Clock) -> list[dict[str, Any]]:
     match fact:
         case LegAnswered():
             return [entry("answered")]
+        case LegDialled() | LegRinging() | LegHeld() | LegResumed():
+            return [entry(_LEG_EVENTS[fact.type])]
+        case DigitPressed():
+            return [entry("dtmf", digit=fact.digit)]
+        case DigitsSent():
+            return [entry("dtmf_sent", digits=fact.digits)]
         case AgentJoined() | ConversationStarted() | TransferSent():
             return [entry(fact.type)]
         case ToolCalled():
@@ -171,7 +191,10 @@ def _entries(fact: Fact, clock: _Clock) -> list[dict[str, Any]]:
             return [entry(fact.type, destination=fact.destination, reason=fact.reason)]
         case TransferFailed():
             return [entry(fact.type, reason=fact.failed_reason)]
-        case LegEnded() | AgentEnded():
+        case LegEnded():
+            status = {} if fact.sip_status_code is None else {"sip_status": fact.sip_status_code}
+            return [entry(fact.type, reason=fact.reason, detail=fact.detail, **status)]
+        case AgentEnded():
             return [entry(fact.type, reason=fact.reason, detail=fact.detail)]
         case _:
             return []
@@ -227,6 +250,10 @@ def _transfer(facts: Sequence[Fact], clock: _Clock) -> dict[str, Any]:
                 sent = True
             case TransferFailed():
                 sent, failed_reason = False, fact.failed_reason
+            case LegEnded() if sent and started is not None and started.method == _REFER:
+                # A carrier that has taken the caller over says so; one who hangs up before is lost.
+                if fact.reason is not Reason.TRANSFERRED:
+                    sent, failed_reason = False, _TOO_SOON
     if started is None:
         return {"was_transferred": sent, "transfer_failed_reason": failed_reason}
     return {

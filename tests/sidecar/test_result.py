@@ -15,10 +15,16 @@ from contracts.report import (
     AgentEnded,
     AgentJoined,
     ConversationStarted,
+    DigitPressed,
+    DigitsSent,
     Fact,
     IntentFound,
     LegAnswered,
+    LegDialled,
     LegEnded,
+    LegHeld,
+    LegResumed,
+    LegRinging,
     LegStarted,
     Noticed,
     ToolCalled,
@@ -209,9 +215,17 @@ def test_outgoing_call_comes_from_our_number() -> None:
     assert build(row(call_direction="outgoing"), [], None).from_number == "+15550111"
 
 
+def _gone(reason: Reason) -> LegEnded:
+    return LegEnded(at=at(9), reason=reason)
+
+
 STARTED = TransferStarted(at=at(1), destination="100")
 SENT = TransferSent(at=at(2))
 FAILED = TransferFailed(at=at(3), failed_reason="busy")
+
+
+REFERRED = TransferStarted(at=at(1), destination="100", method="livekit_sip_refer")
+TOO_SOON = "the caller hung up before the transfer came about"
 
 
 @pytest.mark.parametrize(
@@ -224,6 +238,10 @@ FAILED = TransferFailed(at=at(3), failed_reason="busy")
         ([STARTED, SENT, FAILED], False, "busy"),
         ([STARTED, FAILED, STARTED, SENT], True, None),
         ([FAILED], False, "busy"),
+        ([REFERRED, SENT, _gone(Reason.TRANSFERRED)], True, None),
+        ([REFERRED, SENT, _gone(Reason.CALLER_HUNG_UP)], False, TOO_SOON),
+        ([STARTED, SENT, _gone(Reason.CALLER_HUNG_UP)], True, None),
+        ([REFERRED, FAILED, _gone(Reason.CALLER_HUNG_UP)], False, "busy"),
     ],
 )
 def test_call_was_transferred_if_it_was_sent_and_did_not_fail_later(
@@ -234,3 +252,26 @@ def test_call_was_transferred_if_it_was_sent_and_did_not_fail_later(
         was_transferred,
         failed_reason,
     )
+
+
+def test_what_happened_on_the_line_is_told() -> None:
+    facts: list[Fact] = [
+        LegDialled(at=at(-3)),
+        LegRinging(at=at(-2)),
+        LegAnswered(at=START),
+        LegHeld(at=at(1)),
+        LegResumed(at=at(2)),
+        DigitPressed(at=at(3), digit="#"),
+        DigitsSent(at=at(4), digits="12"),
+        LegEnded(at=at(5), reason=Reason.BUSY, sip_status_code=486),
+    ]
+    assert build(row(), facts, None).model_dump(mode="json")["events"] == [
+        {"event": "dialled", "timestamp": 0.0},
+        {"event": "ringing", "timestamp": 0.0},
+        {"event": "answered", "timestamp": 0.0},
+        {"event": "call_hold", "timestamp": 1.0},
+        {"event": "call_resume", "timestamp": 2.0},
+        {"event": "dtmf", "timestamp": 3.0, "digit": "#"},
+        {"event": "dtmf_sent", "timestamp": 4.0, "digits": "12"},
+        {"event": "leg_ended", "timestamp": 5.0, "reason": "busy", "detail": "", "sip_status": 486},
+    ]
