@@ -93,7 +93,7 @@ class LocalMedia:
 
 @dataclass(frozen=True, slots=True)
 class SrtpKeys:
-    """Both directions' suites (see `bridges.wire.srtp.SUITES`) and master keys with salts, 30 bytes each."""
+    """Both directions' suites (`bridges.wire.srtp.SUITES`) and master keys with their salts."""
 
     local: Crypto
     remote: Crypto
