@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from itertools import count
 
+from bridges.wire.sip.digest import Credentials
 from bridges.wire.sip.endpoint import Endpoint
-from bridges.wire.sip.event import Event, HeaderFields
-from bridges.wire.sip.flow import Flow, Send, Transport
+from bridges.wire.sip.event import Acked, Answered, CallHandle, Event, HeaderFields, Invited
+from bridges.wire.sip.flow import Destination, Flow, Send, Transport
 from bridges.wire.sip.header import Headers
 from bridges.wire.sip.message import Message, Request, Response, parse_message
 from bridges.wire.sip.profile import Profile
 from bridges.wire.sip.reply import respond
-from tests.fakes.sip_wire import SDP, randomness
+from bridges.wire.sip.uri import Uri
+from tests.fakes.sip_wire import OTHER_SDP, SDP, randomness
 
 HOST = "192.0.2.9"
 
@@ -106,6 +108,7 @@ class Peer:
         to_tag: str | None = None,
     ) -> Request:
         """Return a request of this peer, within its dialog if there is one."""
+        self.collect()
         to_tag = self.local_tag if to_tag is None else to_tag
         branch = branch or f"z9hG4bK-peer-{next(self._branches)}"
         kind = self.flow.transport.upper()
@@ -153,15 +156,59 @@ class Peer:
         sdp: bytes = b"",
         tag: str | None = None,
     ) -> Response:
-        """Answer a request of the endpoint's."""
-        assert isinstance(request, Request)
+        """Answer a request of the endpoint's, with our Contact if that is an answer."""
         contact = (("Contact", f"<sip:bob@{HOST}>"),) if status < 300 else ()
-        response = respond(
-            request,
-            status,
-            tag=self.tag if tag is None else tag,
-            headers=(*contact, *headers),
-            body=sdp,
-        )
+        response = self.reply_to(request, status, (*contact, *headers), sdp, tag)
         self.send(response)
         return response
+
+    def reply_to(
+        self,
+        request: Message,
+        status: int,
+        headers: HeaderFields = (),
+        sdp: bytes = b"",
+        tag: str | None = None,
+    ) -> Response:
+        """Return an answer to a request of the endpoint's, and do not send it."""
+        assert isinstance(request, Request)
+        tag = self.tag if tag is None else tag
+        return respond(request, status, tag=tag, headers=headers, body=sdp)
+
+
+def call_in(peer: Peer, headers: HeaderFields = ()) -> CallHandle:
+    """Return a call from the peer that is answered and acknowledged."""
+    peer.invite(headers)
+    invited = peer.take_told()[-1]
+    assert isinstance(invited, Invited)
+    peer.endpoint.answer(invited.call, OTHER_SDP, peer.now)
+    peer.collect()
+    peer.say("ACK", 1)
+    assert isinstance(peer.take_told()[-1], Acked)
+    peer.take()
+    return invited.call
+
+
+def call_out(
+    peer: Peer, headers: HeaderFields = (), credentials: Credentials | None = None
+) -> CallHandle:
+    """Return a call to the peer that is answered."""
+    call = place(peer, credentials)
+    peer.reply(peer.take()[-1], 200, headers, OTHER_SDP)
+    assert isinstance(peer.take_told()[-1], Answered)
+    peer.take()
+    return call
+
+
+def place(peer: Peer, credentials: Credentials | None = None) -> CallHandle:
+    """Return a call to the peer that has had no answer yet."""
+    call = peer.endpoint.invite(
+        Uri.parse(f"sip:bob@{HOST}"),
+        Uri.parse("sip:bot@192.0.2.1"),
+        SDP,
+        Destination(peer.flow.transport, HOST, 5060),
+        peer.now,
+        credentials=credentials,
+    )
+    peer.collect()
+    return call

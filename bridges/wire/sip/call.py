@@ -81,8 +81,7 @@ class Call:
         """Take a request of this dialog, other than ACK and CANCEL."""
         request, line = server.request, self.line
         dialog = line.require_dialog()
-        if request.flow is not None:
-            dialog.flow = request.flow
+        dialog.flow = request.flow or dialog.flow
         if not dialog.accepts(request):
             # Section 12.2.2: older than what we have had.
             line.respond(server, 500, now)
@@ -182,8 +181,7 @@ class Call:
 
     def _over(self, event: Ended | Released, now: float) -> None:
         self.line.tell(event)
-        if self.phase is not Phase.OVER:
-            self.abandon(now)
+        self.abandon(now)
 
     def _stop(self, now: float) -> None:
         self.reoffers.stop(now)

@@ -181,7 +181,7 @@ class Dialog:
                 transport=Transport(fields["transport"]),
                 flow=peer and Flow(Transport(peer[0]), str(peer[1]), int(peer[2])),
             )
-        except (KeyError, TypeError, IndexError, AttributeError, ProtocolError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, ProtocolError) as error:
             raise ValueError("expected a dialog as JSON") from error
 
     def _request(

@@ -305,7 +305,11 @@ class Endpoint:
         return handle
 
     def unregister(self, registration: RegistrationHandle, now: float) -> None:
-        """Take the registration back; `Unregistered` follows."""
+        """Take the registration back; `Unregistered` follows.
+
+        Raises:
+            LookupError: it was taken back before, or never was.
+        """
         self._registrations.pop(registration).leave(now)
 
     def _told(self) -> list[Event]:

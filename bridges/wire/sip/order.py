@@ -73,7 +73,7 @@ def restore(router: Router, snapshot: str, credentials: Credentials | None) -> C
     try:
         fields: dict[str, Any] = json.loads(snapshot)
         handle, dialog = CallHandle(str(fields["call"])), Dialog.from_json(fields["dialog"])
-    except (KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError("expected a call as JSON") from error
     prover = Prover(credentials, router.core.random) if credentials else None
     call = Call(router.core, Line(router.core, handle, prover), router.forget, is_caller=True)

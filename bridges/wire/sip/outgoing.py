@@ -52,10 +52,9 @@ class Outgoing:
         self._sdp = sdp
         self._on_answer = on_answer
         self._on_over = on_over
-        self._client: ClientTransaction | None = None
+        self._heard: ClientTransaction | None = None
         self._attempts = 0
         self._early: dict[str, bytes] = {}
-        self._has_response = False
         self._cancel_reason: str | None = None
         self._cancel_sent = False
         self._patience: Alarm | None = None
@@ -77,9 +76,9 @@ class Outgoing:
             if isinstance(reply, Silence):
                 self._fall_silent(reply, now)
             else:
-                self._receive(reply, request, headers, now)
+                self._receive(reply, client, headers, now)
 
-        self._client = self._line.core.layer.request(request, self._destination, now, receive)
+        client = self._line.core.layer.request(request, self._destination, now, receive)
 
     def cancel(self, reason: str, now: float) -> None:
         """Give the call up.
@@ -90,13 +89,12 @@ class Outgoing:
         if not self.is_open or self._cancel_reason is not None:
             raise InvalidState("there is nothing to give up")
         self._cancel_reason = reason
-        if self._has_response:
-            self._send_cancel(now)
+        # Not before there was a provisional response (section 9.1).
+        if self._heard is not None:
+            self._send_cancel(self._heard, now)
 
-    def _send_cancel(self, now: float) -> None:
-        """Send CANCEL; not before a provisional response (section 9.1)."""
-        client = self._client
-        if client is None or self._cancel_sent:
+    def _send_cancel(self, client: ClientTransaction, now: float) -> None:
+        if self._cancel_sent:
             return
         self._cancel_sent = True
         layer = self._line.core.layer
@@ -112,19 +110,21 @@ class Outgoing:
     def _fall_silent(self, silence: Silence, now: float) -> None:
         if self._cancel_reason is not None:
             self._fail(REQUEST_TERMINATED, silence.detail, now)
-        elif self.is_open:
+        else:
             self._over(Unreachable(self._line.handle, silence.detail), now)
 
-    def _receive(self, response: Response, request: Request, plan: Headers, now: float) -> None:
-        self._has_response = True
-        status = response.status
+    def _receive(
+        self, response: Response, client: ClientTransaction, plan: Headers, now: float
+    ) -> None:
+        request, status = client.request, response.status
         if status < 200:
-            self._take_provisional(response, now)
+            self._heard = client
+            self._take_provisional(response, client, now)
         elif status < 300:
             self._take_answer(response, request, now)
         elif self.is_open:
             if self._cancel_reason is None and self._can_retry(response):
-                self._has_response = False
+                self._heard = None
                 self.start(request.uri_text, plan, request.cseq.number + 1, now)
             else:
                 reason = readable(response.reason)
@@ -144,11 +144,11 @@ class Outgoing:
         except ProtocolError:
             return False
 
-    def _take_provisional(self, response: Response, now: float) -> None:
+    def _take_provisional(self, response: Response, client: ClientTransaction, now: float) -> None:
         if not self.is_open:
             return
         if self._cancel_reason is not None:
-            self._send_cancel(now)
+            self._send_cancel(client, now)
             return
         if response.status == 100:
             return
@@ -213,8 +213,7 @@ class Outgoing:
         *,
         is_answered: bool = False,
     ) -> None:
-        if self.is_open:
-            self._over(Failed(self._line.handle, status, reason, headers, is_answered), now)
+        self._over(Failed(self._line.handle, status, reason, headers, is_answered), now)
 
     def _over(self, event: Failed | Unreachable, now: float) -> None:
         self.is_open = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bridges.wire.close import InvalidState
 from bridges.wire.sip import grammar
 from bridges.wire.sip.address import Address
 from bridges.wire.sip.agenda import Alarm
@@ -63,13 +62,7 @@ class Registration:
         self._send(1, now)
 
     def leave(self, now: float) -> None:
-        """Take the registration back.
-
-        Raises:
-            InvalidState: that is under way.
-        """
-        if self._is_leaving:
-            raise InvalidState("the registration is being taken back")
+        """Take the registration back; once."""
         self._is_leaving = True
         if self._alarm is not None:
             self._alarm.cancel()
