@@ -50,7 +50,7 @@ class Incoming(_LegMessage):
     peer_ip: str
     trunk_id: str = ""
     codecs: list[Literal["PCMA", "PCMU"]] = Field(default=["PCMA", "PCMU"])
-    srtp: Literal["off", "allowed", "required"] = "off"
+    srtp: Literal["off", "allowed", "required"] = "allowed"
 
 
 class Acked(_LegMessage):

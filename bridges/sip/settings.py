@@ -172,6 +172,12 @@ class SipSettings(BaseSettings):
     def _is_address(cls, value: str) -> str:
         return str(ip_address(value))
 
+    @field_validator("sip_advertised_address")
+    @classmethod
+    def _is_address_or_unset(cls, value: str) -> str:
+        # Media are sent to it, and phones do not look up names for that.
+        return str(ip_address(value)) if value else value
+
     @property
     def advertised_host(self) -> str:
         """The address peers are told; IPv6 without brackets."""

@@ -43,11 +43,11 @@ from bridges.sip.ipc import (
 )
 from bridges.sip.keypad import Keypad, Way
 from bridges.sip.port_pool import PortsExhausted
+from bridges.sip.terms import capabilities_of, signalled_from
 from bridges.sip.transfer import TIMEOUT_S, Referral, refer_target
 from bridges.sip.verdict import NOT_ACCEPTABLE_HERE, ended_dial, ended_incoming, refusal_status
 from bridges.sip.voice import MediaRefused, OpenSocket, SipLimits, Voice
 from bridges.wire.dtmf import DIGITS, PAUSE, PAUSE_MS
-from bridges.wire.media_plan import Capabilities, Codec, SrtpUse
 from contracts.command import HangUp, SendDigits, Transfer
 from contracts.media import Clear, Pause, Resume, Speech, SpeechEnd
 from contracts.outcome import Reason
@@ -67,7 +67,6 @@ log = structlog.get_logger(__name__)
 
 INFO_DIGIT_S = 0.24
 """From one key to the next where they go by INFO."""
-_SRTP = {"off": SrtpUse.NEVER, "allowed": SrtpUse.OPTIONAL, "required": SrtpUse.REQUIRED}
 
 
 class Phase(Enum):
@@ -120,9 +119,9 @@ class SipLeg:
         self._told: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._ended: Ending | None = None
         self._voice = Voice(
-            _capabilities(call),
+            capabilities_of(call),
             advertised,
-            call.peer_ip if isinstance(call, Incoming) else "",
+            signalled_from(call),
             clock,
             limits,
             lambda event: self._emit(event),
@@ -388,12 +387,6 @@ class SipLeg:
 
         timer = asyncio.get_running_loop().call_later(delay_s, fire)
         self._timers.add(timer)
-
-
-def _capabilities(call: Incoming | DialOrder) -> Capabilities:
-    terms = call.trunk if isinstance(call, DialOrder) else call
-    codecs = tuple(Codec[name] for name in terms.codecs)
-    return Capabilities(codecs=codecs, srtp=_SRTP[terms.srtp])
 
 
 def _into_the_void(_event: LegEvent) -> None:

@@ -38,6 +38,7 @@ def test_domain_is_the_advertised_address_where_none_is_set() -> None:
     [
         {"sip_host": "0.0.0.0"},
         {"sip_host": "localhost"},
+        {"sip_advertised_address": "sip.example"},
         {"rtp_port_start": 41000, "rtp_port_end": 41014},
         {"rtp_port_start": 41000, "rtp_port_end": 41100, "sip_media_processes": 8},
         {"sip_unknown_peers": "shout"},

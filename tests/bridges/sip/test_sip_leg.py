@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from bridges.ending import Ending
-from bridges.leg import AgentReady, LegEvent, Offered
+from bridges.leg import AgentReady, Offered
 from bridges.sip.ipc import (
     Accepted,
     Acked,
@@ -17,15 +17,12 @@ from bridges.sip.ipc import (
     Dial,
     Over,
     Reanswer,
-    Refer,
-    Referred,
     Refuse,
     Reoffered,
     Rings,
 )
 from bridges.sip.port_pool import PortsExhausted
-from bridges.sip.transfer import TIMEOUT_S
-from contracts.command import HangUp, Transfer
+from contracts.command import HangUp
 from contracts.media import Speech, SpeechEnd
 from contracts.outcome import Reason
 from contracts.report import (
@@ -33,12 +30,10 @@ from contracts.report import (
     LegDialled,
     LegRinging,
     LegStarted,
-    TransferFailed,
-    TransferSent,
 )
 from tests.fakes.leg import AT
 from tests.fakes.media_socket import MemorySocket
-from tests.fakes.sip_call import LEG, Phone, SipCall, incoming, order, sip_call
+from tests.fakes.sip_call import LEG, Phone, incoming, order, sip_call
 from tests.fakes.virtual_time import virtual_time
 
 OFFER = Phone().offer()
@@ -329,90 +324,6 @@ async def test_room_lost_after_the_answer_is_what_it_is() -> None:
         await call.answered()
         lost = Ending(Reason.ROOM_LOST, AT)
         assert call.leg.judge(lost) is lost
-
-
-def _transfers(events: list[LegEvent]) -> list[str]:
-    words = []
-    for event in events:
-        if isinstance(event, TransferSent):
-            words.append("sent")
-        elif isinstance(event, TransferFailed):
-            words.append(event.failed_reason)
-    return words
-
-
-async def _transfer(call: SipCall, *news: Referred | Over, to: str = "+91 98-765") -> None:
-    await call.answered()
-    call.leg.accept(Transfer(to=to))
-    await call.news(*news)
-
-
-def _refer(status: int, *, final: bool = False) -> Referred:
-    return Referred(leg=LEG, status_code=status, is_final=final)
-
-
-@virtual_time
-async def test_transfer_that_succeeds_ends_the_call() -> None:
-    async with sip_call(incoming(OFFER)) as call:
-        await _transfer(call, _refer(202), _refer(180))
-        assert call.orders_of(Refer) == [Refer(leg=LEG, to="+9198765", timeout_s=TIMEOUT_S)]
-        assert _transfers(call.told) == ["sent"]
-        await call.news(_refer(200, final=True), Over(leg=LEG, how="bye"))
-        assert (await call.ending()).reason is Reason.TRANSFERRED
-        assert _transfers(call.told) == ["sent"]
-
-
-@virtual_time
-async def test_transfer_told_by_its_outcome_alone_was_sent() -> None:
-    async with sip_call(incoming(OFFER)) as call:
-        await _transfer(call, _refer(200, final=True))
-        assert (await call.ending()).reason is Reason.TRANSFERRED
-        assert _transfers(call.told) == ["sent"]
-        assert call.orders[-1] == Bye(leg=LEG)
-
-
-@virtual_time
-async def test_hanging_up_in_a_transfer_is_no_success() -> None:
-    async with sip_call(incoming(OFFER)) as call:
-        await _transfer(call, _refer(202), Over(leg=LEG, how="bye"))
-        assert (await call.ending()).reason is Reason.CALLER_HUNG_UP
-
-
-@pytest.mark.parametrize(
-    ("news", "told"),
-    [
-        ([_refer(405, final=True)], ["SIP 405"]),
-        ([_refer(202), _refer(486, final=True)], ["sent", "SIP 486"]),
-        ([_refer(202), _refer(0, final=True)], ["sent", "the outcome was never told"]),
-        ([_refer(486, final=True), _refer(200, final=True)], ["SIP 486"]),
-    ],
-)
-@virtual_time
-async def test_transfer_that_fails_lets_the_call_go_on(
-    news: list[Referred], told: list[str]
-) -> None:
-    async with sip_call(incoming(OFFER)) as call:
-        await _transfer(call, *news)
-        assert _transfers(call.told) == told
-        assert not call.run.done()
-        call.leg.accept(Transfer(to="sip:desk@pbx.example"))
-        assert call.orders_of(Refer)[-1].to == "sip:desk@pbx.example"
-
-
-@virtual_time
-async def test_transfer_that_cannot_be_asked_for_fails_at_once() -> None:
-    async with sip_call(incoming(OFFER)) as call:
-        call.leg.accept(Transfer(to="+911"))
-        await call.answered()
-        call.leg.accept(Transfer(to="the desk"))
-        call.leg.accept(Transfer(to="+911"))
-        call.leg.accept(Transfer(to="+912"))
-        assert _transfers(call.told) == [
-            "the call is not answered",
-            "the target is neither a number nor a SIP address",
-            "another transfer is under way",
-        ]
-        assert len(call.orders_of(Refer)) == 1
 
 
 @virtual_time
