@@ -12,7 +12,14 @@ import pytest
 
 from agent.settings import AgentSettings
 from agent.worker import Worker
-from contracts.ids import AGENT_NAME, agent_identity, job_metadata
+from contracts.ids import (
+    AGENT_NAME,
+    SIP_JOB_METADATA,
+    agent_identity,
+    agent_incarnation,
+    job_metadata,
+    room_agent_identity,
+)
 from tests.fakes.call_desk import CallDesk
 from tests.fakes.virtual_time import virtual_time
 
@@ -89,6 +96,21 @@ def site(tmp_path: Path) -> Site:
 async def test_job_is_taken_under_its_incarnation(site: Site) -> None:
     assert site.server.agent_name == AGENT_NAME
     assert await site.offer(job_metadata(CALLS[0], 3)) == agent_identity(CALLS[0], 3)
+
+
+async def test_job_of_a_rule_is_taken_under_its_rooms_name(site: Site) -> None:
+    name = "call-_+14155550123_abc"
+    assert await site.offer(SIP_JOB_METADATA) == room_agent_identity(name)
+    assert "4155550123" not in room_agent_identity(name)
+    assert room_agent_identity(name) != room_agent_identity("call-_+14155550123_abd")
+    assert agent_incarnation(room_agent_identity(name), CALLS[0]) is None
+
+
+async def test_job_of_a_rule_counts_before_its_call_is_known(site: Site) -> None:
+    running = SimpleNamespace(job=SimpleNamespace(metadata=SIP_JOB_METADATA))
+    site.server.active_jobs += [running, running]
+    assert await site.offer(SIP_JOB_METADATA) is False
+    assert site.worker.heartbeat().calls == []
 
 
 async def test_job_above_the_limit_is_left_to_another_worker(site: Site) -> None:

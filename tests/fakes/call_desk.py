@@ -82,7 +82,7 @@ class CallDesk:
             return httpx.Response(status, json={"error": error})
         match asked:
             case "claim" if request.url.path == "/internal/v1/rooms/claim":
-                return self._claim_room(RoomClaim.model_validate_json(content), request)
+                return await self._claim_room(RoomClaim.model_validate_json(content), request)
             case "command":
                 self.commands.append(CallCommand.model_validate_json(content))
                 return httpx.Response(200, text=self.receipt.model_dump_json())
@@ -115,10 +115,11 @@ class CallDesk:
                 self.heartbeats.append(Heartbeat.model_validate_json(content))
                 return httpx.Response(200, json={})
 
-    def _claim_room(self, claim: RoomClaim, request: httpx.Request) -> httpx.Response:
+    async def _claim_room(self, claim: RoomClaim, request: httpx.Request) -> httpx.Response:
         self.room_claims.append(claim)
         if len(self.room_claims) <= self.lost_answers:
             raise httpx.ReadError("lost", request=request)
+        await self.crm_answered.wait()
         assert self.plan is not None
         return httpx.Response(200, text=self.plan.model_dump_json())
 

@@ -25,6 +25,8 @@ class FakeCaller:
     def __init__(self, identity: str) -> None:
         self.identity = identity
         self.attributes: dict[str, str] = {}
+        self.kind: int = rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD
+        self.track_publications: dict[str, Any] = {}
         self.disconnect_reason: int | None = None
 
 
