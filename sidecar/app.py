@@ -16,6 +16,7 @@ from contracts.ids import call_id_from
 from sidecar.access import Access
 from sidecar.aftercall import Aftercall
 from sidecar.api import (
+    attach,
     bots,
     call_results,
     cdr,
@@ -37,6 +38,7 @@ from sidecar.api import (
 )
 from sidecar.api import calls as calls_api
 from sidecar.api import numbers as numbers_api
+from sidecar.api import sip as sip_api
 from sidecar.archive import Archive
 from sidecar.calls import Calls
 from sidecar.clock import Clock, utc_now
@@ -44,11 +46,13 @@ from sidecar.configure import ConfigApi, ConfigSource, OwnBots
 from sidecar.courier import Courier, Trust
 from sidecar.credential import PushCredentials
 from sidecar.crm import Crm
+from sidecar.departure import Departures
 from sidecar.dialled import NumberApi, NumberSource, OwnNumbers
 from sidecar.egress import EgressGuard, keep_no_cookies
 from sidecar.erasure import Erasures
 from sidecar.fleet import Fleet
 from sidecar.hearing import Hearing
+from sidecar.inbound import Inbound
 from sidecar.keeper import Keeper
 from sidecar.line_command import LineCommands
 from sidecar.livekit_sip import LiveKitSip
@@ -143,7 +147,11 @@ def create_app(
         database, folder, settings, clock=clock, bells=bells, prefetch=prefetch, metrics=metrics
     )
     book = NumberBook(
-        database, clock, country=settings.default_country, knows_bots=not settings.config_url
+        database,
+        clock,
+        country=settings.default_country,
+        knows_bots=not settings.config_url,
+        changed=bells.trunks,
     )
     vault = Vault(settings.secrets_dir)
     trunk_check = TrunkCheck(EgressGuard(allow_private=settings.allow_private_trunks), vault)
@@ -239,6 +247,7 @@ def create_app(
     )
     transfers = Transfers(database, calls, sip, clock=clock, bells=bells)
     commands = LineCommands(database, calls, rooms, transfers, clock=clock)
+    inbound = Inbound(database, planner, calls, rooms, new_id=new_id)
     turns: dict[str, Turn] = {
         "erase": erasing.turn,
         "fleet": fleet.turn,
@@ -271,11 +280,11 @@ def create_app(
 
     routes: list[BaseRoute] = [
         *health.routes(fleet),
-        *internal.routes(access, planner, calls, pulse, waiting),
+        *internal.routes(access, planner, calls, pulse, waiting, inbound),
         *command.routes(access, commands),
         *bots.routes(access, database, vetting, clock),
         *numbers_api.routes(access, database, book),
-        *trunks.routes(access, database, trunk_check, clock, new_trunk_id),
+        *trunks.routes(access, database, trunk_check, clock, new_trunk_id, bells.trunks),
         *config.routes(access, own_bots, crm, clock, new_id),
         *calls_api.routes(access, database),
         *call_results.routes(access, database, clock, folder.token),
@@ -286,8 +295,14 @@ def create_app(
         *event_stream.routes(access, database, bells.events),
         *latency.routes(access, database, metrics),
         *livekit.routes(
-            WebhookReader(settings.livekit_api_key, settings.livekit_api_secret), losses
+            access,
+            WebhookReader(settings.livekit_api_key, settings.livekit_api_secret),
+            losses,
+            Departures(database, calls, losses, clock),
+            inbound,
         ),
+        *attach.routes(access, inbound, outbound.config_urls),
+        *sip_api.routes(access, database, book, outbound.dialout.way),
         *keys.routes(access, database, clock, new_id),
         *recordings.routes(access, database, folder, bucket, archive),
         *tasks.routes(access, aftercall),

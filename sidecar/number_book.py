@@ -12,24 +12,33 @@ from sidecar.number_plan import lookup_keys, normal
 from sidecar.store import bots, numbers, trunks
 from sidecar.store.database import Database
 from sidecar.store.numbers import NumberRow
+from sidecar.wake import Wake
 
 
 class NumberBook:
     """Gives numbers to bots and takes them back."""
 
     def __init__(
-        self, database: Database, clock: Clock, *, country: str, knows_bots: bool = True
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        country: str,
+        changed: Wake,
+        knows_bots: bool = True,
     ) -> None:
         """
         Args:
             database: where numbers are kept.
             clock: where the time comes from.
             country: whose numbers may lack their country's code (ISO 3166); "": nobody's.
+            changed: rung where a trunk may have to be told of another number.
             knows_bots: whether all bots are our own, so that one that is not there is a mistake.
         """
         self._database = database
         self._clock = clock
         self._country = country
+        self._changed = changed
         self._knows_bots = knows_bots
 
     async def add(
@@ -43,6 +52,7 @@ class NumberBook:
         row, _ = await self._database.run(
             lambda c: self._assign(c, tenant_id, number, bot_id, trunk_id, is_new=True)
         )
+        self._changed.ring()
         return row
 
     async def put(
@@ -53,9 +63,11 @@ class NumberBook:
         Raises:
             Denied: it is no number, another tenant has it, or the bot or trunk is not there.
         """
-        return await self._database.run(
+        put = await self._database.run(
             lambda c: self._assign(c, tenant_id, number, bot_id, trunk_id, is_new=False)
         )
+        self._changed.ring()
+        return put
 
     async def get(self, tenant_id: str, number: str) -> NumberRow:
         """Return a number by any of its spellings.
@@ -78,6 +90,7 @@ class NumberBook:
             await numbers.remove(connection, tenant_id, row.number)
 
         await self._database.run(work)
+        self._changed.ring()
 
     async def _assign(
         self,

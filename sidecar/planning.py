@@ -28,6 +28,7 @@ from sidecar.store.database import Database
 
 log = structlog.get_logger(__name__)
 
+MAX_ROOM_CHARS = 100
 _STANDBY = ids.standby_room("")
 _REFUSED = {reason: code for code, reason in KEPT_OF_ATTACHED.items()}
 
@@ -155,6 +156,8 @@ class Planner:
         """
         if request.room_name.startswith(_STANDBY):
             raise Denied(Code.BODY_INVALID, "agents of ours wait in that room")
+        if len(request.room_name) > MAX_ROOM_CHARS:
+            raise Denied(Code.BODY_INVALID, f"room names have at most {MAX_ROOM_CHARS} characters")
         if not request.bot_id and request.did:
             found = await self._numbers.find(tenant_id, request.did)
             trunk_id = request.trunk_id or found.trunk_id

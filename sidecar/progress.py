@@ -53,6 +53,10 @@ def apply(row: CallRow, fact: Fact, *, max_room_s: float = MAX_ROOM_S) -> CallRo
             return _advance(row, table.Ringing(fact.at))
         case LegAnswered():
             return _answered(row, fact, max_room_s)
+        case ConversationStarted() if row.state in UNANSWERED and row.media == "tracks":
+            # No bridge tells of the answer: the agent has seen it, or it would not talk.
+            row = _answered(row, LegAnswered(at=fact.at), max_room_s)
+            return _advance(row, table.ConversationStarted(fact.at))
         case ConversationStarted() if row.state in UNANSWERED:
             # The agent's report overtook the bridge's: it counts from the answer on.
             return replace(row, conversation_at=fact.at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Protocol
@@ -19,6 +20,9 @@ STANDBY_SLACK_S = 60
 """What a waiting room outlives its agent's age limit by, should nobody be left to delete it."""
 REQUEST_TIMEOUT_S = 5.0
 TOKEN_TTL = timedelta(minutes=10)
+
+_AGENT = api.ParticipantInfo.Kind.AGENT
+_SIP = api.ParticipantInfo.Kind.SIP
 
 
 class RoomError(Exception):
@@ -41,6 +45,21 @@ class RoomRefused(RoomError):
         self.code = code
 
 
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """Who is in a room.
+
+    Attributes:
+        identities: everybody but agents.
+        phone: one that LiveKit SIP put there; "" if there is none.
+        has_agent: whether an agent of ours is there, or has been called for.
+    """
+
+    identities: tuple[str, ...] = ()
+    phone: str = ""
+    has_agent: bool = False
+
+
 class Rooms(Protocol):
     """What the control plane needs of LiveKit."""
 
@@ -58,6 +77,9 @@ class Rooms(Protocol):
 
     async def remove(self, room_name: str, identity: str) -> None:
         """Send one participant out. One that is gone already is fine."""
+
+    async def attendance(self, room_name: str) -> Attendance:
+        """Return who is in a room; nobody, if there is no such room."""
 
     async def listed(self) -> list[str]:
         """Return the names of all rooms there are."""
@@ -97,6 +119,22 @@ class LiveKitRooms:
         who = api.RoomParticipantIdentity(room=room_name, identity=identity)
         with _fine_if_gone():
             await self._api.room.remove_participant(who)
+
+    async def attendance(self, room_name: str) -> Attendance:
+        with mapped_errors():
+            # The one is empty for a room that is not there, the other too.
+            everybody = await self._api.room.list_participants(
+                api.ListParticipantsRequest(room=room_name)
+            )
+            called = await self._api.agent_dispatch.list_dispatch(room_name)
+        others = [who for who in everybody.participants if who.kind != _AGENT]
+        phones = [who.identity for who in others if who.kind == _SIP]
+        return Attendance(
+            identities=tuple(who.identity for who in others),
+            phone=next(iter(phones), ""),
+            has_agent=len(others) < len(everybody.participants)
+            or any(dispatch.agent_name == AGENT_NAME for dispatch in called),
+        )
 
     async def listed(self) -> list[str]:
         with mapped_errors():

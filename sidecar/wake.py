@@ -66,5 +66,6 @@ class Bells:
         """Tell everybody that the process is about to end."""
         self.part()
         self.closing.set()
+        self.queue.ring()
         self.trunks.ring()
         self.ring_all()

@@ -229,7 +229,9 @@ class Watch:
             await self._calls.finish(row, reason, detail)
             return
         last_at = row.planned_at + timedelta(seconds=self._settings.max_room_s)
-        is_carried = any(row.call_id in worker.calls for worker in heard if worker.kind == "bridge")
+        # Behind LiveKit SIP there is no bridge: the agent keeps the cap.
+        carrier = "agent" if row.media == "tracks" else "bridge"
+        is_carried = any(row.call_id in worker.calls for worker in heard if worker.kind == carrier)
         if is_carried and now < last_at:
             # Its bridge keeps the cap by a clock that cannot be set, ours may have been.
             async with self._database.transaction() as connection:

@@ -8,14 +8,10 @@ from google.protobuf.json_format import ParseError
 from livekit import api
 
 from sidecar.denial import Code, Denied
+from sidecar.sip_caller import SipCaller, caller_of
 
-_LOST = {
-    api.DisconnectReason.CONNECTION_TIMEOUT,
-    api.DisconnectReason.SIGNAL_CLOSE,
-    api.DisconnectReason.MEDIA_FAILURE,
-    api.DisconnectReason.STATE_MISMATCH,
-}
-"""Reasons for which somebody leaves without anybody's wish; all others follow from an end."""
+SIP_ROOM_PREFIX = "call-"
+"""How rooms are called that rules make for phones, by the family's contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +22,22 @@ class RoomFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class ParticipantLost:
-    """A participant is gone that nobody sent away and that did not say goodbye."""
+class ParticipantLeft:
+    """A participant is gone; `reason` is LiveKit's word (`CLIENT_INITIATED` …)."""
 
     room_name: str
     identity: str
     reason: str
 
 
-RoomNews = RoomFinished | ParticipantLost
+@dataclass(frozen=True, slots=True)
+class PhoneJoined:
+    """A rule has put a phone into its room."""
+
+    caller: SipCaller
+
+
+RoomNews = RoomFinished | ParticipantLeft | PhoneJoined
 
 
 class WebhookReader:
@@ -67,9 +70,23 @@ class WebhookReader:
             case "room_finished":
                 return RoomFinished(event.room.name)
             case "participant_left" | "participant_connection_aborted":
-                reason = event.participant.disconnect_reason
-                if reason not in _LOST:
-                    return None
-                name = api.DisconnectReason.Name(reason)
-                return ParticipantLost(event.room.name, event.participant.identity, name)
+                name = _word(event.participant.disconnect_reason)
+                return ParticipantLeft(event.room.name, event.participant.identity, name)
+            case "participant_joined" if _is_phone_of_a_rule(event):
+                who = event.participant
+                caller = caller_of(event.room.name, who.identity, dict(who.attributes))
+                return PhoneJoined(caller)
         return None
+
+
+def _is_phone_of_a_rule(event: api.WebhookEvent) -> bool:
+    is_phone = event.participant.kind == api.ParticipantInfo.Kind.SIP
+    return is_phone and str(event.room.name).startswith(SIP_ROOM_PREFIX)
+
+
+def _word(reason: int) -> str:
+    try:
+        return api.DisconnectReason.Name(reason)
+    except ValueError:
+        # A server newer than this library.
+        return "UNKNOWN_REASON"

@@ -9,18 +9,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from contracts.plan import AgentPlan, Claim, PlanRequest, Wait
+from contracts.plan import AgentPlan, Claim, PlanRequest, RoomClaim, Wait
 from contracts.report import Heartbeat, Report
 from sidecar.access import Access
 from sidecar.api.body import body_of
 from sidecar.calls import Calls
+from sidecar.inbound import Inbound
 from sidecar.planning import Planner
 from sidecar.pulse import Pulse
 from sidecar.standby import Standbys
 
 
 def routes(
-    access: Access, planner: Planner, calls: Calls, pulse: Pulse, standbys: Standbys
+    access: Access,
+    planner: Planner,
+    calls: Calls,
+    pulse: Pulse,
+    standbys: Standbys,
+    inbound: Inbound,
 ) -> list[BaseRoute]:
     """Return the internal API."""
 
@@ -33,6 +39,10 @@ def routes(
         tenant_id = access.require_service(request.headers)
         asked = await body_of(request, Claim)
         return _json(await calls.claim(tenant_id, request.path_params["call_id"], asked))
+
+    async def claim_room(request: Request) -> Response:
+        tenant_id = access.require_service(request.headers)
+        return _json(await inbound.claim(tenant_id, await body_of(request, RoomClaim)))
 
     async def report(request: Request) -> Response:
         tenant_id = access.require_service(request.headers)
@@ -58,6 +68,7 @@ def routes(
         Route("/internal/v1/calls", plan, methods=["POST"]),
         Route("/internal/v1/standbys/{standby_id}/wait", wait, methods=["POST"]),
         Route("/internal/v1/calls/{call_id}/claim", claim, methods=["POST"]),
+        Route("/internal/v1/rooms/claim", claim_room, methods=["POST"]),
         Route("/internal/v1/calls/{call_id}/reports", report, methods=["POST"]),
         Route("/internal/v1/heartbeats", heartbeat, methods=["POST"]),
     ]

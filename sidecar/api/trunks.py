@@ -21,6 +21,7 @@ from sidecar.store.database import Database
 from sidecar.store.trunks import TrunkRow
 from sidecar.trunk_check import TrunkCheck
 from sidecar.vault import SCHEME
+from sidecar.wake import Wake
 
 _PASSWORDS = ("password", "inbound_password")
 
@@ -31,6 +32,7 @@ def routes(
     check: TrunkCheck,
     clock: Clock,
     new_trunk_id: Callable[[], str],
+    changed: Wake,
 ) -> list[BaseRoute]:
     """Return `/api/v1/trunks`."""
 
@@ -52,6 +54,7 @@ def routes(
         except IntegrityError as error:
             message = "a trunk of that id exists; PUT changes it"
             raise Denied(Code.TRUNK_EXISTS, message) from error
+        changed.ring()
         return JSONResponse(shown(row), 201)
 
     async def show(request: Request) -> Response:
@@ -74,6 +77,7 @@ def routes(
                 row, trunk=trunk, updated_at=clock(), synced_sha256="", sync_error=None
             )
             await trunks.save(connection, row)
+        changed.ring()
         return JSONResponse(shown(row))
 
     async def remove(request: Request) -> Response:
@@ -90,6 +94,7 @@ def routes(
                 )
             if not await trunks.remove(connection, tenant_id, trunk_id):
                 raise _unknown(trunk_id)
+        changed.ring()
         return Response(status_code=204)
 
     async def _admin(request: Request) -> Principal:

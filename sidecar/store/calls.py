@@ -275,6 +275,16 @@ async def live_in(connection: AsyncConnection, tenant_id: str, room_name: str) -
     return await _one(connection, calls.c.tenant_id == tenant_id, held)
 
 
+async def held_in(connection: AsyncConnection, tenant_id: str, room_name: str) -> CallRow | None:
+    """Return the same, or the call there that has ended for its bot alone: a person talks on."""
+    with_person = and_(calls.c.handed_off_at.is_not(None), calls.c.leg_ended.is_(False))
+    held = and_(calls.c.room_name == room_name, or_(calls.c.state != CallState.ENDED, with_person))
+    mine = and_(calls.c.tenant_id == tenant_id, held)
+    newest = select(*_COLUMNS).where(mine).order_by(calls.c.planned_at.desc()).limit(1)
+    values = (await connection.execute(newest)).one_or_none()
+    return None if values is None else _row(values)
+
+
 async def ended_among(connection: AsyncConnection, room_names: Sequence[str]) -> list[CallRow]:
     """Return the calls that are over of those held in these rooms, if nobody is to close them."""
     over = and_(calls.c.state == CallState.ENDED, calls.c.room_due_at.is_(None))

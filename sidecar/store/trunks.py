@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.trunk import Trunk
 from sidecar.store.telephony import trunks
+
+_NAMES = (trunks.c.trunk_id, trunks.c.inbound_id, trunks.c.outbound_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,13 @@ async def save(connection: AsyncConnection, row: TrunkRow) -> None:
 
 async def get(connection: AsyncConnection, tenant_id: str, trunk_id: str) -> TrunkRow | None:
     found = await _where(connection, trunks.c.tenant_id == tenant_id, trunks.c.trunk_id == trunk_id)
+    return found[0] if found else None
+
+
+async def known_as(connection: AsyncConnection, tenant_id: str, name: str) -> TrunkRow | None:
+    """Return the trunk of a name, which may be LiveKit's for its inbound or outbound side."""
+    names = or_(*(column == name for column in _NAMES))
+    found = await _where(connection, trunks.c.tenant_id == tenant_id, names)
     return found[0] if found else None
 
 

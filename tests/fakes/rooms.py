@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from sidecar.rooms import RoomError
+from sidecar.rooms import Attendance, RoomError
 
 
 class FakeRooms:
@@ -17,6 +17,7 @@ class FakeRooms:
         standbys: every agent called to wait, in order.
         deleted: every room that was deleted, in order.
         removed: every `(room, identity)` that was sent out, in order.
+        attendances: who is in which room; nobody, in those not named.
         failure: raised by every request while set.
     """
 
@@ -26,6 +27,7 @@ class FakeRooms:
         self.standbys: list[str] = []
         self.deleted: list[str] = []
         self.removed: list[tuple[str, str]] = []
+        self.attendances: dict[str, Attendance] = {}
         self.failure: RoomError | None = None
         self._changed = asyncio.Condition()
 
@@ -71,6 +73,10 @@ class FakeRooms:
         async with self._changed:
             self.removed.append((room_name, identity))
             self._changed.notify_all()
+
+    async def attendance(self, room_name: str) -> Attendance:
+        self._fail_if_told()
+        return self.attendances.get(room_name, Attendance())
 
     async def listed(self) -> list[str]:
         self._fail_if_told()
