@@ -13,7 +13,7 @@ class HealthServer:
     """Two pages. `start`, then `stop`.
 
     Args:
-        health: the body of `/health`.
+        health: the body of `/health`, which is 503 while its status is `starting`.
         metrics: the body of `/metrics`.
     """
 
@@ -35,8 +35,10 @@ class HealthServer:
         await self._runner.cleanup()
 
     async def _on_health(self, _: web.Request) -> web.Response:
-        body = json.dumps(self._health(), separators=(",", ":"))
-        return web.Response(text=body, content_type="application/json")
+        health = self._health()
+        status = 503 if health["status"] == "starting" else 200
+        body = json.dumps(health, separators=(",", ":"))
+        return web.Response(status=status, text=body, content_type="application/json")
 
     async def _on_metrics(self, _: web.Request) -> web.Response:
         return web.Response(

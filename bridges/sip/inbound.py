@@ -18,7 +18,7 @@ from contracts.trunk import Trunk
 
 log = structlog.get_logger(__name__)
 
-RETRY_AFTER_S = 5
+RETRY_AFTER: HeaderFields = (("Retry-After", "5"),)
 FALSE_PROOFS = 10.0
 """Wrong passwords in a row that one address may send; a further one each half minute."""
 FALSE_PROOFS_PER_S = 1 / 30
@@ -81,10 +81,10 @@ class Reception:
                 return Refused(403, "unknown_peer")
         ready = [link for link in links if link.max_calls]
         if not ready:
-            return Refused(503, "no_media_process", _retry_after())
+            return Refused(503, "no_media_process", RETRY_AFTER)
         link = max(ready, key=lambda each: each.free)
         if not link.free:
-            return Refused(486, "at_capacity", _retry_after())
+            return Refused(486, "at_capacity", RETRY_AFTER)
         return Seated(link, trunk)
 
 
@@ -108,7 +108,3 @@ def incoming(invited: Invited, trunk: Trunk | None) -> Incoming:
         trunk_id=trunk.trunk_id if trunk else "",
         **admitted,
     )
-
-
-def _retry_after() -> HeaderFields:
-    return (("Retry-After", str(RETRY_AFTER_S)),)

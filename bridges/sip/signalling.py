@@ -88,11 +88,11 @@ class Signalling:
         self.health_port = await self._health.start(
             settings.sip_health_host, settings.sip_health_port
         )
+        self.supervisor.start()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_TRUNKS_S):
                 await self._feed.refresh()
         board.hang_up_leftovers()
-        self.supervisor.start()
         self._feeding = asyncio.create_task(self._feed.run(), name="trunks")
         ports = {each.value: port for each, port in self.driver.transports.ports.items()}
         log.info("sip_started", host=settings.sip_host, ports=ports, health=self.health_port)
@@ -128,10 +128,11 @@ class Signalling:
         log.info("sip_stopped")
 
     def health(self) -> dict[str, Any]:
-        """Return the body of `/health`."""
+        """Return the body of `/health`; `starting` while no media process takes calls."""
         links = self.switchboard.links
+        status = "ok" if self._media_ready() else "starting"
         return {
-            "status": "draining" if self._draining else "ok",
+            "status": "draining" if self._draining else status,
             "calls": len(self.switchboard.legs),
             "max_calls": sum(link.max_calls for link in links),
             "available": 0 if self._draining else sum(link.free for link in links),

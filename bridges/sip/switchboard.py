@@ -14,7 +14,7 @@ import structlog
 from bridges.sip import ipc
 from bridges.sip.dialog_store import DialogStore, KeptDialog
 from bridges.sip.driver import Driver
-from bridges.sip.inbound import Asked, Reception, Refused, Seated, incoming
+from bridges.sip.inbound import RETRY_AFTER, Asked, Reception, Refused, Seated, incoming
 from bridges.sip.leg_table import Leg, LegTable
 from bridges.sip.media_link import MediaLink
 from bridges.sip.metrics import Metrics
@@ -23,6 +23,7 @@ from bridges.sip.outbound import Undiallable, credentials_of, invitation, referr
 from bridges.sip.registrar import Registrar
 from bridges.sip.settings import SipSettings
 from bridges.sip.trunk_book import TrunkBook
+from bridges.wire.close import InvalidState
 from bridges.wire.sip import event as wire
 from bridges.wire.sip.endpoint import Overloaded, UnknownCall
 
@@ -165,7 +166,7 @@ class Switchboard:
     def _invited(self, invited: wire.Invited) -> None:
         endpoint, call = self.driver.endpoint, invited.call
         if self._draining:
-            decision: Seated | Refused | Asked = Refused(503, "draining")
+            decision: Seated | Refused | Asked = Refused(503, "draining", RETRY_AFTER)
         else:
             decision = self._reception.receive(invited, endpoint, self._book, self.links)
         match decision:
@@ -173,7 +174,9 @@ class Switchboard:
                 self._metrics.invites.labels(outcome="challenged").inc()
             case Refused(status=status, cause=cause, headers=headers):
                 self._metrics.invites.labels(outcome=cause).inc()
-                log.info(
+                # Of strangers the counter tells enough: they could fill the log.
+                tell = log.debug if cause == "unknown_peer" else log.info
+                tell(
                     "sip_call_refused",
                     sip_call_id=invited.call_id,
                     peer_ip=invited.flow.host,
@@ -279,9 +282,11 @@ class Switchboard:
                     raise AssertionError("a dial has no leg yet")
         except UnknownCall:
             self._over(leg, over(leg.name, "lost", detail="the call is unknown"))
-        except Undiallable as error:
-            log.warning("sip_transfer_impossible", leg=leg.name, detail=str(error))
-            leg.link.send(ipc.Referred(leg=leg.name, status_code=400, is_final=True))
+        except (Undiallable, InvalidState) as error:
+            # Orders cross what the far end does: an answer to a re-offer that it took back.
+            log.warning("sip_order_impossible", leg=leg.name, order=order.type, detail=str(error))
+            if isinstance(order, ipc.Refer):
+                leg.link.send(ipc.Referred(leg=leg.name, status_code=400, is_final=True))
 
     def _leg_event(self, leg: Leg, event: wire.CallEvent) -> None:
         match event:

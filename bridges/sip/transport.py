@@ -181,7 +181,8 @@ class Transports:
             self.dropped["unwanted"] += 1
             connection.abort("unwanted")
         except ProtocolError as error:
-            log.info("sip_connection_malformed", peer_ip=connection.flow.host, detail=error.reason)
+            self.dropped["malformed"] += 1
+            log.debug("sip_connection_malformed", peer_ip=connection.flow.host, detail=error.reason)
             raise
 
     def admits(self, connection: Connection) -> float:

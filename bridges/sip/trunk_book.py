@@ -15,6 +15,7 @@ from contracts.trunk import Trunk
 _RESPONSE = b"SIP/2.0 "
 _WITHIN_A_CALL = re.compile(rb"\n(?:to|t)[ \t]*:[^\r\n]*;[ \t]*tag[ \t]*=", re.IGNORECASE)
 _HEAD_BYTES = 16 * 1024
+MAX_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class TrunkBook:
             for trunk in self.trunks
             for network in _networks(trunk, (registrars or {}).get(trunk.trunk_id, ()))
         ]
+        self._known: dict[str, bool] = {}  # asked for every message
         self._by_credentials = [
             trunk
             for trunk in self.trunks
@@ -77,10 +79,16 @@ class TrunkBook:
 
     def knows(self, host: str) -> bool:
         """Tell whether a peer at this address may call in, credentials aside."""
-        address = _address(host)
-        return any(address in network for network in self._allowed) or any(
-            address in network for network, _ in self._networks
-        )
+        known = self._known.get(host)
+        if known is None:
+            address = _address(host)
+            known = any(address in network for network in self._allowed) or any(
+                address in network for network, _ in self._networks
+            )
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            self._known[host] = known
+        return known
 
     def lets_in(self, data: bytes, host: str) -> bool:
         """Tell whether a message is worth reading: else it is as if nobody listened here."""
