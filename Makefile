@@ -61,6 +61,7 @@ faults: setup ## strike a fleet under load, at random (ARGS="--seed 7 --rounds 1
 
 fuzz: env ## throw 100,000 mutated messages at the wire parsers
 	@$(BIN)/python -m bench.fuzz
+	@$(BIN)/python -m bench.fuzz_media
 
 lock: ## resolve the dependencies anew (ARGS=--upgrade for newer versions)
 	@$(PYTHON) -m scripts.resolve $(ARGS)
