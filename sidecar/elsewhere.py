@@ -144,6 +144,10 @@ class _Guarded(httpx.AsyncBaseTransport):
             extensions={**request.extensions, "sni_hostname": target.server_name},
         )
         response = await self._http.send(pinned, stream=True, follow_redirects=False)
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            # A small one could become a huge one before it can be measured.
+            await response.aclose()
+            raise httpx.ReadError("the answer is compressed", request=request)
         return httpx.Response(response.status_code, headers=response.headers, stream=_Cut(response))
 
 
@@ -155,7 +159,7 @@ class _Cut(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left_bytes = MAX_ANSWER_BYTES
-        async for chunk in self._response.aiter_raw():
+        async for chunk in self._response.aiter_bytes():
             left_bytes -= len(chunk)
             if left_bytes < 0:
                 raise httpx.ReadError("the answer is too long")
