@@ -21,6 +21,7 @@ from sidecar.planning import Planner
 from sidecar.rooms import Attendance, RoomError, Rooms
 from sidecar.sip_caller import SipCaller, caller_of
 from sidecar.store import calls, numbers, trunks
+from sidecar.store.calls import BY_RULE
 from sidecar.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -72,7 +73,7 @@ class Inbound:
             Denied: the caller has been sent away; or another agent serves them.
         """
         caller = caller_of(claim.room_name, claim.caller_identity, claim.attributes)
-        key = f"room {_hash_of(caller)}"
+        key = f"{BY_RULE}{_hash_of(caller)}"
         try:
             if not caller.livekit_trunk_id:
                 # Only the rule for everybody else lets such calls in, so that they are refused.

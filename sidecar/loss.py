@@ -23,7 +23,7 @@ from sidecar.metrics import Metrics
 from sidecar.rooms import RoomError, Rooms
 from sidecar.settings import Settings
 from sidecar.store import calls, events
-from sidecar.store.calls import UNANSWERED, CallRow
+from sidecar.store.calls import BY_RULE, UNANSWERED, CallRow
 from sidecar.store.database import Database
 from sidecar.store.events import Draft
 from sidecar.wake import Bells
@@ -196,6 +196,9 @@ def identity_of_agent(row: CallRow) -> str:
     """Return under which name the call's present agent is in its room."""
     if row.incarnation == 1 and row.standby_id:
         return ids.standby_identity(row.standby_id)
+    if row.incarnation == 1 and row.leg_identity and row.idempotency_key.startswith(BY_RULE):
+        # A rule called it into the room, before there was a call.
+        return ids.room_agent_identity(row.room_name)
     return ids.agent_identity(row.call_id, row.incarnation)
 
 

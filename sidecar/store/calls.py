@@ -17,6 +17,8 @@ from sidecar.store.database import Conflict
 from sidecar.store.tables import calls, results
 from sidecar.store.telephony import dials
 
+BY_RULE = "room "
+"""What the keys of calls begin with whose agent a LiveKit SIP rule called into the room."""
 UNANSWERED = (CallState.PLANNED, CallState.DIALLING, CallState.RINGING)
 
 
