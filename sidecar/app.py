@@ -57,6 +57,7 @@ from sidecar.keeper import Keeper
 from sidecar.line_command import LineCommands
 from sidecar.livekit_sip import LiveKitSip
 from sidecar.loss import Losses
+from sidecar.managed import ManagedPlacer
 from sidecar.metrics import Metrics
 from sidecar.number_book import NumberBook
 from sidecar.outbound import Outbound
@@ -177,6 +178,15 @@ def create_app(
         clock=clock,
         new_id=new_id,
     )
+    placer = ManagedPlacer(
+        database,
+        calls,
+        sip,
+        rooms,
+        max_call_s=settings.max_room_s,
+        clock=clock,
+        trunks_changed=bells.trunks,
+    )
     outbound = Outbound(
         database,
         access,
@@ -185,7 +195,7 @@ def create_app(
         vetting,
         vault,
         calls,
-        None,
+        placer,
         settings,
         http,
         clock=clock,

@@ -105,7 +105,7 @@ class Transfers:
             hung_up = LegEnded(at=at, reason=Reason.CALLER_HUNG_UP, detail=HUNG_UP)
             return await self._failed(row, HUNG_UP, hung_up)
         log.info("transferred", call_id=row.call_id)
-        await self._begun(row)
+        # Before anybody tells that the line is gone.
         ended = LegEnded(at=at, reason=Reason.TRANSFERRED)
         await self._calls.note(row.tenant_id, row.call_id, TransferSent(at=at), ended)
         return CommandReceipt(done=True)
