@@ -54,13 +54,13 @@ class Dialog:
         """Return the callee's dialog (section 12.1.1).
 
         Raises:
-            ProtocolError: the INVITE names no Contact.
+            ProtocolError: the INVITE names more than one Contact, or none we could send to.
         """
         return cls(
             call_id=invite.call_id,
             local=invite.to_address.with_param("tag", tag),
             remote=invite.from_address,
-            remote_target=_target_of(invite.contacts),
+            remote_target=_target_of(invite),
             contact=contact,
             route_set=invite.record_route,
             local_cseq=cseq,
@@ -221,10 +221,12 @@ def destination_of(uri: Uri, transport: Transport) -> Destination:
     return Destination(transport, host, uri.port or transport.default_port)
 
 
-def _target_of(contacts: tuple[Address, ...]) -> Uri:
-    if len(contacts) != 1 or contacts[0].uri.scheme == "tel":
+def _target_of(invite: Request) -> Uri:
+    """Return where the caller is reached: From, if it names no Contact as RFC 2543 allowed."""
+    uris = [each.uri for each in invite.contacts or (invite.from_address,)]
+    if len(uris) != 1 or uris[0].scheme == "tel":
         raise ProtocolError("Contact: expected one SIP URI")
-    return contacts[0].uri
+    return uris[0]
 
 
 def _is_behind_nat(named: str, seen: str) -> bool:

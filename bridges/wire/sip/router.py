@@ -113,8 +113,7 @@ class Router:
         try:
             self._receive_new(server, now)
         except ProtocolError as error:
-            if not server.is_answered:
-                self.core.refuse(server, error.status, now)
+            self.core.refuse(server, error.status, now)
             raise
 
     def _is_overloaded(self, request: Request) -> bool:

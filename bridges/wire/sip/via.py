@@ -13,7 +13,9 @@ from bridges.wire.sip.grammar import Params
 BRANCH_COOKIE = "z9hG4bK"
 """What the branch of an RFC 3261 element begins with; others are matched by other means."""
 
-_SENT_BY = re.compile(r"(SIP) ?/ ?(2\.0) ?/ ?([A-Za-z0-9\-.!%*_+`'~]+) (.+)", re.IGNORECASE)
+_TOKEN = r"([A-Za-z0-9\-.!%*_+`'~]+)"
+_SENT_BY = re.compile(rf"{_TOKEN} ?/ ?{_TOKEN} ?/ ?{_TOKEN} (.+)")
+"""Of any version: a request of a later one is answered too, that we do not speak it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,14 @@ class Via:
     Attributes:
         transport: in upper case, any token.
         host: IPv6 in brackets.
+        protocol: name and version.
     """
 
     transport: str
     host: str
     port: int | None = None
     params: Params = ()
+    protocol: str = "SIP/2.0"
 
     @classmethod
     def parse(cls, text: str) -> Via:
@@ -37,12 +41,14 @@ class Via:
         Raises:
             ProtocolError: it is none.
         """
-        sent, semicolon, params = grammar.collapse(text).partition(";")
+        sent, semicolon, rest = grammar.collapse(text).partition(";")
         match = _SENT_BY.fullmatch(sent.strip(" "))
         if match is None:
             raise ProtocolError("Via: expected a protocol and a host")
         host, port = grammar.parse_host_port(match[4], "Via")
-        return cls(match[3].upper(), host, port, grammar.parse_params(semicolon + params, "Via"))
+        protocol = f"{match[1]}/{match[2]}".upper()
+        params = grammar.parse_params(semicolon + rest, "Via")
+        return cls(match[3].upper(), host, port, params, protocol)
 
     @property
     def branch(self) -> str:
@@ -85,4 +91,4 @@ class Via:
         """Return the value as it is written."""
         port = "" if self.port is None else f":{self.port}"
         params = grammar.format_params(self.params)
-        return f"SIP/2.0/{self.transport} {self.host}{port}{params}"
+        return f"{self.protocol}/{self.transport} {self.host}{port}{params}"

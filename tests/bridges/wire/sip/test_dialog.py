@@ -79,10 +79,14 @@ def test_answer_without_contact_leaves_the_invites_target() -> None:
     assert a_client(tel).remote_target.host == "b"
 
 
-@pytest.mark.parametrize("contact", ["<sip:a@b>, <sip:c@d>", "<tel:+1201>", "*"])
+@pytest.mark.parametrize("contact", ["<sip:a@b>, <sip:c@d>", "<tel:+1201>"])
 def test_caller_must_name_one_contact(contact: str) -> None:
     with pytest.raises(ProtocolError, match="Contact"):
         a_server(contact)
+
+
+def test_caller_of_rfc_2543_is_where_its_from_says() -> None:
+    assert a_server("*").remote_target.serialize() == "sip:alice@a"
 
 
 def test_strict_router_finds_itself_in_the_request_uri() -> None:

@@ -159,6 +159,12 @@ def test_our_change_is_accepted() -> None:
     assert peer.take_told() == []
 
 
+def test_ack_nobody_waits_for_is_stray() -> None:
+    peer, _ = in_call()
+    peer.say("ACK", 1)
+    assert peer.endpoint.counters.stray_acks == 1
+
+
 def test_our_change_is_refused() -> None:
     peer, call, invite = reoffering()
     peer.reply(invite, 488)

@@ -202,6 +202,35 @@ def test_request_of_a_call_that_is_not_answered() -> None:
     assert peer.names() == ["481"]
 
 
+def test_cancel_finds_its_invite() -> None:
+    peer = Peer(an_endpoint())
+    invite = peer.invite()
+    peer.take()
+    for _ in range(2):
+        branch = invite.vias[0].branch
+        peer.send(peer.request("CANCEL", 1, branch=branch, to_tag=""))
+    assert peer.names() == ["200", "487", "200"]
+
+
+def test_cancel_that_comes_too_late_is_answered_all_the_same() -> None:
+    peer = Peer(an_endpoint())
+    invite = peer.invite()
+    (invited,) = peer.take_told()
+    assert isinstance(invited, Invited)
+    peer.endpoint.answer(invited.call, SDP, peer.now)
+    peer.take()
+    peer.send(peer.request("CANCEL", 1, branch=invite.vias[0].branch, to_tag=""))
+    assert peer.names() == ["200"]
+    assert peer.take_told() == []
+
+
+def test_call_that_failed_is_forgotten() -> None:
+    peer = Peer(an_endpoint(Profile("192.0.2.1", limits=Limits(calls=1))))
+    place(peer)
+    peer.reply(peer.take()[-1], 486)
+    place(peer)
+
+
 def test_invite_by_two_ways_is_taken_once() -> None:
     peer = Peer(an_endpoint())
     peer.invite()
@@ -236,11 +265,9 @@ def test_invite_that_cannot_be_taken(headers: tuple[tuple[str, str], ...], statu
     assert peer.take_told() == []
 
 
-def test_invite_without_contact_is_refused() -> None:
+def test_invite_with_two_contacts_is_refused() -> None:
     peer = Peer(an_endpoint())
-    request = peer.request("INVITE", 1)
-    request.headers.remove("Contact")
-    peer.send(request)
+    peer.invite((("Contact", "<sip:other@pbx>"),))
     assert peer.names() == ["400"]
 
 
@@ -289,7 +316,9 @@ def test_broken_connection_does_not_break_its_calls() -> None:
     peer = Peer(an_endpoint(), Transport.TCP)
     incoming = call_in(peer)
     outgoing = call_out(peer)
+    other = Flow(Transport.TCP, "192.0.2.200", 40_000, 77)
 
+    assert peer.endpoint.transport_failed(other, "closed", peer.now) == []
     assert peer.endpoint.transport_failed(peer.flow, "closed", peer.now) == []
     peer.endpoint.bye(incoming, peer.now)
     peer.endpoint.bye(outgoing, peer.now)

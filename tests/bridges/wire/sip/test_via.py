@@ -31,10 +31,14 @@ def test_only_a_branch_after_the_cookie_tells_transactions_apart(
     assert Via.parse(f"SIP/2.0/UDP h{params}").has_cookie is has_cookie
 
 
-@pytest.mark.parametrize("text", ["", "SIP/2.0/UDP", "SIP/3.0/UDP h", "SIP/2.0 h", "SIP/2.0/A h;"])
+@pytest.mark.parametrize("text", ["", "SIP/2.0/UDP", "SIP/2.0/U<P h", "SIP/2.0 h", "SIP/2.0/A h;"])
 def test_what_is_no_via_is_refused(text: str) -> None:
     with pytest.raises(ProtocolError):
         Via.parse(text)
+
+
+def test_protocol_of_the_future_is_echoed() -> None:
+    assert Via.parse("SIP/7.0/UDP h").serialize() == "SIP/7.0/UDP h"
 
 
 def test_where_it_really_came_from_is_noted() -> None:
