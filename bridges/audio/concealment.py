@@ -11,9 +11,9 @@ import random
 from operator import mul
 
 RATE_HZ = 8000
-MIN_LAG, MAX_LAG = 40, 120
-"""Pitch periods looked for, in samples: 200 to 66 Hz."""
-WINDOW = 160
+MIN_LAG, MAX_LAG = 20, 160
+"""Pitch periods looked for, in samples: 400 to 50 Hz."""
+WINDOW = 120
 """How much of the past is compared with itself."""
 SOLID = 80
 """How long the repetition keeps its loudness: 10 ms."""
