@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.bot import BotConfig
+from contracts.ids import Channel
 from contracts.outcome import Reason, outcome
 from contracts.report import (
     MOMENTS,
@@ -35,6 +36,7 @@ from contracts.report import (
     UsageCounted,
 )
 from contracts.result import CallResult, ResultLine
+from contracts.sip_status import call_status, status_text
 from sidecar.latency import known, mean, percentile
 from sidecar.store.calls import CallRow
 
@@ -109,7 +111,7 @@ def build(
             if isinstance(fact, TranscriptLine)
         ],
         events=[
-            *(entry for fact in facts for entry in _entries(fact, clock)),
+            *(entry for fact in facts for entry in _entries(fact, clock, row)),
             *(
                 {"event": f"{kind}_failed", "timestamp": clock.seconds(at), "error": error}
                 for kind, (at, error) in findings.failures.items()
@@ -158,7 +160,7 @@ class _Clock:
         return round(max(0.0, (at - self.zero).total_seconds()), 3)
 
 
-def _entries(fact: Fact, clock: _Clock) -> list[dict[str, Any]]:
+def _entries(fact: Fact, clock: _Clock, row: CallRow) -> list[dict[str, Any]]:
     def entry(event: str, at: datetime = fact.at, **more: Any) -> dict[str, Any]:
         return {"event": event, "timestamp": clock.seconds(at), **more}
 
@@ -192,12 +194,24 @@ def _entries(fact: Fact, clock: _Clock) -> list[dict[str, Any]]:
         case TransferFailed():
             return [entry(fact.type, reason=fact.failed_reason)]
         case LegEnded():
-            status = {} if fact.sip_status_code is None else {"sip_status": fact.sip_status_code}
+            status = _sip_status(fact, row)
             return [entry(fact.type, reason=fact.reason, detail=fact.detail, **status)]
         case AgentEnded():
             return [entry(fact.type, reason=fact.reason, detail=fact.detail)]
         case _:
             return []
+
+
+def _sip_status(fact: LegEnded, row: CallRow) -> dict[str, Any]:
+    """Return what the carrier made of a call that we placed."""
+    if row.channel != Channel.DIALOUT:
+        return {}
+    code, answered = fact.sip_status_code, row.answered_at is not None
+    return {
+        "call_status": call_status(fact.reason, code, answered=answered),
+        "sip_status_code": code,
+        "sip_status_text": status_text(fact.reason, code),
+    }
 
 
 def _latency(turns: Sequence[TurnMeasured]) -> dict[str, Any]:

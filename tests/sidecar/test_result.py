@@ -273,5 +273,21 @@ def test_what_happened_on_the_line_is_told() -> None:
         {"event": "call_resume", "timestamp": 2.0},
         {"event": "dtmf", "timestamp": 3.0, "digit": "#"},
         {"event": "dtmf_sent", "timestamp": 4.0, "digits": "12"},
-        {"event": "leg_ended", "timestamp": 5.0, "reason": "busy", "detail": "", "sip_status": 486},
+        {"event": "leg_ended", "timestamp": 5.0, "reason": "busy", "detail": ""},
+    ]
+
+
+def test_call_that_we_placed_says_what_the_carrier_made_of_it() -> None:
+    facts: list[Fact] = [LegEnded(at=at(5), reason=Reason.BUSY, sip_status_code=486)]
+    placed = row(channel="dialout", call_direction="outgoing", answered_at=None)
+    assert build(placed, facts, None).events == [
+        {
+            "event": "leg_ended",
+            "timestamp": 7.0,
+            "reason": "busy",
+            "detail": "",
+            "call_status": "busy",
+            "sip_status_code": 486,
+            "sip_status_text": "Busy Here",
+        }
     ]
