@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from bridges.audio.lateness import Lateness
-from bridges.audio.playout import Frame, Playout, PlayoutEvent, Stopped
 from bridges.audio.uplink import Uplink
 from bridges.clock import Clock
 from bridges.leg import Emit, Played
 from contracts.media import Clear, DownPacket, Finished, Pause, Resume
+from contracts.playout import Frame, Playout, PlayoutEvent, Stopped
 
 
 class Line:

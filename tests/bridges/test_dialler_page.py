@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bridges.audio import playout
 from bridges.stream_leg import MAX_UNSENT_BYTES, STALL_TIMEOUT_S, TRANSFER_TIMEOUT_S
 from bridges.wire import dialler, dialler_message
 from bridges.wire.close import CloseCode
 from bridges.wire.dialler import KNOWN_FIELDS, DiallerServer
 from bridges.wire.dialler_event import Answered, Connected, MediaReceived, Started
+from contracts import playout
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protocols" / "dialler.md").read_text()
