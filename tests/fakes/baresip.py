@@ -123,13 +123,16 @@ class Baresip:
         assert event is not None
         return event
 
-    def heard(self) -> bytes:
-        """Return what the phone's user has heard in its last call: PCM, 16 bit, 8 kHz."""
+    def heard(self, call: int = -1) -> bytes:
+        """Return what the phone's user has heard in its last call, or another one by its number.
+
+        PCM, 16 bit, 8 kHz.
+        """
         dumps = sorted(self.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime)
         if not dumps:
             return b""
-        raw = dumps[-1].read_bytes()
-        with suppress(wave.Error, EOFError), wave.open(str(dumps[-1])) as file:
+        raw = dumps[call].read_bytes()
+        with suppress(wave.Error, EOFError), wave.open(str(dumps[call])) as file:
             assert (file.getframerate(), file.getsampwidth()) == (RATE_HZ, 2)
         # While the file is being written, its header tells of no samples yet.
         pcm = raw[44:]
@@ -180,7 +183,7 @@ async def baresip(
         file.setframerate(RATE_HZ)
         # At the end of its file it would start again.
         file.writeframes(says + bytes(2 * RATE_HZ * 120))
-    port, control, rtp = _free_port(), _free_port(), _free_port()
+    port, control, rtp = free_port(), free_port(), free_port()
     rtp = min(rtp // 2 * 2, 65_000)
     config = _CONFIG.format(
         port=port,
@@ -236,7 +239,8 @@ async def _control(
                 await asyncio.sleep(_SETTLE_S)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody has now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

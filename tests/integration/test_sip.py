@@ -7,30 +7,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
 
-from tests.fakes.baresip import RATE_HZ, Baresip, baresip
+from tests.fakes.baresip import RATE_HZ, Baresip, baresip, free_port
 from tests.integration.bots import TALKER
 from tests.integration.listening import hears, words_in
 from tests.integration.platform import Platform, running_platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+CERTIFICATE = Path(__file__).parents[1] / "vectors" / "tls" / "localhost.pem"
 DESK = "+914422220000"
 KEYPAD: dict[str, Any] = {
     **TALKER,
     "opening_message": "Press one for opening hours.",
-    "transfer_targets": [
-        {
-            "id": "desk",
-            "label": "Front desk",
-            "method": "livekit_sip_refer",
-            "type": "sip_uri",
-            "value": "sip:desk@127.0.0.1:9",
-            "is_default": True,
-        }
-    ],
 }
 
 
@@ -38,11 +30,17 @@ KEYPAD: dict[str, Any] = {
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """A running fleet with a SIP bridge, and a bot with a number."""
     async with running_platform(
-        tmp_path_factory.mktemp("fleet"), sip=True, SIP_MEDIA_PROCESSES="1", SIP_NO_MEDIA_S="3"
+        tmp_path_factory.mktemp("fleet"),
+        sip=True,
+        SIP_MEDIA_PROCESSES="1",
+        SIP_NO_MEDIA_S="3",
+        SIP_TLS_PORT=str(free_port()),
+        SIP_TLS_CERT=str(CERTIFICATE),
     ) as running:
         await running.save_bot("talker", TALKER)
         await running.save_bot("keypad", KEYPAD)
-        for number, bot_id in ((DESK, "talker"), ("keypad", "keypad")):
+        await save_operator(running, "sip:nobody@127.0.0.1:9")
+        for number, bot_id in ((DESK, "talker"), ("keypad", "keypad"), ("operator", "operator")):
             body = {"number": number, "bot_id": bot_id}
             answer = await running.api.post("/api/v1/numbers", json=body)
             assert answer.is_success, answer.text
@@ -219,3 +217,113 @@ async def test_called_phone_that_declines_is_told_as_rejected(
         await phone.hang_up()
         call = await ended(platform, call_id)
     assert call["disconnected_by"] == "rejected"
+
+
+async def save_operator(platform: Platform, target: str) -> None:
+    """Store the bot that hands over to a SIP address."""
+    await platform.save_bot(
+        "operator",
+        {
+            **TALKER,
+            "transfer_targets": [
+                {
+                    "id": "desk",
+                    "label": "Front desk",
+                    "method": "livekit_sip_refer",
+                    "type": "sip_uri",
+                    "value": target,
+                    "is_default": True,
+                }
+            ],
+        },
+    )
+
+
+async def test_caller_is_handed_over_to_another_phone(platform: Platform, tmp_path: Path) -> None:
+    wish = quiet(5) + platform.voice("Let me talk to a manager.")
+    async with (
+        baresip(tmp_path / "desk", user="desk", account=";answermode=auto") as other,
+        baresip(tmp_path / "caller", says=wish) as phone,
+    ):
+        await save_operator(platform, other.uri)
+        await phone.dial(desk(platform, "operator"))
+        stream_id = await established(phone)
+        await other.saw("CALL_ESTABLISHED", timeout_s=25)
+        result = await platform.result(stream_id)
+        assert hears("putting you through", await words_in(phone.heard(0)))
+        await other.hang_up()
+    assert (result["disconnected_by"], result["was_transferred"]) == ("bot", True)
+    assert result["transfer_destination"] == other.uri
+    assert (result["transfer_target"], result["transfer_method"]) == (
+        "Front desk",
+        "livekit_sip_refer",
+    )
+    assert result["transfer_failed_reason"] is None
+
+
+async def test_bot_comes_back_where_nobody_takes_the_caller_over(
+    platform: Platform, tmp_path: Path
+) -> None:
+    wish = quiet(5) + platform.voice("Let me talk to a manager.")
+    async with (
+        baresip(tmp_path / "desk", user="desk") as other,
+        baresip(tmp_path / "caller", says=wish) as phone,
+    ):
+        await save_operator(platform, other.uri)
+        await phone.dial(desk(platform, "operator"))
+        stream_id = await established(phone)
+        await other.saw("CALL_INCOMING", timeout_s=25)
+        await other.hang_up()
+        await has_said(platform, stream_id, "could not put you through")
+        await phone.hang_up()
+    result = await platform.result(stream_id)
+    assert (result["disconnected_by"], result["was_transferred"]) == ("customer", False)
+    assert result["transfer_failed_reason"]
+
+
+async def test_encrypted_call_over_tls(platform: Platform, tmp_path: Path) -> None:
+    async with baresip(
+        tmp_path, account=";mediaenc=srtp-mand", transport="tls", ca=CERTIFICATE
+    ) as phone:
+        tls_port = platform.fleet.environ["SIP_TLS_PORT"]
+        uri = f"sip:{DESK}@127.0.0.1:{tls_port};transport=tls"
+        await phone.dial(uri)
+        stream_id = await established(phone)
+        await says(phone, "information line")
+        await phone.hang_up()
+    result = await platform.result(stream_id)
+    call = await ended(platform, (await platform.call(stream_id))["call_id"])
+    assert call["reason"] == "caller_hung_up"
+    assert result["disconnected_by"] == "customer"
+
+
+async def test_media_process_that_is_killed_ends_its_calls_with_bye(
+    platform: Platform, tmp_path: Path
+) -> None:
+    async with baresip(tmp_path) as phone:
+        await phone.dial(desk(platform))
+        stream_id = await established(phone)
+        await says(phone, "information line")
+        (media,) = [each for each in platform.processes("bridges.sip") if is_media(each)]
+        media.kill()
+        await phone.saw("CALL_CLOSED", timeout_s=5)
+    result = await platform.result(stream_id)
+    assert result["disconnected_by"] == "error"
+
+
+async def test_signalling_that_was_killed_hangs_up_once_it_is_back(
+    platform: Platform, tmp_path: Path
+) -> None:
+    async with baresip(tmp_path) as phone:
+        await phone.dial(desk(platform))
+        stream_id = await established(phone)
+        await says(phone, "information line")
+        platform.processes("bridges.sip")[0].kill()
+        result = await platform.result(stream_id)
+        assert result["disconnected_by"] == "error"
+        await platform.start_again("sip")
+        await phone.saw("CALL_CLOSED", timeout_s=10)
+
+
+def is_media(process: psutil.Process) -> bool:
+    return "bridges.sip.media" in process.cmdline()
