@@ -38,6 +38,7 @@ class FakeSidecar:
         standby_id: the agent that waits for the calls planned from now on, if one does.
         seats: what bridges are told to hold.
         fleet_available: what `/health/fleet` says; None breaks its answer.
+        asked: the path of every request.
         claims: every question for calls to place.
         trunks: what the own bridge is told of.
     """
@@ -56,6 +57,7 @@ class FakeSidecar:
         self.standby_id = ""
         self.seats: list[Seat] = []
         self.fleet_available: int | None = 5
+        self.asked: list[str] = []
         self.claims: list[DialClaim] = []
         self.trunks: list[Trunk] = []
         self._orders: list[DialOrder] = []
@@ -105,6 +107,7 @@ class FakeSidecar:
             raise httpx.ConnectError("away", request=request)
         assert request.headers["X-VoxCore-Secret"] == SECRET
         path = request.url.path
+        self.asked.append(path)
         if path == "/health/fleet":
             return httpx.Response(200, json=self._fleet())
         if path == "/internal/v1/heartbeats":

@@ -209,6 +209,7 @@ async def test_heartbeats_name_the_calls_and_the_door(signalling: Signalling) ->
     assert (beat.kind, beat.door, beat.max_calls, beat.ready) == ("bridge", "sip", 2, True)
     assert beat.calls == [plan.call_id]
     assert "lateness_p99" in beat.metrics
+    assert "/health/fleet" not in signalling.sidecar.asked, "no load balancer asks us"
 
 
 async def test_caller_whose_agent_is_lost_hears_our_apology(signalling: Signalling) -> None:
