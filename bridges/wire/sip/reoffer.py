@@ -13,7 +13,7 @@ from bridges.wire.sip.event import (
     Reoffered,
     ReofferRefused,
 )
-from bridges.wire.sip.layer import ServerTransaction, Silence
+from bridges.wire.sip.layer import NO_RESPONSE, ServerTransaction, Silence
 from bridges.wire.sip.line import LOST, Line, status_of
 from bridges.wire.sip.message import Message, Request, Response
 from bridges.wire.sip.session_timer import INTERVAL_TOO_SMALL, SessionTimer
@@ -183,6 +183,9 @@ class Reoffers:
         sdp, self._is_sent = self._ours or b"", True
         self._tries += 1
         acked: set[int] = set()
+        core = self._line.core
+        # A provisional response stops the transaction's own patience, for good.
+        self._alarm = core.agenda.at(now + 64 * core.profile.t1_s, self._lose_patience)
 
         def receive(reply: Response | Silence, now: float) -> None:
             status, reason = status_of(reply)
@@ -203,7 +206,8 @@ class Reoffers:
         self._line.send("INVITE", now, receive, headers, sdp)
 
     def _conclude_accepted(self, local: bytes, answer: bytes | None, now: float) -> None:
-        self._is_sent, self._ours = False, None
+        self._conclude()
+        self._ours = None
         if answer is None:
             self._line.on_lost(EndCause.BAD_ANSWER, now)
             return
@@ -214,7 +218,7 @@ class Reoffers:
     def _conclude_refused(
         self, reply: Response | Silence, status: int, reason: str, now: float
     ) -> None:
-        self._is_sent = False
+        self._conclude()
         if status == REQUEST_PENDING and self._tries < MOST_TRIES:
             self._alarm = self._line.core.agenda.at(now + self._glare_wait_s(), self._send_invite)
             return
@@ -227,6 +231,15 @@ class Reoffers:
         else:
             self._line.tell(ReofferRefused(self._line.handle, status, reason))
         self._line.is_lost(reply, now)
+
+    def _conclude(self) -> None:
+        self._is_sent = False
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _lose_patience(self, now: float) -> None:
+        silence = Silence(NO_RESPONSE, is_fault=False)
+        self._conclude_refused(silence, *status_of(silence), now)
 
     def _raise(self, reply: Response) -> bool:
         try:

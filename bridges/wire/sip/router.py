@@ -63,6 +63,8 @@ class Router:
         Raises:
             ProtocolError: it came on a stream and is no SIP.
         """
+        if not data.strip(b"\r\n\0"):
+            return  # keeps a NAT's hole open
         try:
             message = parse_message(data)
             message.flow = flow

@@ -179,6 +179,18 @@ def test_our_change_accepted_without_an_answer_ends_the_call() -> None:
     assert peer.names() == ["ACK", "BYE"]
 
 
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_our_change_nobody_answers_ends_the_call(is_heard: bool) -> None:
+    peer, call, invite = reoffering()
+    if is_heard:
+        peer.reply(invite, 100)
+    peer.wait(33.0)
+    assert peer.take_told() == [
+        ReofferRefused(call, 408, "no response"),
+        Ended(call, EndCause.DIALOG_LOST),
+    ]
+
+
 def test_our_change_in_a_lost_dialog_ends_the_call() -> None:
     peer, _, invite = reoffering()
     peer.reply(invite, 481)

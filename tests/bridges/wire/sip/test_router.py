@@ -131,6 +131,13 @@ def test_any_octets_do_no_harm(data: bytes) -> None:
     assert endpoint.outgoing() == []
 
 
+@pytest.mark.parametrize("data", [b"", b"\r\n\r\n", b"\0\0\0\0"])
+def test_keep_alives_are_no_malformed_messages(data: bytes) -> None:
+    endpoint = an_endpoint()
+    assert endpoint.receive(data, UDP, 0.0) == []
+    assert endpoint.counters.malformed == 0
+
+
 def test_invite_is_told_with_its_facts() -> None:
     peer = Peer(an_endpoint())
     peer.invite((("X-Campaign", "june"), ("Authorization", 'Digest username="alice"')))
