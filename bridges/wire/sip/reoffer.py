@@ -154,8 +154,7 @@ class Reoffers:
         if self._acceptance is not None:
             self._acceptance.stop()
             self._acceptance = None
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._cancel_alarm()
         if self._theirs is not None:
             self._line.respond(self._pop_theirs(), 487, now)
 
@@ -234,6 +233,9 @@ class Reoffers:
 
     def _conclude(self) -> None:
         self._is_sent = False
+        self._cancel_alarm()
+
+    def _cancel_alarm(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
 
