@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from sidecar.access import Access, with_bearer
 from sidecar.api.body import body_of
 from sidecar.api.errors import STATUS, denied_response, text_response
+from sidecar.api.livekit import in_its_words
 from sidecar.denial import Code, Denied
 from sidecar.dialled import MAX_BOT_ID_CHARS
 from sidecar.dialout import CallOrder, Dialout, key_of
@@ -92,7 +93,7 @@ def routes(
                 )
             )
         except Denied as denied:
-            return text_response(denied)
+            return text_response(in_its_words(denied))
         answer = {"status": "accepted", "call_id": plan.call_id, "room_name": plan.room_name}
         return JSONResponse(answer)
 
