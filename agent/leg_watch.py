@@ -21,6 +21,7 @@ from contracts.leg_news import (
     CallResumed,
     DigitHeard,
     TransferAccepted,
+    TransferDone,
     TransferRefused,
     parse_news,
 )
@@ -44,11 +45,11 @@ class LegListener(Protocol):
     def pressed(self, digit: str) -> None:
         """The caller pressed a key."""
 
-    def transfer_accepted(self) -> None:
-        """The carrier takes the caller over."""
+    def transfer_done(self) -> None:
+        """The caller is in other hands."""
 
     def transfer_failed(self, reason: str) -> None:
-        """It does not."""
+        """They are still here."""
 
 
 class LegWatch:
@@ -115,11 +116,11 @@ class LegWatch:
                 self._hear_of_hold(False)
             case DigitHeard():
                 self._press(news.digit)
-            case TransferAccepted() if self._listener is not None:
-                self._listener.transfer_accepted()
+            case TransferDone() if self._listener is not None:
+                self._listener.transfer_done()
             case TransferRefused() if self._listener is not None:
                 self._listener.transfer_failed(news.reason)
-            case CallAnswered() | TransferAccepted() | TransferRefused():
+            case CallAnswered() | TransferAccepted() | TransferDone() | TransferRefused():
                 pass  # the answer is an attribute too, and that is followed
 
     def _on_dtmf(self, dtmf: rtc.SipDTMF) -> None:

@@ -200,12 +200,12 @@ class Telephone:
             self._cut_in()
         self._keypad.press(digit)
 
-    def transfer_accepted(self) -> None:
-        """The carrier takes the caller over."""
-        self._handover.accepted()
+    def transfer_done(self) -> None:
+        """The caller is in other hands."""
+        self._handover.done()
 
     def transfer_failed(self, reason: str) -> None:
-        """The carrier does not: the bot comes back."""
+        """The caller is still here: the bot comes back."""
         self._handover.failed(reason)
 
     def _rearrange(self) -> None:

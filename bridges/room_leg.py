@@ -35,6 +35,7 @@ from contracts.leg_news import (
     CallResumed,
     DigitHeard,
     TransferAccepted,
+    TransferDone,
     TransferRefused,
     serialize_news,
 )
@@ -182,6 +183,8 @@ class RoomLeg:
         """Deliver the caller's last words, if there is an agent to hear them."""
         if self._room is None or not self._open or not self._agent_there.is_set():
             return
+        if ending.reason is Reason.TRANSFERRED:
+            self._bring(TransferDone())
         # Nothing new, but it leaves after everything that was said.
         last = replace(self._last_heard, pcm=b"")
         try:

@@ -43,9 +43,15 @@ class DigitHeard(_News):
 
 
 class TransferAccepted(_News):
-    """The carrier has taken the caller over, or is about to."""
+    """The carrier tries to put the caller through; that promises nothing."""
 
     event: Literal["transfer_accepted"] = "transfer_accepted"
+
+
+class TransferDone(_News):
+    """The caller is in other hands, and the leg about to go."""
+
+    event: Literal["transfer_done"] = "transfer_done"
 
 
 class TransferRefused(_News):
@@ -55,7 +61,15 @@ class TransferRefused(_News):
     reason: str = ""
 
 
-AnyNews = CallAnswered | CallHeld | CallResumed | DigitHeard | TransferAccepted | TransferRefused
+AnyNews = (
+    CallAnswered
+    | CallHeld
+    | CallResumed
+    | DigitHeard
+    | TransferAccepted
+    | TransferDone
+    | TransferRefused
+)
 _ADAPTER: TypeAdapter[AnyNews] = TypeAdapter(Annotated[AnyNews, Field(discriminator="event")])
 
 

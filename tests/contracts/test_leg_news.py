@@ -16,6 +16,7 @@ NEWS: list[AnyNews] = [
     leg_news.CallResumed(),
     leg_news.DigitHeard(digit="#", duration_ms=160),
     leg_news.TransferAccepted(),
+    leg_news.TransferDone(),
     leg_news.TransferRefused(reason="603 Decline"),
 ]
 
