@@ -8,6 +8,7 @@ accepted. `python -m tests.fakes.sip_media FD` is one as a process of its own.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -110,7 +111,8 @@ async def opened(end: socket.socket, *, max_calls: int = 8, bridge_id: str = "me
 
 
 async def _main(number: int) -> None:
-    media = await opened(socket.socket(fileno=number))
+    most = int(os.environ.get("SIP_MEDIA_MAX_CALLS", "8"))
+    media = await opened(socket.socket(fileno=number), max_calls=most)
     await media.run()
 
 

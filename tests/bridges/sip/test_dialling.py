@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bridges.sip import ipc
 from contracts.trunk import Trunk
-from tests.bridges.sip.exchange import Exchange, exchange
+from tests.bridges.sip.exchange import Exchange, eventually, exchange
 from tests.fakes import sipp
 from tests.fakes.sip_media import SDP
 from tests.fakes.sipp_script import (
@@ -22,6 +23,7 @@ from tests.fakes.sipp_script import (
     scenario,
 )
 
+CERTIFICATE = Path(__file__).parents[2] / "vectors" / "tls" / "localhost.pem"
 TRANSPORTS = pytest.mark.parametrize(("transport", "option"), [("udp", "u1"), ("tcp", "t1")])
 PICKED_UP = [
     expect_request("INVITE"),
@@ -217,3 +219,22 @@ async def test_number_that_cannot_be_dialled_is_lost(tmp_path: Path) -> None:
         dial(running, 5060, address="not a host!")
         over = await running.media.hear(ipc.Over)
         assert (over.how, over.detail) == ("lost", "the trunk's address is none")
+
+
+@pytest.mark.parametrize("hangs_up", ["caller", "callee"])
+async def test_call_by_tls_ends_at_both_ends(tmp_path: Path, hangs_up: str) -> None:
+    tls: dict[str, Any] = {"sip_tls_cert": CERTIFICATE, "sip_tls_ca": CERTIFICATE}
+    async with (
+        exchange(tmp_path / "callee", **tls) as callee,
+        exchange(tmp_path / "caller", **tls) as caller,
+    ):
+        dial(caller, callee.tls_port, transport="tls")
+        await caller.media.hear(ipc.Accepted)
+        leg = (await callee.media.hear(ipc.Acked)).leg
+        if hangs_up == "caller":
+            caller.media.tell(ipc.Bye(leg="out-1"))
+        else:
+            callee.media.tell(ipc.Bye(leg=leg))
+        for end in (caller, callee):
+            assert (await end.media.hear(ipc.Over)).how == "bye"
+        await eventually(lambda: caller.store.left() == callee.store.left() == [])

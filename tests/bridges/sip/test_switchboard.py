@@ -318,3 +318,23 @@ async def test_call_left_behind_is_hung_up_with_the_trunks_credentials(tmp_path:
             second.board.hang_up_leftovers()
             await phone.succeeds()
             await eventually(lambda: second.store.left() == [])
+
+
+async def test_order_that_comes_too_late_leaves_the_call_alone(tmp_path: Path) -> None:
+    async with (
+        exchange(tmp_path / "state") as running,
+        sipp.running(scenario(answered(), hung_up_by_us()), tmp_path, to=running.port) as phone,
+    ):
+        leg = (await running.media.hear(ipc.Acked)).leg
+        for order in (
+            ipc.Answer(leg=leg, sdp=SDP),
+            ipc.Refuse(leg=leg, status_code=486),
+            ipc.Reanswer(leg=leg, sdp=SDP),
+            ipc.RefuseReoffer(leg=leg),
+            ipc.Answer(leg="of nobody", sdp=SDP),
+        ):
+            running.media.tell(order)
+        running.media.tell(ipc.Bye(leg=leg))
+        await phone.succeeds()
+        assert (await running.media.hear(ipc.Over)).how == "bye"
+        assert running.media.kinds() == ["incoming", "acked", "over"]
