@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -20,10 +21,8 @@ MAX_BITRATE = 96_000
 """Opus takes half the processor time at this rate that it takes at its default."""
 
 
-class HearPcm(Protocol):
-    """Takes 20 ms of the caller's PCM."""
-
-    def __call__(self, pcm: bytes) -> None: ...
+HearPcm = Callable[[bytes], None]
+"""Takes 20 ms of the caller's PCM."""
 
 
 class Tracks(Protocol):
