@@ -171,7 +171,8 @@ class MediaBridge:
                 log.error("signalling_not_understood", calls=len(self._calls))
                 return
             if not line.endswith(b"\n"):
-                log.warning("signalling_gone", calls=len(self._calls))
+                if not self._is_draining:
+                    log.warning("signalling_gone", calls=len(self._calls))
                 return
             try:
                 message = parse_to_media(line)
