@@ -326,8 +326,13 @@ class Conversation:
         except RuntimeError:
             log.warning("line not said: the session is closing")
             return
-        waiting = asyncio.ensure_future(handle.wait_for_playout())
-        await self._either(waiting, timeout_s=_GOODBYE_S)
+        while not handle.done() and not self._ending.done():
+            waiting = asyncio.ensure_future(handle.wait_for_playout())
+            await self._either(waiting, timeout_s=_GOODBYE_S)
+            if not self._phone.is_held:
+                break
+            # Nobody heard it meanwhile: it goes on when the caller is back.
+            await self._either(asyncio.ensure_future(self._phone.back()))
 
     async def _either(self, waiting: asyncio.Future[Any], timeout_s: float | None = None) -> None:
         """Return when `waiting` is done or the conversation has ended."""

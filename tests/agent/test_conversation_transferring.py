@@ -176,6 +176,22 @@ async def test_line_held_while_it_is_handed_over_hears_of_the_failure_afterwards
         assert call.said("bot") == [GREETING, SORRY, "What else?"]
 
 
+@virtual_time
+async def test_announcement_that_a_hold_breaks_off_is_heard_to_its_end_afterwards() -> None:
+    announced = "One moment please, I am putting you through to the front desk."
+    async with calling(ASKED, pre_transfer_message=announced, **SIP) as call:
+        await call.lines(1)
+        call.caller.say("A human please")
+        await call.until(lambda: call.room.is_playing)
+        await asyncio.sleep(1)
+        call.room.hold()
+        await asyncio.sleep(60)
+        assert call.room.commands == []
+        call.room.hold(False)
+        await call.until(lambda: bool(call.room.commands))
+        assert call.said("bot")[-1] == announced
+
+
 class SidecarLine:
     """A line the sidecar looks after: answers when told, as the test says."""
 
