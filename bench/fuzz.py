@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from bench import sip_fuzz
 from bridges.wire.close import ProtocolError
 from bridges.wire.dialler import DiallerServer
 from bridges.wire.dialler_phone import DiallerPhone
@@ -22,6 +23,8 @@ from bridges.wire.dialler_phone import DiallerPhone
 VECTORS = Path(__file__).parents[1] / "tests" / "vectors" / "dialler"
 DEFAULT_CASES = 100_000
 BURST = 6
+SIP_EVERY = 20
+"""A whole call costs as much as that many messages."""
 
 VALUES: list[Any] = [
     None, True, False, -1, 0, 2**63, 1e308, -0.0, "", " ", "8000", "LINEAR", "incoming", "AAAA",
@@ -111,10 +114,13 @@ def fuzz(cases: int, seed: int) -> int:
         for name in ("outgoing", "transfer")
         for line in (VECTORS / f"{name}.jsonl").read_text().splitlines()
     ]
+    odd = sip_fuzz.torture()
     started = time.perf_counter()
     for case in range(cases):
         try:
             run_case(Random(f"{seed}:{case}"), session, answers)
+            if case % SIP_EVERY == 0:
+                sip_fuzz.run_case(Random(f"sip:{seed}:{case}"), odd)
         except Exception:
             sys.stderr.write(f"case {case} of seed {seed}:\n{traceback.format_exc()}")
             return 1

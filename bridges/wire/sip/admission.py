@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bridges.wire.sip.error import ProtocolError
 from bridges.wire.sip.event import HeaderFields
+from bridges.wire.sip.grammar import is_token
 from bridges.wire.sip.message import Request
 from bridges.wire.sip.profile import ACCEPT, ALLOW, SUPPORTED
 
@@ -33,6 +35,8 @@ def refusal_of(request: Request) -> Refusal | None:
             return Refusal(489, (("Allow-Events", "refer"),))
         return Refusal(405 if request.method in REFUSED else 501, (("Allow", ALLOW),))
     unknown = [each for each in request.headers.values("Require") if each.lower() != SUPPORTED]
+    if not all(is_token(each) for each in unknown):
+        raise ProtocolError("Require: expected tokens")
     if unknown and request.method != "CANCEL":
         return Refusal(420, (("Unsupported", ", ".join(unknown)),))
     return _refusal_of_body(request)

@@ -63,6 +63,16 @@ class Headers:
         self.remove(name)
         self.add(name, value)
 
+    def put_first(self, name: str, value: str) -> None:
+        """Insert a header field before all others; what these hold does not matter.
+
+        Raises:
+            ValueError: as `add`.
+        """
+        rest, self._fields = self._fields, []
+        self.add(name, value)
+        self._fields += rest
+
     def remove(self, name: str) -> None:
         """Drop the header field; it need not be there."""
         key = _key(name)

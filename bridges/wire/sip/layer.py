@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from bridges.wire.sip import reply
 from bridges.wire.sip.agenda import Agenda, Alarm
 from bridges.wire.sip.flow import Destination, Flow, Send, Target
-from bridges.wire.sip.header import Headers
 from bridges.wire.sip.message import Request, Response
 from bridges.wire.sip.profile import Profile
 from bridges.wire.sip.transaction import Action, Input, Kind, State, Transaction
@@ -118,7 +117,7 @@ class Layer:
         `branch` is the INVITE's for its CANCEL, else a new one.
         """
         branch = branch or BRANCH_COOKIE + self.random(10).hex()
-        request.headers = Headers([("Via", self._via(target, branch)), *request.headers])
+        request.headers.put_first("Via", self._via(target, branch))
         kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.CLIENT
         machine = Transaction(
             kind, now, is_reliable=target.transport.is_reliable, t1_s=self.profile.t1_s
@@ -132,7 +131,7 @@ class Layer:
     def send_ack(self, request: Request, target: Target) -> None:
         """Send the ACK of a 2xx, which is no transaction (RFC 3261 section 13.2.2.4)."""
         via = self._via(target, BRANCH_COOKIE + self.random(10).hex())
-        request.headers = Headers([("Via", via), *request.headers])
+        request.headers.put_first("Via", via)
         self.outgoing.append(Send(request.serialize(), target))
 
     def receive_response(self, response: Response, now: float) -> bool:

@@ -110,12 +110,14 @@ class Reoffers:
         else:
             self._line.require_dialog().refresh_target(request)
             if is_update and request.sdp is None:
-                self._line.respond(server, 200, now, self._accept_timer(request, now))
+                self._line.respond(server, 200, now, self.timer.accept(request, now))
             elif request.sdp is not None and request.sdp == self._peer_offer:
                 # The same offer once more is a refresh: the same answer is right.
                 self._accept(server, self._local_sdp, now)
             else:
                 self._theirs = server
+                if not is_update:
+                    self._line.respond(server, 100, now)  # the driver may think it over
                 self._line.tell(Reoffered(self._line.handle, request.sdp))
 
     def accept(self, sdp: bytes, now: float) -> None:
@@ -271,16 +273,10 @@ class Reoffers:
         self._line.send("UPDATE", now, receive, headers)
 
     def _accept(self, server: ServerTransaction, sdp: bytes, now: float) -> None:
-        headers = (*self._line.core.abilities(), *self._accept_timer(server.request, now))
+        headers = (*self._line.core.abilities(), *self.timer.accept(server.request, now))
         response = self._line.respond(server, 200, now, headers, sdp)
         if server.request.method == "INVITE":
             self.await_ack(server, response, now, is_offer=server.request.sdp is None)
-
-    def _accept_timer(self, request: Request, now: float) -> tuple[tuple[str, str], ...]:
-        try:
-            return self.timer.accept(request, now)
-        except ProtocolError:
-            return ()
 
     def _pop_theirs(self) -> ServerTransaction:
         if self._theirs is None:

@@ -109,13 +109,16 @@ class SessionTimer:
 
     def accept(self, request: Request, now: float) -> HeaderFields:
         """Start anew as the peer's INVITE or UPDATE wants it; return what our 2xx says of it."""
-        asked = Interval.of(request)
-        is_able = "timer" in request.headers.tokens("Supported")
+        try:
+            asked, least_s = Interval.of(request), min_interval_s(request)
+            is_able = "timer" in request.headers.tokens("Supported")
+        except ProtocolError:
+            asked, least_s, is_able = None, 0, False  # it cannot spell what it does not do
         if asked is None and not (is_able and self._profile.session_expires_s):
             self.stop()
             return ()
         if asked is None:
-            seconds = max(self._profile.session_expires_s, min_interval_s(request))
+            seconds = max(self._profile.session_expires_s, least_s)
             refresher = "uas"
         else:
             seconds = asked.seconds

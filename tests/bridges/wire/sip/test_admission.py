@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridges.wire.sip.admission import Refusal, refusal_of
+from bridges.wire.sip.error import ProtocolError
 from bridges.wire.sip.header import Headers
 from bridges.wire.sip.message import Request
 from bridges.wire.sip.profile import ACCEPT, ALLOW
@@ -38,6 +39,11 @@ def test_extensions_we_do_not_have_are_named() -> None:
     assert refusal("INVITE", ("Require", "Timer"), *SDP) is None
     # RFC 3261 section 8.2.2.3: a CANCEL must not be refused so.
     assert refusal("CANCEL", ("Require", "100rel")) is None
+
+
+def test_what_is_no_extensions_name_is_not_echoed() -> None:
+    with pytest.raises(ProtocolError, match="tokens"):
+        refusal("INVITE", ("Require", "a\x07b"), *SDP)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,21 @@ def test_our_goodbye_is_over_whatever_it_is_answered(status: int | None, answere
     assert peer.take_told() == [Released(call, answered=answered)]
 
 
+def test_peer_whose_name_holds_what_no_line_may_is_hung_up_all_the_same() -> None:
+    peer = Peer(an_endpoint())
+    request = peer.request("INVITE", 1, (), SDP)
+    request.headers.remove("From")
+    request.headers.append_received("From", '"\\\0" <sip:alice@h>;tag=peer')
+    peer.send(request)
+    (event,) = peer.take_told()
+    assert isinstance(event, Invited)
+    peer.endpoint.answer(event.call, SDP, peer.now)
+    peer.say("ACK", 1)
+    peer.take()
+    peer.endpoint.bye(event.call, peer.now)
+    assert peer.names() == ["BYE"]
+
+
 def test_goodbyes_that_cross() -> None:
     peer = Peer(an_endpoint())
     call = call_out(peer)

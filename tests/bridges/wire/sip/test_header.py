@@ -24,6 +24,13 @@ def test_order_is_kept_and_a_set_field_goes_last() -> None:
     assert headers.serialize() == "From: b\r\nto: c\r\n"
 
 
+def test_first_field_goes_before_what_a_peer_wrote() -> None:
+    headers = Headers()
+    headers.append_received("From", '"\0" <sip:a@b>')
+    headers.put_first("Via", "x")
+    assert [name for name, _ in headers] == ["Via", "From"]
+
+
 def test_the_value_of_a_repeated_field_is_an_error() -> None:
     headers = Headers([("To", "a"), ("t", "b")])
 

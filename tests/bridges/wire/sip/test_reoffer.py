@@ -49,8 +49,10 @@ def test_peer_holds_and_resumes() -> None:
         peer.say("INVITE", cseq, (), offer)
         assert peer.take_told() == [Reoffered(call, offer)]
         peer.endpoint.accept_reoffer(call, answer, peer.now)
-        (response,) = peer.take()
+        trying, response = peer.take()
+        assert isinstance(trying, Response)
         assert isinstance(response, Response)
+        assert trying.status == 100
         assert (response.status, response.sdp) == (200, answer)
         peer.say("ACK", cseq)
         assert peer.take_told() == [Acked(call, None)]
@@ -78,7 +80,7 @@ def test_change_is_refused() -> None:
     peer, call = in_call()
     peer.say("INVITE", 2, (), HOLD)
     peer.endpoint.refuse_reoffer(call, peer.now)
-    assert peer.names() == ["488"]
+    assert peer.names() == ["100", "488"]
     for act in (peer.endpoint.refuse_reoffer, peer.endpoint.accept_refer):
         with pytest.raises(InvalidState):
             act(call, peer.now)
@@ -99,7 +101,7 @@ def test_second_change_has_to_wait_for_the_first() -> None:
     peer, call = in_call()
     peer.say("INVITE", 2, (), HOLD)
     peer.say("INVITE", 3, (), SDP)
-    (busy,) = peer.take()
+    _, busy = peer.take()
     assert isinstance(busy, Response)
     assert busy.status == 500
     assert 0 <= int(busy.headers.require("Retry-After")) <= 10
@@ -141,7 +143,7 @@ def test_change_that_waits_ends_with_its_call() -> None:
     peer.say("INVITE", 2, (), HOLD)
     peer.take_told()
     peer.say("BYE", 3)
-    assert sorted(peer.names()) == ["200", "487"]
+    assert sorted(peer.names()) == ["100", "200", "487"]
     assert isinstance(peer.take_told()[-1], Ended)
 
 

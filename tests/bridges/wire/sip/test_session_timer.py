@@ -42,6 +42,7 @@ def a_response(*fields: tuple[str, str]) -> Response:
     ("fields", "told", "refreshes", "expiries"),
     [
         ((), (), [], []),
+        ((TIMER, ("Min-SE", "soon")), (), [], []),
         ((("Session-Expires", "300"),), "300;refresher=uas", [150.0], [300.0]),
         ((TIMER,), "1800;refresher=uas", [900.0], [1800.0]),
         ((TIMER, ("Min-SE", "3600")), "3600;refresher=uas", [1800.0], [3600.0]),
