@@ -16,6 +16,7 @@ from contracts.trunk import Trunk
 TLS_PORT = 5061
 
 _PHONE_NUMBER = re.compile(r"\+?[0-9]{2,32}")
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _OURS = frozenset(
     {
         *("allow", "authorization", "call-id", "contact", "content-length", "content-type"),
@@ -88,9 +89,10 @@ def address_of_record(trunk: Trunk) -> Uri:
     """Return what we register as with a trunk's PBX.
 
     Raises:
-        Undiallable: it has no address, or one that is none.
+        Undiallable: it has no address or domain, or one that is none.
     """
-    return Uri("sip", trunk.domain or _address(trunk).host, user=escape_user(trunk.username))
+    host = _bracketed(trunk.domain) if trunk.domain else _address(trunk).host
+    return _checked(Uri("sip", host, user=escape_user(trunk.username)))
 
 
 def referral(target: str, host: str) -> Uri:
@@ -111,9 +113,26 @@ def referral(target: str, host: str) -> Uri:
 
 
 def phone_uri(user: str, host: str, port: int | None = None) -> Uri:
-    """Return the URI of a number (RFC 3261 section 19.1.6) or of another user at a host."""
+    """Return the URI of a number (RFC 3261 section 19.1.6) or of another user at a host.
+
+    Raises:
+        Undiallable: the host is none.
+    """
     params = (("user", "phone"),) if _PHONE_NUMBER.fullmatch(user) else ()
-    return Uri("sip", host, port, user=escape_user(user), params=params)
+    return _checked(Uri("sip", _bracketed(host), port, user=escape_user(user), params=params))
+
+
+def _checked(uri: Uri) -> Uri:
+    """Return a URI made of settings, if it can be read again: no part of it becomes another."""
+    try:
+        return Uri.parse(uri.serialize())
+    except ProtocolError as error:
+        raise Undiallable("the domain is none") from error
+
+
+def _bracketed(host: str) -> str:
+    """Return a host as a URI has it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _address(trunk: Trunk) -> Uri:
@@ -140,4 +159,4 @@ def _transport(trunk: Trunk, uri: Uri) -> Transport:
 
 
 def _is_free(name: str, value: str) -> bool:
-    return name.lower() not in _OURS and value.isprintable()
+    return bool(_TOKEN.fullmatch(name)) and name.lower() not in _OURS and value.isprintable()

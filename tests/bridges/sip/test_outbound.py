@@ -84,14 +84,30 @@ def test_trunk_names_domain_port_and_credentials() -> None:
     assert "p" not in repr(invite.credentials).replace("password", "")
 
 
+def test_addresses_of_ipv6_are_in_brackets() -> None:
+    invite = invitation(order(address="[2001:db8::1]:5070"), "2001:db8::2")
+    assert invite.to.serialize() == "sip:+919876543210@[2001:db8::1]:5070;user=phone"
+    assert invite.caller.serialize() == "sip:+914422220000@[2001:db8::2];user=phone"
+
+
 def test_headers_are_the_trunks_and_the_orders_but_never_the_protocols() -> None:
     dial = order(headers={"X-Trunk": "2", "X-Campaign": "0", "cOnTaCt": "x", "f": "y"})
     assert invitation(dial, "h").headers == (("X-Trunk", "2"), ("X-Campaign", "1"))
 
 
 def test_header_that_would_begin_another_is_left_out() -> None:
-    dial = order().model_copy(update={"headers": {"X-A": "1\r\nVia: evil", "X-B": "2"}})
+    dial = order().model_copy(
+        update={"headers": {"X-A": "1\r\nVia: evil", "X-B": "2", "X C": "3", "": "4"}}
+    )
     assert invitation(dial, "h").headers == (("X-B", "2"),)
+
+
+@pytest.mark.parametrize("domain", ["a b", "a>;tag=x", "a\r\nVia: evil", "a,b", "a@b"])
+def test_domain_that_is_none_cannot_be_dialled_from(domain: str) -> None:
+    with pytest.raises(Undiallable):
+        invitation(order(domain=domain), "h")
+    with pytest.raises(Undiallable):
+        address_of_record(trunk(username="1001", domain=domain))
 
 
 def test_nobody_to_call_cannot_be_dialled() -> None:
