@@ -105,6 +105,9 @@ class Inbound:
         if attendance.has_agent:
             # Its rule has called it, and it asks for its call itself.
             return self._new_id()
+        if not attendance.identities:
+            # It has left, or LiveKit is slower to list it than to tell of it.
+            raise Denied(Code.ROOM_UNAVAILABLE, "there is nobody in this room", retry_after_s=1)
         identity = caller.identity or attendance.phone
 
         async def refused(denied: Denied) -> None:
@@ -189,7 +192,8 @@ class Inbound:
         try:
             await self._rooms.remove(room_name, identity)
         except RoomError as error:
-            log.warning("caller_not_removed", room_name=room_name, error=str(error))
+            # The room's name has a number in it, where the rule says so.
+            log.warning("caller_not_removed", room_pii=room_name, error=str(error))
 
 
 def _hash_of(caller: SipCaller, fresh: str = "") -> str:

@@ -122,10 +122,12 @@ class LiveKitRooms:
 
     async def attendance(self, room_name: str) -> Attendance:
         with mapped_errors():
-            # The one is empty for a room that is not there, the other too.
             everybody = await self._api.room.list_participants(
                 api.ListParticipantsRequest(room=room_name)
             )
+            if not everybody.participants:
+                # Of a room that is not there, the next question would go unanswered.
+                return Attendance()
             called = await self._api.agent_dispatch.list_dispatch(room_name)
         others = [who for who in everybody.participants if who.kind != _AGENT]
         phones = [who.identity for who in others if who.kind == _SIP]

@@ -250,6 +250,13 @@ async def test_no_agent_is_called_where_a_rule_has(desk: Desk) -> None:
     assert await desk.plane.live() == 0
 
 
+async def test_phone_that_has_left_gets_no_agent(desk: Desk) -> None:
+    await desk.open()
+    desk.plane.rooms.attendances.clear()
+    assert (await refused(desk.dispatch())).code is Code.ROOM_UNAVAILABLE
+    assert await desk.plane.live() == 0
+
+
 async def test_name_of_the_phone_is_looked_up_where_it_is_not_told(desk: Desk) -> None:
     await desk.open()
     caller = SipCaller(room_name=ROOM, identity="", caller_id="+15550100", dialled=NUMBER)

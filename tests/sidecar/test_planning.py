@@ -10,11 +10,14 @@ import pytest
 
 from contracts.ids import Channel
 from contracts.outcome import Reason
+from contracts.trunk import Trunk
 from sidecar.denial import Code, Denied
 from sidecar.rooms import RoomUnavailable
-from sidecar.store import calls, deliveries, events
+from sidecar.store import calls, deliveries, events, numbers, trunks
 from sidecar.store.database import Database
-from tests.fakes.control_plane import ControlPlane
+from sidecar.store.numbers import NumberRow
+from sidecar.store.trunks import TrunkRow
+from tests.fakes.control_plane import START, ControlPlane
 
 CLOSED = {"active_hours": {"enabled": True, "days": []}}
 
@@ -206,6 +209,91 @@ async def test_nul_characters_are_taken_out(plane: ControlPlane) -> None:
     await plane.ready()
     plan = await plane.plan(caller_id="+1\x00555")
     assert (await plane.row(plan.call_id)).caller_id == "+1555"
+
+
+async def give(
+    plane: ControlPlane, number: str, bot_id: str | None, tenant: str = "default"
+) -> None:
+    async with plane.database.transaction() as connection:
+        await numbers.add(connection, NumberRow(number, tenant, bot_id, "ST_1", START, START))
+
+
+@pytest.mark.parametrize("did", ["+919876543210", "sip:919876543210@192.0.2.1", "00919876543210"])
+async def test_dialled_number_finds_its_bot(plane: ControlPlane, did: str) -> None:
+    await plane.ready()
+    await give(plane, "+919876543210", "desk")
+    plan = await plane.plan(channel=Channel.SIP, bot_id="", did=did)
+    assert (plan.bot_id, plan.room_name) == ("desk", f"call-{plan.call_id}")
+    row = await plane.row(plan.call_id)
+    assert (row.bot_id, row.did, row.trunk_id, row.media) == ("desk", did, "ST_1", "data")
+    assert await plane.plan(channel=Channel.SIP, bot_id="", did=did) == plan
+
+
+async def test_number_nobody_answers_leaves_nothing(plane: ControlPlane) -> None:
+    await plane.ready()
+    await give(plane, "detached", None)
+    await give(plane, "theirs", "desk", "other")
+    for did in ("unknown", "detached", "theirs", "", "\x00", "x" * 5000):
+        refusal = await denied(plane, key=did, channel=Channel.SIP, bot_id="", did=did)
+        assert refusal.code is Code.BOT_UNKNOWN
+    await nothing_left(plane)
+
+
+async def test_telephone_shows_no_stream_token(plane: ControlPlane) -> None:
+    await plane.ready(stream_token="right", stream_allowed_ips=["192.0.2.1"])
+    await give(plane, "demo", "desk")
+    await plane.plan(channel=Channel.SIP, bot_id="", did="demo")
+
+
+async def test_refused_call_is_told_by_its_id_where_it_is_kept(plane: ControlPlane) -> None:
+    await plane.ready(**CLOSED)
+    refusal = await denied(plane)
+    assert (await plane.row(refusal.details["call_id"])).end_reason is Reason.OUTSIDE_HOURS
+    await plane.add_bot()
+    assert "call_id" not in (await denied(plane, key="k2", bot_id="nobody")).details
+
+
+async def test_trunk_is_full_whichever_way_its_calls_go(plane: ControlPlane) -> None:
+    await plane.ready()
+    trunk = Trunk(trunk_id="ST_1", name="t", channels=2)
+    async with plane.database.transaction() as connection:
+        await trunks.add(connection, TrunkRow("ST_1", "default", trunk, START, START))
+    way: dict[str, Any] = {"channel": Channel.SIP, "trunk_id": "ST_1"}
+    call_id = await plane.talking("k1", **way)
+    await plane.plan("k2", **{**way, "channel": Channel.DIALOUT, "call_direction": "outgoing"})
+    refusal = await denied(plane, key="k3", **way)
+    assert (refusal.code, refusal.retry_after_s) == (Code.AT_CAPACITY, 2)
+    assert refusal.details == {"trunk_id": "ST_1", "live_calls": 2, "channels": 2}
+    await plane.plan("k4", channel=Channel.SIP, trunk_id="ST_other")
+    await plane.end(call_id)
+    await plane.plan("k5", **way)
+
+
+async def test_room_of_somebody_else_is_not_made_but_gets_an_agent(plane: ControlPlane) -> None:
+    await plane.ready()
+    there: dict[str, Any] = {"channel": Channel.SIP, "room_name": "r1", "caller_identity": "phone"}
+    plan = await plane.plan("k1", **there)
+    assert (plan.room_name, plan.caller_identity, plan.token) == ("r1", "phone", "")
+    assert plane.rooms.dispatches == [("r1", plan.call_id, 1)]
+    assert plane.rooms.rooms == set()
+    # The room holds one call at a time, whoever asks.
+    assert (await plane.plan("k2", **there)).call_id == plan.call_id
+    refusal = await denied(plane, key="k3", **{**there, "bot_id": "other"})
+    assert refusal.code is Code.KEY_REUSED
+    await plane.plan("k4", **{**there, "room_name": "r2", "has_agent": True})
+    assert len(plane.rooms.dispatches) == 1
+
+
+async def test_doors_have_slots_of_their_own(plane: ControlPlane) -> None:
+    await plane.ready()
+    await plane.beat("bridge", id="s", max_calls=0)
+    await plane.beat("bridge", id="m", max_calls=1, door="sip")
+    assert (await denied(plane, key="k1")).code is Code.AT_CAPACITY
+    await plane.plan("k2", channel=Channel.SIP)
+    assert (await denied(plane, key="k3", channel=Channel.SIP)).code is Code.AT_CAPACITY
+    await plane.plan("k4", channel=Channel.SIP, media="tracks")
+    await plane.beat("bridge", id="s", max_calls=1)
+    await plane.plan("k5")
 
 
 async def test_bridges_limit_calls_once_they_are_known(plane: ControlPlane) -> None:

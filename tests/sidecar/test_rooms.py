@@ -17,6 +17,7 @@ from livekit import api
 from contracts.ids import AGENT_NAME
 from sidecar.rooms import (
     VENDOR_ERRORS,
+    Attendance,
     LiveKitRooms,
     RoomRefused,
     RoomUnavailable,
@@ -116,6 +117,41 @@ async def test_room_that_is_gone_already_is_fine(code: str, is_fine: bool) -> No
         else:
             with pytest.raises(RoomRefused):
                 await rooms.delete("ws-1")
+
+    await serve(answer, use)
+
+
+_KIND = api.ParticipantInfo.Kind
+_PHONE = api.ParticipantInfo(identity="sip_+1", kind=_KIND.SIP)
+_OTHER = api.ParticipantInfo(identity="other", kind=_KIND.STANDARD)
+_AGENT = api.ParticipantInfo(identity="agent-1", kind=_KIND.AGENT)
+
+
+@pytest.mark.parametrize(
+    ("there", "called", "attendance"),
+    [
+        ([], None, Attendance()),
+        ([_OTHER, _PHONE], [], Attendance(("other", "sip_+1"), "sip_+1")),
+        ([_PHONE, _AGENT], [], Attendance(("sip_+1",), "sip_+1", has_agent=True)),
+        ([_PHONE], [AGENT_NAME], Attendance(("sip_+1",), "sip_+1", has_agent=True)),
+        ([_OTHER], ["somebody-elses"], Attendance(("other",))),
+    ],
+)
+async def test_attendance_is_who_is_there_and_which_agent_was_called(
+    there: list[api.ParticipantInfo], called: list[str] | None, attendance: Attendance
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.match_info["method"] == "ListParticipants":
+            body = api.ListParticipantsResponse(participants=there).SerializeToString()
+        else:
+            # A server answers this question with an error for a room that is not there.
+            assert called is not None
+            dispatches = [api.AgentDispatch(agent_name=name) for name in called]
+            body = api.ListAgentDispatchResponse(agent_dispatches=dispatches).SerializeToString()
+        return web.Response(body=body, content_type="application/protobuf")
+
+    async def use(rooms: LiveKitRooms) -> None:
+        assert await rooms.attendance("call-1") == attendance
 
     await serve(answer, use)
 
