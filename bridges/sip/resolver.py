@@ -82,7 +82,7 @@ class Resolver:
                 addresses = list(dict.fromkeys(await self._look_up(host, self._family)))
         except TimeoutError:
             raise NoAddress("the name was not looked up in time") from None
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             raise NoAddress("the name has no address") from error
         if not addresses:
             raise NoAddress("the name has no address")
