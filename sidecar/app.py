@@ -196,6 +196,7 @@ def create_app(
         vault,
         calls,
         placer,
+        rooms,
         settings,
         http,
         clock=clock,

@@ -22,6 +22,7 @@ from sidecar.elsewhere import ConfigUrls
 from sidecar.placing import Placing
 from sidecar.planning import Planner
 from sidecar.queue import CallQueue
+from sidecar.rooms import Rooms
 from sidecar.settings import Settings
 from sidecar.store.database import Database
 from sidecar.supervise import Turn
@@ -51,6 +52,7 @@ class Outbound:
         vault: Vault,
         use_cases: Calls,
         placer: Placer | None,
+        rooms: Rooms,
         settings: Settings,
         http: httpx.AsyncClient,
         *,
@@ -81,6 +83,7 @@ class Outbound:
             use_cases,
             placer,
             vault,
+            rooms,
             placed_by=f"sidecar {new_id()}",
             clock=clock,
             bells=bells,

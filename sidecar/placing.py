@@ -17,6 +17,7 @@ from sidecar import dialling
 from sidecar.calls import Calls
 from sidecar.clock import Clock
 from sidecar.dialling import Placer
+from sidecar.rooms import RoomError, Rooms
 from sidecar.steady import Steady
 from sidecar.store import calls as call_rows
 from sidecar.store import dials, trunks
@@ -48,6 +49,7 @@ class Placing:
         use_cases: Calls,
         placer: Placer | None,
         vault: Vault,
+        rooms: Rooms,
         *,
         placed_by: str,
         clock: Clock,
@@ -61,6 +63,7 @@ class Placing:
             use_cases: what ends a call that was not placed.
             placer: what places one; None: nobody here does.
             vault: where trunks' secrets are.
+            rooms: closes those of calls that are given up as the process ends.
             placed_by: this process's own name, unlike that of the one before it.
             clock: where the time comes from.
             bells: rung when a dial is ready.
@@ -70,6 +73,7 @@ class Placing:
         self._calls = use_cases
         self._placer = placer
         self._vault = vault
+        self._rooms = rooms
         self._placed_by = placed_by
         self._clock = clock
         self._bells = bells
@@ -145,6 +149,7 @@ class Placing:
             await placer.place(dial, row, await self._trunk(dial))
         except asyncio.CancelledError:
             reason, detail = Reason.DIAL_ABORTED, "the sidecar stopped while it placed the call"
+            await self._hang_up(row)
         except SecretMissing as missing:
             reason, detail = Reason.DIAL_ABORTED, str(missing)
         except Exception as error:
@@ -155,6 +160,13 @@ class Placing:
         except Exception:
             # Its lease runs out, and it is ended then.
             log.exception("dial_not_ended", call_id=dial.call_id)
+
+    async def _hang_up(self, row: CallRow) -> None:
+        """Let a phone stop ringing: the watch that closes rooms has ended before us."""
+        try:
+            await self._rooms.delete(row.room_name)
+        except RoomError as error:
+            log.warning("room_not_deleted", call_id=row.call_id, error=str(error))
 
     async def _trunk(self, dial: DialRow) -> Trunk:
         async with self._database.read() as connection:

@@ -120,7 +120,7 @@ class CallQueue:
     async def turn(self) -> None:
         """Dispatch what can be, then wait for more."""
         armed = self._bells.queue.armed()
-        while await self.tick():
+        while not self._bells.closing.is_set() and await self.tick():
             pass
         await Wake.wait(armed, LONGEST_WAIT_S)
 

@@ -90,6 +90,7 @@ class DialDesk:
             self.plane.calls,
             self.placer,
             self.vault,
+            self.plane.rooms,
             placed_by=name,
             clock=self.plane.clock,
             bells=self.plane.bells,

@@ -144,7 +144,9 @@ async def test_stop_gives_ringing_calls_up(desk: DialDesk) -> None:
     await desk.placer.began.wait()
     await desk.tell(call_id, LegRinging(at=desk.plane.clock()))
     await desk.placing.aclose()
-    assert (await desk.plane.row(call_id)).end_reason is Reason.DIAL_ABORTED
+    row = await desk.plane.row(call_id)
+    assert row.end_reason is Reason.DIAL_ABORTED
+    assert row.room_name not in desk.plane.rooms.rooms
 
 
 async def test_sidecar_that_lives_keeps_what_it_places(desk: DialDesk) -> None:

@@ -31,6 +31,9 @@ POSTS = [
     "/api/v1/bots",
     "/api/v1/api-keys",
     "/api/v1/deliveries/replay",
+    "/api/v1/sip/dialout",
+    "/call/outbound",
+    "/internal/v1/dials/claim",
 ]
 BODIES = {
     "empty": b"",
