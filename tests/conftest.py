@@ -24,7 +24,7 @@ hypothesis.settings.load_profile("voicefleet")
 _KEPT_VARIABLES = frozenset(
     {
         *("CI", "HOME", "LANG", "LC_ALL", "PATH", "TERM", "TMPDIR", "TZ", "USER"),
-        *("REQUIRE_NGINX", "REQUIRE_POSTGRES", "REQUIRE_S3"),
+        *("REQUIRE_NGINX", "REQUIRE_POSTGRES", "REQUIRE_S3", "REQUIRE_SIP_PEERS"),
     }
 )
 _KEPT_PREFIXES = ("COVERAGE_", "COV_", "HYPOTHESIS_", "PYTEST_", "PYTHON", "TEST_")
