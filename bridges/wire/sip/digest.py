@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -13,10 +13,9 @@ from bridges.wire.sip import grammar
 from bridges.wire.sip.error import ProtocolError
 from bridges.wire.sip.event import HeaderFields
 from bridges.wire.sip.message import Request, Response
+from bridges.wire.sip.profile import DIGEST_ALGORITHMS
 from bridges.wire.sip.uri import Uri
 
-ALGORITHMS = ("SHA-256", "MD5")
-"""The better one first (RFC 8760 section 2.3)."""
 NONCE_LIFETIME_S = 60.0
 MAX_PARAMS = 32
 
@@ -106,7 +105,9 @@ class Prover:
                 if challenge is not None:
                     offers.setdefault(challenge["realm"], {})[challenge["algorithm"]] = challenge
             for realm, by_algorithm in offers.items():
-                best = next(by_algorithm[each] for each in ALGORITHMS if each in by_algorithm)
+                best = next(
+                    by_algorithm[each] for each in DIGEST_ALGORITHMS if each in by_algorithm
+                )
                 known = self._challenges.get((answered, realm))
                 is_stale = best.get("stale", "").lower() == "true"
                 if known is None or (is_stale and known["nonce"] != best["nonce"]):
@@ -144,8 +145,9 @@ class Prover:
 class Verifier:
     """The server's end. It keeps nothing: a nonce says itself when it was made, and for whom."""
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, algorithms: Sequence[str] = DIGEST_ALGORITHMS) -> None:
         self._secret = secret
+        self._algorithms = tuple(algorithms)
 
     def challenge(self, realm: str, host: str, now: float, *, is_stale: bool) -> HeaderFields:
         """Return the challenges of a 401 to the peer at `host`."""
@@ -157,7 +159,7 @@ class Verifier:
                 f'Digest realm={grammar.quote(realm)}, nonce="{nonce}", '
                 f'algorithm={algorithm}, qop="auth"{stale}',
             )
-            for algorithm in ALGORITHMS
+            for algorithm in self._algorithms
         )
 
     def check(
@@ -172,7 +174,7 @@ class Verifier:
         if "qop" in params:
             needed |= {"nc", "cnonce"}
         if (
-            algorithm not in ALGORITHMS
+            algorithm not in self._algorithms
             or params.get("qop", "auth") != "auth"
             or needed - params.keys()
         ):
@@ -218,7 +220,7 @@ def _usable(value: str) -> dict[str, str] | None:
         return None
     challenge["algorithm"] = challenge.get("algorithm", "MD5").upper()
     offered = [each.strip().lower() for each in challenge.get("qop", "auth").split(",")]
-    if challenge["algorithm"] not in ALGORITHMS or "auth" not in offered:
+    if challenge["algorithm"] not in DIGEST_ALGORITHMS or "auth" not in offered:
         return None
     return challenge if {"realm", "nonce"} <= challenge.keys() else None
 

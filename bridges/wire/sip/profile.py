@@ -13,6 +13,9 @@ SUPPORTED = "timer"
 """Option tags: session timers (RFC 4028). Not `100rel`, not `replaces`."""
 ACCEPT = "application/sdp, application/dtmf-relay, application/dtmf, message/sipfrag"
 
+DIGEST_ALGORITHMS = ("SHA-256", "MD5")
+"""The better one first (RFC 8760 section 2.3)."""
+
 T1_S = 0.5
 """The round trip that retransmissions start from (RFC 3261 section 17.1.1.1)."""
 T2_S = 4.0
@@ -49,6 +52,9 @@ class Profile:
         user_agent: what User-Agent and Server say; `""` for nothing.
         session_expires_s: what calls are refreshed by (RFC 4028); 0 never asks for it.
         min_session_s: the shortest refresh we put up with.
+        digest_algorithms: what callers are challenged with, the best first. A phone should pass
+            over those it does not know, but some, such as those built on libre up to 1.0, give up
+            if there is one: for them, `("MD5",)`.
         t1_s: the round trip assumed of UDP.
     """
 
@@ -58,6 +64,7 @@ class Profile:
     user_agent: str = "Voicefleet"
     session_expires_s: int = 1800
     min_session_s: int = 90
+    digest_algorithms: tuple[str, ...] = DIGEST_ALGORITHMS
     t1_s: float = T1_S
     limits: Limits = Limits()
 

@@ -34,7 +34,7 @@ class Router:
         self.core = Core(profile, random)
         self.calls: dict[CallHandle, Call] = {}
         self._dialogs: dict[tuple[str, str], Call] = {}
-        self._verifier = Verifier(random(32))
+        self._verifier = Verifier(random(32), profile.digest_algorithms)
 
     def add(self, call: Call) -> None:
         """Take a new call in."""

@@ -88,6 +88,13 @@ def test_md5_alone_is_answered_too() -> None:
     assert verdict(a_prover(*md5).headers("INVITE", URI), verifier) is Verdict.PROVEN
 
 
+def test_algorithms_that_are_not_offered_prove_nothing() -> None:
+    old, both = Verifier(b"key", ("MD5",)), Verifier(b"key")
+    assert len(asked(old)) == 1
+    assert verdict(a_prover(*asked(old)).headers("INVITE", URI), old) is Verdict.PROVEN
+    assert verdict(a_prover(*asked(both)).headers("INVITE", URI), old) is Verdict.WRONG
+
+
 def test_challenge_without_qop_or_algorithm_is_rfc_2069s() -> None:
     verifier = Verifier(b"key")
     nonce = parse_params(asked(verifier)[0])["nonce"]
