@@ -21,8 +21,10 @@ from contracts.leg_news import (
     CallResumed,
     DigitHeard,
     TransferAccepted,
+    TransferDone,
     TransferRefused,
 )
+from contracts.outcome import Reason
 from contracts.plan import Plan, PlanRequest
 from contracts.report import (
     DigitPressed,
@@ -123,6 +125,22 @@ async def test_agent_is_told_what_becomes_of_the_line_in_order(
             TransferRefused(reason="SIP 486"),
         ]
         await agent.leave()
+
+
+async def test_agent_is_told_that_the_caller_is_in_other_hands_before_the_leg_goes(
+    livekit_server: LiveKitServer,
+) -> None:
+    for reason, told in ((Reason.TRANSFERRED, [TransferDone()]), (Reason.CALLER_HUNG_UP, [])):
+        async with seat(livekit_server) as there:
+            agent = await there.agent()
+            await there.hears(AgentReady)
+            there.leg.accept(LegAnswered(at=AT))
+            await agent.until(lambda: bool(agent.news))
+            await there.leg.hang_up(Ending(reason, AT))
+            await there.leg.close()
+            await asyncio.wait_for(agent.caller_left.wait(), 10)
+            assert agent.news == [CallAnswered(), *told]
+            await agent.leave()
 
 
 async def test_hold_is_an_attribute_too_for_an_agent_that_comes_later(
