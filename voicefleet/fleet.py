@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 from voicefleet.credential import environ_with, load_or_create
 from voicefleet.livekit import effective_config, write_config
@@ -186,6 +187,7 @@ def prepare(settings: FleetSettings, environ: Mapping[str, str]) -> Fleet:
         "SIP_STATE_DIR": str(home / "sip"),
         "PUBLIC_URL": f"http://{_HOST}:{sidecar_port}",
         **_LOCAL_DEFAULTS,
+        "SIP_ALLOWED_PEERS": ",".join(_own_networks()),
         **environ_with(load_or_create(home), environ),
         # Not from the environment: these parts are to find one another.
         "BRIDGE_PORT": str(bridge_port),
@@ -210,6 +212,13 @@ def prepare(settings: FleetSettings, environ: Mapping[str, str]) -> Fleet:
     return Fleet(
         home, server, chosen, livekit_port, sidecar_port, bridge_port, sip_port, sip_health_port
     )
+
+
+def _own_networks() -> list[str]:
+    """Return what this machine's own phones call from: many name an address that others see."""
+    found = (each for addresses in psutil.net_if_addrs().values() for each in addresses)
+    own = {each.address for each in found if each.family == socket.AF_INET}
+    return ["127.0.0.0/8", "::1", *sorted(own - {_HOST})]
 
 
 def find_server(settings: FleetSettings, environ: Mapping[str, str]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
@@ -51,6 +52,15 @@ def test_environment_wins_over_local_defaults_and_secrets(tmp_path: Path) -> Non
     assert {name: fleet.environ[name] for name in environ} == environ
     assert fleet.environ["ALLOW_PRIVATE_WEBHOOKS"] == "true"
     assert fleet.recordings == tmp_path / "recordings"
+
+
+def test_phones_of_this_machine_may_call_in(tmp_path: Path) -> None:
+    fleet = prepare(settings(tmp_path), {})
+    own, *others = fleet.environ["SIP_ALLOWED_PEERS"].split(",")
+    assert own == "127.0.0.0/8"
+    assert all(ip_network(other).num_addresses == 1 for other in others)
+    chosen = prepare(settings(tmp_path), {"SIP_ALLOWED_PEERS": "10.0.0.0/8"})
+    assert chosen.environ["SIP_ALLOWED_PEERS"] == "10.0.0.0/8"
 
 
 def test_livekit_gets_the_keys_the_parts_have(tmp_path: Path) -> None:
