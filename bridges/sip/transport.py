@@ -29,6 +29,8 @@ from bridges.wire.sip.flow import Destination, Flow, Send, Target, Transport
 log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
+"""For one address; the next of the name is tried after it."""
+MAX_ADDRESSES = 3
 HANDSHAKE_TIMEOUT_S = 5.0
 MAX_WAITING = 64
 """Messages that wait for a connection, or for a name's address."""
@@ -315,8 +317,7 @@ class Transports:
                 for data in self._waiting.pop(to):
                     self._send_named(data, addresses[0], to)
                 return
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                connection = await self._connect(to, addresses)
+            connection = await self._connect(to, addresses[:MAX_ADDRESSES])
         except (NoAddress, OSError, TimeoutError) as error:
             self._waiting.pop(to, None)
             detail = str(error) if isinstance(error, NoAddress) else _plain(error)
@@ -333,15 +334,16 @@ class Transports:
         for number, address in enumerate(addresses, 1):
             connection = self._new(Flow(to.transport, address, to.port), is_ours=True)
             try:
-                await asyncio.get_running_loop().create_connection(
-                    partial(_itself, connection),
-                    address,
-                    to.port,
-                    ssl=tls,
-                    server_hostname=(to.server_name or to.host) if tls else None,
-                    ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls else None,
-                    local_addr=self._local,
-                )
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await asyncio.get_running_loop().create_connection(
+                        partial(_itself, connection),
+                        address,
+                        to.port,
+                        ssl=tls,
+                        server_hostname=(to.server_name or to.host) if tls else None,
+                        ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if tls else None,
+                        local_addr=self._local,
+                    )
             except BaseException as error:
                 connection.abort(type(error).__name__)
                 if not isinstance(error, OSError) or number == len(addresses):

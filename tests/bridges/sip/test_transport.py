@@ -6,14 +6,14 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from bridges.sip.resolver import Resolver
+from bridges.sip.resolver import Lookup, Resolver
 from bridges.sip.settings import SipSettings
 from bridges.sip.tls import client_context, server_context
 from bridges.sip.transport import DEFAULT_LIMITS, Limits, Transports, Unwanted
@@ -68,21 +68,26 @@ class Ear:
         return self.failures[0]
 
 
-async def no_lookup(host: str, family: socket.AddressFamily) -> list[str]:
-    if host == "localhost":
-        return [LOOPBACK]
-    raise OSError("no such name")
+def look_up(names: list[str]) -> Lookup:
+    """Return a look-up that knows `localhost`, and some addresses of `pbx`."""
+
+    async def ask(host: str, family: socket.AddressFamily) -> list[str]:
+        if host in ("localhost", "pbx"):
+            return [LOOPBACK] if host == "localhost" else names
+        raise OSError("no such name")
+
+    return ask
 
 
 @asynccontextmanager
 async def opened(
-    limits: Limits = DEFAULT_LIMITS, **changes: object
+    limits: Limits = DEFAULT_LIMITS, names: Sequence[str] = (), **changes: object
 ) -> AsyncIterator[tuple[Transports, Ear]]:
     """Run transports with a TLS listener, whose certificate they believe themselves."""
     values = {"sip_tls_cert": CERTIFICATE, "sip_tls_ca": CERTIFICATE} | changes
     settings = SipSettings(**values)  # type: ignore[arg-type]
     ear = Ear()
-    resolver = Resolver(socket.AF_INET, time.monotonic, no_lookup)
+    resolver = Resolver(socket.AF_INET, time.monotonic, look_up(list(names)))
     transports = Transports(
         LOOPBACK,
         ear,
@@ -327,3 +332,9 @@ async def test_port_in_use_is_an_error() -> None:
                 time.monotonic,
                 ssl.create_default_context(),
             ).open(transports.ports[Transport.TCP], 0)
+
+
+async def test_next_address_of_a_name_is_tried() -> None:
+    async with opened() as (server, heard), opened(names=["127.0.0.9", LOOPBACK]) as (client, _):
+        client.send(Send(MESSAGE, Destination(Transport.TCP, "pbx", server.ports[Transport.TCP])))
+        assert (await heard.heard())[0] == MESSAGE
