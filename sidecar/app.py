@@ -16,6 +16,7 @@ from contracts.ids import call_id_from
 from sidecar.access import Access
 from sidecar.aftercall import Aftercall
 from sidecar.api import (
+    assistant_numbers,
     attach,
     bots,
     call_results,
@@ -79,6 +80,7 @@ from sidecar.storage import Bucket
 from sidecar.store.database import Database
 from sidecar.supervise import Turn, running
 from sidecar.transfer import Transfers
+from sidecar.trunk_book import TrunkBook
 from sidecar.trunk_check import TrunkCheck
 from sidecar.vault import Vault
 from sidecar.vetting import VettedConfigs, Vetting
@@ -156,6 +158,7 @@ def create_app(
     )
     vault = Vault(settings.secrets_dir)
     trunk_check = TrunkCheck(EgressGuard(allow_private=settings.allow_private_trunks), vault)
+    trunk_book = TrunkBook(database, trunk_check, clock, new_trunk_id, bells.trunks)
     preparation = Preparation(
         database,
         rooms,
@@ -295,7 +298,8 @@ def create_app(
         *command.routes(access, commands),
         *bots.routes(access, database, vetting, clock),
         *numbers_api.routes(access, database, book),
-        *trunks.routes(access, database, trunk_check, clock, new_trunk_id, bells.trunks),
+        *trunks.routes(access, trunk_book),
+        *assistant_numbers.routes(access, database, book, trunk_book),
         *config.routes(access, own_bots, crm, clock, new_id),
         *calls_api.routes(access, database),
         *call_results.routes(access, database, clock, folder.token),

@@ -1,114 +1,52 @@
-"""Trunks over HTTP: ways to carriers, made and changed by administrators, passwords masked."""
+"""Trunks over HTTP: ways to carriers, for administrators; passwords are masked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace as with_changes
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sidecar.access import Access, Principal
+from sidecar.access import Access
 from sidecar.api.body import json_object_of
-from sidecar.clock import Clock
-from sidecar.denial import Code, Denied
-from sidecar.secrecy import masked, restored
-from sidecar.store import calls, numbers, trunks
-from sidecar.store.database import Database
+from sidecar.secrecy import masked
 from sidecar.store.trunks import TrunkRow
-from sidecar.trunk_check import TrunkCheck
+from sidecar.trunk_book import TrunkBook
 from sidecar.vault import SCHEME
-from sidecar.wake import Wake
 
 _PASSWORDS = ("password", "inbound_password")
 
 
-def routes(
-    access: Access,
-    database: Database,
-    check: TrunkCheck,
-    clock: Clock,
-    new_trunk_id: Callable[[], str],
-    changed: Wake,
-) -> list[BaseRoute]:
+def routes(access: Access, book: TrunkBook) -> list[BaseRoute]:
     """Return `/api/v1/trunks`."""
 
     async def listed(request: Request) -> Response:
-        principal = await _admin(request)
-        async with database.read() as connection:
-            rows = await trunks.listed(connection, principal.tenant_id)
+        rows = await book.listed(await _tenant(request))
         return JSONResponse({"trunks": [shown(row) for row in rows]})
 
     async def create(request: Request) -> Response:
-        principal = await _admin(request)
-        asked = restored(await json_object_of(request), None)
-        trunk = await check.require({**asked, "trunk_id": asked.get("trunk_id") or new_trunk_id()})
-        now = clock()
-        row = TrunkRow(trunk.trunk_id, principal.tenant_id, trunk, now, now)
-        try:
-            async with database.transaction() as connection:
-                await trunks.add(connection, row)
-        except IntegrityError as error:
-            message = "a trunk of that id exists; PUT changes it"
-            raise Denied(Code.TRUNK_EXISTS, message) from error
-        changed.ring()
+        tenant_id = await _tenant(request)
+        row = await book.make(tenant_id, await json_object_of(request))
         return JSONResponse(shown(row), 201)
 
     async def show(request: Request) -> Response:
-        principal = await _admin(request)
-        return JSONResponse(shown(await _known(principal, request)))
+        tenant_id = await _tenant(request)
+        return JSONResponse(shown(await book.get(tenant_id, _id(request))))
 
     async def replace(request: Request) -> Response:
-        principal = await _admin(request)
-        current = await _known(principal, request)
-        stored = current.trunk.model_dump(mode="json")
-        asked = {**await json_object_of(request), "trunk_id": current.trunk_id}
-        # The carrier's name is looked up before the database is held, not meanwhile.
-        trunk = await check.require(restored(asked, stored))
-        async with database.transaction() as connection:
-            row = await trunks.get(connection, principal.tenant_id, current.trunk_id)
-            if row is None:
-                raise _unknown(current.trunk_id)
-            # LiveKit is to be told anew, whatever it has been told.
-            row = with_changes(
-                row, trunk=trunk, updated_at=clock(), synced_sha256="", sync_error=None
-            )
-            await trunks.save(connection, row)
-        changed.ring()
+        tenant_id = await _tenant(request)
+        row = await book.change(tenant_id, _id(request), await json_object_of(request))
         return JSONResponse(shown(row))
 
     async def remove(request: Request) -> Response:
-        principal = await _admin(request)
-        tenant_id, trunk_id = principal.tenant_id, request.path_params["trunk_id"]
-        async with database.transaction() as connection:
-            assigned = await numbers.of_trunk(connection, tenant_id, trunk_id)
-            live = await calls.count_on_trunk(connection, tenant_id, trunk_id)
-            if assigned or live:
-                raise Denied(
-                    Code.TRUNK_IN_USE,
-                    "numbers or live calls refer to the trunk; switch it off (`is_active`) first",
-                    details={"numbers": len(assigned), "live_calls": live},
-                )
-            if not await trunks.remove(connection, tenant_id, trunk_id):
-                raise _unknown(trunk_id)
-        changed.ring()
+        await book.remove(await _tenant(request), _id(request))
         return Response(status_code=204)
 
-    async def _admin(request: Request) -> Principal:
+    async def _tenant(request: Request) -> str:
         principal = await access.principal(request.headers)
         principal.require_admin()
-        return principal
-
-    async def _known(principal: Principal, request: Request) -> TrunkRow:
-        trunk_id = request.path_params["trunk_id"]
-        async with database.read() as connection:
-            row = await trunks.get(connection, principal.tenant_id, trunk_id)
-        if row is None:
-            raise _unknown(trunk_id)
-        return row
+        return principal.tenant_id
 
     return [
         Route("/api/v1/trunks", listed),
@@ -117,6 +55,10 @@ def routes(
         Route("/api/v1/trunks/{trunk_id}", replace, methods=["PUT"]),
         Route("/api/v1/trunks/{trunk_id}", remove, methods=["DELETE"]),
     ]
+
+
+def _id(request: Request) -> str:
+    return str(request.path_params["trunk_id"])
 
 
 def shown(row: TrunkRow) -> dict[str, Any]:
@@ -141,7 +83,3 @@ def _sync_status(row: TrunkRow) -> str | None:
     if row.sync_error is not None:
         return "error"
     return "ok" if row.synced_sha256 else "pending"
-
-
-def _unknown(trunk_id: str) -> Denied:
-    return Denied(Code.TRUNK_UNKNOWN, f"there is no trunk {trunk_id!r}")

@@ -170,8 +170,11 @@ async def test_trunk_that_numbers_refer_to_stays(sidecar: SidecarApp) -> None:
         assert (await operator.delete("/api/v1/trunks/ST_twilio")).status_code == 204
 
 
-async def test_state_at_livekit_is_shown(sidecar: SidecarApp, sqlite: Database) -> None:
-    async with sidecar.operator() as operator:
+async def test_state_at_livekit_is_shown(sqlite: Database, tmp_path: Path) -> None:
+    async with (
+        running_app(sqlite, tmp_path, managed_sip=False) as sidecar,
+        sidecar.operator() as operator,
+    ):
         await operator.post("/api/v1/trunks", json=TRUNK)
         for state, sha256, error in (("ok", "0" * 64, None), ("error", "0" * 64, "no such host")):
             async with sqlite.transaction() as connection:
