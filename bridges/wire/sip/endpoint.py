@@ -91,7 +91,8 @@ class Endpoint:
         """Take note that a connection closed, or that something could not be sent there.
 
         Calls outlive their connections; what waits for a response on it is sent elsewhere or
-        fails. With UDP: an address that answers `port unreachable`, or a name that has no address.
+        fails. A connection that was opened to a `Destination` fails as its `Flow` and as that.
+        With UDP: an address that answers `port unreachable`, or a name that has no address.
         """
         self._router.fault(target, detail, now)
         return self._told()
