@@ -28,6 +28,8 @@ GRACE_S = 0.005
 """How long silence waits for the bot to say something instead, ..."""
 SPEECH_GRACE_S = 0.015
 """... and how long while it speaks: a frame may be late, and silence before it would be heard."""
+MOST_WAITING_FRAMES = 1
+"""More than one is a stall that is over: what is overdue leaves at once."""
 _LAWS: dict[Codec, Law] = {Codec.PCMA: A_LAW, Codec.PCMU: MU_LAW}
 
 
@@ -75,6 +77,7 @@ class RtpStream:
         self._dropped: Counter[str] = Counter()
         self._digits: deque[Iterator[EventPacket | None]] = deque()
         self._outgoing: list[Datagram] = []
+        self._frames: deque[bytes] = deque()
         self._unsent_frames = 0
         self._spoke_last = False
 
@@ -91,6 +94,8 @@ class RtpStream:
             if old is None or old.remote != keys.remote:
                 self._decrypt = SrtpReceiver(keys.remote)
         self._latch.expect(plan.remote, hosts)
+        if not plan.direction.sends:
+            self._frames.clear()
 
     def start(self, now: float) -> None:
         """Let audio flow from now on."""
@@ -154,13 +159,18 @@ class RtpStream:
         return events
 
     def send(self, pcm: bytes, now: float) -> bool:
-        """Send a frame of 20 ms now; return whether that is possible at the moment."""
+        """Send a frame of 20 ms, now or where the last packet ends; return whether it will leave.
+
+        Speech may begin at any moment, but packets that follow silence too closely are jitter to
+        the phone: its buffer would grow for the rest of the call.
+        """
         assert len(pcm) == FRAME_BYTES, "a frame has 20 ms"
         if self._digits or not self._may_send():
             self._unsent_frames += 1
             return False
-        self._spoke_last = True
-        self._send_audio(pcm, now)
+        self._frames.append(pcm)
+        while self._frames and (self._fills_at() <= now or len(self._frames) > MOST_WAITING_FRAMES):
+            self._fill(now)
         return True
 
     def send_digits(self, digits: str, *, duration_ms: int, gap_ms: int) -> float:
@@ -248,13 +258,16 @@ class RtpStream:
         ends_at = self._sender.ends_at
         if ends_at is None:
             ends_at = self._started_at
-        if self._digits:
+        if self._digits or self._frames:
             return ends_at
         return ends_at + (SPEECH_GRACE_S if self._spoke_last else GRACE_S)
 
     def _fill(self, now: float) -> None:
-        """Send the next packet of a digit, or silence: carriers hang up on a line that is dead."""
-        self._spoke_last = False
+        """Send what waits, the next packet of a digit, or silence: a dead line is hung up on."""
+        self._spoke_last = bool(self._frames)
+        if self._frames:
+            self._send_audio(self._frames.popleft(), now)
+            return
         if not self._digits:
             self._send_audio(bytes(FRAME_BYTES), now)
             return

@@ -94,6 +94,35 @@ def test_late_frames_get_no_silence_between_them(phase_s: float) -> None:
     assert sum(spoken) == 50
 
 
+@pytest.mark.parametrize("phase_s", [0.001, 0.004, 0.006, 0.011, 0.019])
+def test_packets_leave_evenly_whenever_speech_begins_and_ends(phase_s: float) -> None:
+    ours = stream()
+    begins = {round(0.2 + phase_s + n * 0.02, 3) for n in range(10)}
+    left_at = []
+    for step in range(600):
+        now = round(step * 0.001, 3)
+        if now in begins:
+            ours.send(frame(1), now)
+        ours.tick(now)
+        left_at += [now] * len(sent_by(ours))
+    gaps_ms = [1000 * (after - before) for before, after in pairwise(left_at)]
+    # Only where speech gives way to silence, which waits to see whether it is merely late.
+    assert sorted(gaps_ms)[-2] <= 26
+    assert min(gaps_ms) >= 9
+    assert sum(gap < 14 for gap in gaps_ms) <= 1
+
+
+def test_frame_that_waits_is_dropped_by_a_hold() -> None:
+    ours = stream()
+    ours.tick(0.1)
+    sent_by(ours)
+    assert ours.send(frame(1), 0.101)
+    ours.apply(replace(PLAN, direction=Direction.INACTIVE))
+    ours.apply(PLAN)
+    ours.tick(0.15)
+    assert all(each.payload == b"\xd5" * 160 for each in sent_by(ours))
+
+
 def test_stall_of_ours_sends_no_burst() -> None:
     ours = stream()
     ours.tick(0.01)
