@@ -30,7 +30,7 @@ RINGING_MARGIN = timedelta(seconds=15)
 _SILENCE = {
     None: (Reason.ABANDONED, "nothing was heard of the call"),
     DialState.WAITING: (Reason.NO_AGENT, "the agent was not ready in time"),
-    DialState.READY: (Reason.CARRIER_UNREACHABLE, "no SIP bridge claimed the call"),
+    DialState.READY: (Reason.CARRIER_UNREACHABLE, "nobody came to place the call"),
     DialState.CLAIMED: (Reason.DIAL_LOST, "whoever placed the call did not tell how it ended"),
     DialState.SETTLED: (Reason.ABANDONED, "nothing was heard of the call"),
 }
@@ -95,6 +95,8 @@ async def silence(connection: AsyncConnection, row: CallRow) -> tuple[Reason, st
     dial = None
     if is_dialled(row):
         dial = await dials.get(connection, row.tenant_id, row.call_id)
+    if dial is not None and dial.kind == "bridge" and dial.state == DialState.READY:
+        return Reason.CARRIER_UNREACHABLE, "no SIP bridge claimed the call"
     return _SILENCE[None if dial is None else DialState(dial.state)]
 
 
@@ -106,7 +108,9 @@ async def claim(
     *,
     leased_until: datetime | None = None,
 ) -> CallRow | None:
-    """Take a ready dial, with its call, for whoever asks; None where the call is over.
+    """Take a ready dial, with its call, for whoever asks.
+
+    None where the call is over; or where its agent has died since, until there is another one.
 
     Raises:
         Conflict: somebody else took it, or the call has moved meanwhile.
@@ -114,6 +118,8 @@ async def claim(
     row = await calls.get(connection, dial.tenant_id, dial.call_id)
     if row is None or row.is_ended or row.end_at is not None or row.state not in UNANSWERED:
         await dials.settle(connection, dial.tenant_id, dial.call_id, now)
+        return None
+    if row.worker_id is None:
         return None
     until = now + timedelta(seconds=dial.ringing_timeout_s) + RINGING_MARGIN
     is_bridge = leased_until is None

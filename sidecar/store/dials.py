@@ -73,9 +73,10 @@ async def get(connection: AsyncConnection, tenant_id: str, call_id: str) -> Dial
 
 
 async def become_ready(connection: AsyncConnection, tenant_id: str, call_id: str) -> bool:
-    """Let a dial be claimed; False where it is not waiting."""
-    waiting = and_(_is(tenant_id, call_id), dials.c.state == DialState.WAITING)
-    statement = update(dials).where(waiting).values(state=DialState.READY)
+    """Let a dial be claimed; False where it has been, or is settled."""
+    unclaimed = dials.c.state.in_((DialState.WAITING, DialState.READY))
+    mine = and_(_is(tenant_id, call_id), unclaimed)
+    statement = update(dials).where(mine).values(state=DialState.READY)
     return (await connection.execute(statement)).rowcount == 1
 
 

@@ -7,7 +7,16 @@ from datetime import timedelta
 import pytest
 
 from contracts.outcome import Reason
-from contracts.report import AgentEnded, LegAnswered, LegDialled, LegEnded, LegRinging, Source
+from contracts.report import (
+    AgentEnded,
+    AgentJoined,
+    LegAnswered,
+    LegDialled,
+    LegEnded,
+    LegRinging,
+    LostJob,
+    Source,
+)
 from sidecar import dialling
 from sidecar.store import dials
 from sidecar.store.calls import CallRow
@@ -166,6 +175,22 @@ async def test_call_whose_agent_has_left_is_not_dialled(desk: DialDesk) -> None:
     await desk.tell(call_id, left, source=Source.AGENT)
     assert await desk.take_now() == []
     assert (await desk.dial(call_id)).state == "settled"
+
+
+async def test_dial_whose_agent_dies_waits_for_the_next_one(desk: DialDesk) -> None:
+    await desk.ready()
+    call_id = await desk.due()
+    desk.plane.clock.advance(1)
+    await desk.plane.losses.agent("default", LostJob(call_id=call_id, incarnation=1))
+    assert await desk.take_now() == []
+    assert await desk.state(call_id) == ("planned", "ready")
+    await desk.plane.claim(call_id, 2)
+    joined = AgentJoined(at=desk.plane.clock())
+    await desk.plane.report(call_id, Source.AGENT, 1, joined, incarnation=2)
+    # Bridges have as long to claim it as if it were ready only now.
+    row = await desk.plane.row(call_id)
+    assert row.expires_at == desk.plane.clock() + dialling.UNCLAIMED
+    assert [order.plan.call_id for order in await desk.take()] == [call_id]
 
 
 async def test_stream_call_is_none_of_this(plane: ControlPlane) -> None:
