@@ -7,6 +7,7 @@ import subprocess
 from typing import Any, Literal
 
 import pytest
+import yaml
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings
 
@@ -78,7 +79,9 @@ class _Service(_Strict):
     shm_size: str = Field("64m", pattern=r"^[0-9]+[bkmg]$")
     stop_signal: str = "SIGTERM"
     stop_grace_period: str = Field("10s", pattern=r"^([0-9]+(h|m|s))+$")
-    networks: dict[str, _Attachment]
+    networks: dict[str, _Attachment] = Field(default_factory=dict)
+    network_mode: Literal["", "host"] = ""
+    profiles: list[str] = Field(default_factory=list)
 
 
 class _Composition(_Strict):
@@ -171,6 +174,32 @@ def test_nothing_but_nginx_is_reached_from_outside(parsed: _Composition) -> None
     assert published == {"nginx": ["8080:8080"]}
 
 
+def test_only_livekit_sip_is_on_the_host_s_network_and_only_if_wanted(
+    parsed: _Composition,
+) -> None:
+    on_host = {name for name, service in parsed.services.items() if service.network_mode}
+    optional = {name for name, service in parsed.services.items() if service.profiles}
+    assert on_host == optional == {"livekit-sip"}
+    assert not any("livekit-sip" in service.depends_on for service in parsed.services.values())
+
+
+def test_livekit_sip_finds_server_and_redis_at_their_fixed_addresses(
+    parsed: _Composition,
+) -> None:
+    config = yaml.safe_load((ROOT / "deploy" / "livekit-sip.yaml").read_text())
+    environment = parsed.services["livekit-sip"].environment
+    addresses = {
+        name: parsed.services[name].networks["voicefleet"].ipv4_address
+        for name in ("livekit", "redis")
+    }
+    assert environment["LIVEKIT_WS_URL"] == f"ws://{addresses['livekit']}:7880"
+    assert config["redis"]["address"] == f"{addresses['redis']}:6379"
+    keys = parsed.services["livekit"].environment["LIVEKIT_KEYS"]
+    assert keys == f"{environment['LIVEKIT_API_KEY']}: {environment['LIVEKIT_API_SECRET']}"
+    # An answer without RTP is an error after ten seconds.
+    assert config["media_timeout_initial"] == "10s"
+
+
 def test_everything_is_given_longer_to_end_than_it_takes(parsed: _Composition) -> None:
     def grace_s(name: str) -> int:
         return seconds(parsed.services[name].stop_grace_period)
@@ -187,6 +216,7 @@ def test_fixed_addresses_agree(parsed: _Composition) -> None:
     addresses = {
         name: service.networks["voicefleet"].ipv4_address
         for name, service in parsed.services.items()
+        if service.networks
     }
     hosts = dict(host.split("=") for host in parsed.services["nginx"].extra_hosts)
     assert hosts == {name: addresses[name] for name in OURS - {"agent"}}
