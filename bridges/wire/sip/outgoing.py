@@ -26,6 +26,8 @@ from bridges.wire.sip.reply import cancel_of, credentials_of
 from bridges.wire.sip.session_timer import INTERVAL_TOO_SMALL
 
 REQUEST_TERMINATED = 487
+MOST_FORKS = 16
+"""Phones that one INVITE of ours may reach; more is an attack."""
 NO_SDP = "no SDP in the answer"
 
 
@@ -55,6 +57,7 @@ class Outgoing:
         self._heard: ClientTransaction | None = None
         self._attempts = 0
         self._early: dict[str, bytes] = {}
+        self._forks = 0
         self._cancel_reason: str | None = None
         self._cancel_sent = False
         self._patience: Alarm | None = None
@@ -153,7 +156,7 @@ class Outgoing:
         if response.status == 100:
             return
         handle, sdp = self._line.handle, response.sdp
-        if sdp is not None:
+        if sdp is not None and len(self._early) < MOST_FORKS:
             self._early[response.to_address.tag] = sdp
         if sdp is None or response.status != 183:
             self._line.tell(Ringing(handle, response.status))
@@ -167,6 +170,9 @@ class Outgoing:
         if not is_first and tag == self._winner and self._line.dialog is not None:
             self._acknowledge(self._line.dialog, request)
             return
+        if self._forks >= MOST_FORKS:
+            return
+        self._forks += 1
         dialog = self._dialog_of(response, request)
         self._acknowledge(dialog, request)
         if not is_first:

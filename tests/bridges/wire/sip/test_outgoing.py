@@ -18,6 +18,7 @@ from bridges.wire.sip.event import (
 from bridges.wire.sip.flow import Destination, Transport
 from bridges.wire.sip.header import Headers
 from bridges.wire.sip.message import Request
+from bridges.wire.sip.outgoing import MOST_FORKS
 from tests.fakes.sip_peer import HOST, Peer, an_endpoint, place
 from tests.fakes.sip_wire import OTHER_SDP, SDP
 
@@ -95,6 +96,15 @@ def test_second_fork_is_answered_and_hung_up() -> None:
     assert bye.method == "BYE"
     peer.reply(bye, 200)
     assert peer.take_told() == []
+
+
+def test_forks_without_end_are_ignored() -> None:
+    peer, _, invite = placed()
+    for number in range(2 * MOST_FORKS):
+        peer.reply(invite, 183, sdp=OTHER_SDP, tag=f"fork-{number}")
+    for number in range(2 * MOST_FORKS):
+        peer.reply(invite, 200, sdp=OTHER_SDP, tag=f"fork-{number}")
+    assert peer.names().count("BYE") == MOST_FORKS - 1
 
 
 def test_answer_may_leave_out_what_its_183_had() -> None:
