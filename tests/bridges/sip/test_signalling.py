@@ -102,7 +102,8 @@ async def test_calls_of_a_process_that_was_killed_are_hung_up_by_the_next(tmp_pa
         await first.is_ready()
         media = psutil.Process(first.process.pid).children()
         async with sipp.running(script, tmp_path, to=port) as phone:
-            await eventually(lambda: len(first.dialogs) == 1)
+            await eventually(lambda: "\nACK " in phone.trace())
+            assert len(first.dialogs) == 1
             await first.kill()
             async with signalling(tmp_path, port) as second:
                 await phone.succeeds()
