@@ -18,6 +18,8 @@ from bridges.wire.sip.header import Headers
 from bridges.wire.sip.message import MAX_CSEQ, Request, Response
 from bridges.wire.sip.uri import Uri
 
+_NAME_CONTACT = frozenset({"INVITE", "NOTIFY", "REFER", "UPDATE"})
+"""Requests that may change where their sender is reached."""
 RESTORED_CSEQ_GAP = 1_000
 """How far a restored dialog skips ahead: its former process may have sent that many requests."""
 
@@ -201,7 +203,7 @@ class Dialog:
         headers.append_received("Call-ID", self.call_id)
         headers.add("CSeq", f"{cseq} {method}")
         headers.add("Max-Forwards", "70")
-        if method not in ("ACK", "BYE", "CANCEL"):
+        if method in _NAME_CONTACT:
             headers.add("Contact", self.contact)
         for name, value in more:
             headers.add(name, value)

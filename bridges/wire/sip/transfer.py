@@ -24,7 +24,7 @@ from bridges.wire.sip.message import Response
 from bridges.wire.sip.reply import REASONS
 from bridges.wire.sip.uri import Uri
 
-SIPFRAG = "message/sipfrag"
+SIPFRAG = "message/sipfrag;version=2.0"
 SUBSCRIPTION_S = 60
 """How long we promise to tell how the peer's REFER goes."""
 

@@ -98,6 +98,7 @@ def test_strict_router_finds_itself_in_the_request_uri() -> None:
     assert request.headers.lines("Route") == ["<sip:p2;lr>", "<sip:alice@198.51.100.7>"]
     assert request.headers.get("Content-Type") == "a/b"
     assert request.headers.get("Contact") == "<sip:bot@b>"
+    assert "Contact" not in dialog.request("INFO").headers
 
 
 def test_requests_come_in_order() -> None:
