@@ -139,7 +139,7 @@ class Playout:
             case Pause():
                 self._paused = True
                 events = self._stop(now)
-            case Resume():
+            case Resume():  # pragma: no branch
                 self._paused = False
         sending = self._sending()
         if sending is not None and not was_sending:
@@ -171,7 +171,7 @@ class Playout:
                 events.append(head.finished(interrupted=False))
                 self._done_through = head.number
                 self._segments.popleft()
-            elif sending is not None:
+            elif sending is not None:  # pragma: no branch
                 events.append(Frame(self._take(sending, now), now - due))
         return events
 

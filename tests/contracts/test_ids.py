@@ -12,11 +12,13 @@ from contracts.ids import (
     Channel,
     agent_identity,
     agent_incarnation,
+    attached_identity,
     call_id_from,
     caller_identity,
     job_metadata,
     parse_job_metadata,
     parse_standby_metadata,
+    room_agent_identity,
     room_name,
     standby_identity,
     standby_metadata,
@@ -118,3 +120,15 @@ def test_dispatch_is_for_a_call_or_to_wait() -> None:
         assert parse_standby_metadata(foreign) == ""
     with pytest.raises(ValueError, match="metadata"):
         parse_job_metadata(standby_metadata(OTHER_ID))
+
+
+def test_agent_a_rule_called_is_named_after_its_room_without_the_callers_number() -> None:
+    room = "call-_+14155550123_kQx2vY9fTz1a"
+    identity = room_agent_identity(room)
+    assert identity == room_agent_identity(room) != room_agent_identity(f"{room}b")
+    assert "4155550123" not in identity
+    assert agent_incarnation(identity, "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b11") is None
+
+
+def test_callee_a_campaign_attached_is_named_after_the_number() -> None:
+    assert attached_identity("+14155550123") == "sip-+14155550123"
