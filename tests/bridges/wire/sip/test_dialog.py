@@ -90,9 +90,8 @@ def test_caller_of_rfc_2543_is_where_its_from_says() -> None:
 
 
 def test_strict_router_finds_itself_in_the_request_uri() -> None:
-    request = a_server(routes="<sip:strict.example.com>, <sip:p2;lr>").request(
-        "INFO", (), b"x", "a/b"
-    )
+    dialog = a_server(routes="<sip:strict.example.com>, <sip:p2;lr>")
+    request = dialog.request("UPDATE", (), b"x", "a/b")
 
     assert request.uri_text == "sip:strict.example.com"
     assert request.headers.lines("Route") == ["<sip:p2;lr>", "<sip:alice@198.51.100.7>"]
