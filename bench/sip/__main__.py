@@ -125,9 +125,9 @@ async def greeted(calls: int, log: Path) -> dict[str, Any]:
             caller = await SipCaller(("127.0.0.1", fleet.sip_port), BOT).call()
             answered.append(_ms(caller.answered_at - caller.invited_at))
             async with asyncio.timeout(GREETED_WITHIN_S):
-                while not caller.loud:  # noqa: ASYNC110 - packets tell of themselves by time alone
+                while not caller.heard_at:  # noqa: ASYNC110 - packets tell of themselves by time alone
                     await asyncio.sleep(FRAME_S)
-            heard.append(_ms(caller.loud[0] - caller.answered_at))
+            heard.append(_ms(caller.heard_at - caller.answered_at))
             await caller.hang_up()
             await asyncio.sleep(SETTLE_S)
     figures = [

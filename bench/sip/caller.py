@@ -17,6 +17,8 @@ from bridges.audio.g711 import A_LAW
 FRAME_S = 0.02
 FRAME_SAMPLES = 160
 LOUD = 8000
+"""What a pulse has, and no line noise."""
+AUDIBLE = 300
 _SILENCE = b"\xd5" * FRAME_SAMPLES
 _PULSE = b"\xaa\x2a" * (FRAME_SAMPLES // 2)
 """The loudest A-law has, at half the rate: no codec or level control mistakes it for noise."""
@@ -39,6 +41,8 @@ class SipCaller:
     """When each pulse was sent."""
     loud: list[float] = field(default_factory=list)
     """When each loud packet came that followed a silent one."""
+    heard_at: float = 0.0
+    """When the first packet came in which anything is to be heard."""
     arrivals: list[tuple[int, float]] = field(default_factory=list)
     """Sequence number and time of every packet."""
     _call_id: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -126,7 +130,10 @@ class SipCaller:
             return
         self.arrivals.append((struct.unpack_from(">H", data, 2)[0], now))
         samples = memoryview(A_LAW.decode(data[12:])).cast("h")
-        is_loud = any(abs(sample) > LOUD for sample in samples)
+        loudest = max(map(abs, samples))
+        if not self.heard_at and loudest > AUDIBLE:
+            self.heard_at = now
+        is_loud = loudest > LOUD
         if is_loud and not self._was_loud:
             self.loud.append(now)
         self._was_loud = is_loud
