@@ -53,15 +53,15 @@ def find_binary() -> Path:
 
 
 @contextmanager
-def running_livekit(folder: Path) -> Iterator[LiveKitServer]:
-    """Run a server, wait until it answers, and stop it afterwards."""
+def running_livekit(folder: Path, **config: object) -> Iterator[LiveKitServer]:
+    """Run a server, wait until it answers, and stop it afterwards; `config` is added to its own."""
     port, udp_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
-    config = folder / "livekit.yaml"
-    config.write_text(yaml.safe_dump(_config(port, udp_port)))
+    config_path = folder / "livekit.yaml"
+    config_path.write_text(yaml.safe_dump({**_config(port, udp_port), **config}))
     binary = find_binary()
     with (folder / "livekit.log").open("wb") as log:
         process = subprocess.Popen(
-            [str(binary), "--config", str(config)], stdout=log, stderr=subprocess.STDOUT
+            [str(binary), "--config", str(config_path)], stdout=log, stderr=subprocess.STDOUT
         )
         try:
             _wait_until_ready(port, process, folder / "livekit.log")

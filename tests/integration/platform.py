@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from voicefleet.runner import Runner
 from voicefleet.settings import FleetSettings
 
 ROOT = Path(__file__).parents[2]
+LiveKitBehind = Callable[[Fleet], AbstractAsyncContextManager[str]]
+"""Stands before a fleet's LiveKit server, and says at which address."""
 
 
 @dataclass(slots=True)
@@ -129,9 +131,16 @@ def holder_of(call_id: str, processes: Iterable[psutil.Process]) -> psutil.Proce
 
 @asynccontextmanager
 async def running_platform(
-    folder: Path, *, sip: bool = False, **settings: str
+    folder: Path, *, sip: bool = False, livekit: LiveKitBehind | None = None, **settings: str
 ) -> AsyncIterator[Platform]:
-    """Run a fleet in `folder` on free ports, with `settings` as its environment."""
+    """Run a fleet in `folder` on free ports, with `settings` as its environment.
+
+    Args:
+        folder: where it keeps everything.
+        sip: whether it has a SIP bridge.
+        livekit: what stands before its LiveKit server, if something does.
+        settings: what is not as it is by default.
+    """
     lines: list[str] = []
     fleet = prepare(
         FleetSettings(
@@ -166,7 +175,12 @@ async def running_platform(
         httpx.AsyncClient(base_url=fleet.sidecar_url, headers=headers, trust_env=False) as api,
     ):
         try:
-            await fleet.start(runner)
-            yield Platform(fleet, api, webhook_url, receiver, lines, runner)
+            async with AsyncExitStack() as stack:
+                if livekit is not None:
+                    url = await stack.enter_async_context(livekit(fleet))
+                    environ = {**fleet.environ, "LIVEKIT_URL": url}
+                    fleet = replace(fleet, environ=environ)
+                await fleet.start(runner)
+                yield Platform(fleet, api, webhook_url, receiver, lines, runner)
         finally:
             await runner.stop()
