@@ -135,6 +135,8 @@ class Dialog:
             and (flow.host == there.host)
         ):
             return flow, there
+        if not there.host:
+            return flow, None  # a telephone number, from a peer that names no Contact
         if not self.route_set and _is_behind_nat(there.host, flow.host):
             return flow, there
         return there, None

@@ -150,6 +150,12 @@ def test_connection_that_is_gone_has_a_fallback() -> None:
     assert dialog.next_hop() == (there, None)
 
 
+def test_number_without_a_contact_is_answered_where_it_was_heard() -> None:
+    dialog = a_server()
+    dialog.remote_target = Uri.parse("tel:+1201")
+    assert dialog.next_hop() == (UDP, None)
+
+
 @pytest.mark.parametrize(
     ("uri", "transport", "host", "port"),
     [
