@@ -77,6 +77,7 @@ class Driver:
             host=settings.advertised_host,
             ports=dict(self.transports.ports),
             session_expires_s=settings.sip_session_expires_s,
+            digest_algorithms=settings.sip_digest_algorithms,
         )
         self.endpoint = Endpoint(profile, os.urandom)
 

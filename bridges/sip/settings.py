@@ -75,6 +75,12 @@ class SipSettings(BaseSettings):
         default="drop",
         description="What others get: no answer at all (`drop`), or `403`.",
     )
+    sip_digest_algorithms: Annotated[tuple[Literal["SHA-256", "MD5"], ...], NoDecode] = Field(
+        default=("MD5",),
+        min_length=1,
+        description="What callers prove their password by, separated by commas, the best first:"
+        " `SHA-256`, `MD5`. Phones should pass over what they do not know, but some give up at it.",
+    )
     sip_answer_within_s: float = Field(
         default=5.0,
         gt=0,
@@ -152,11 +158,15 @@ class SipSettings(BaseSettings):
 
     @field_validator("sip_allowed_peers", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _networks(cls, value: object) -> object:
         if isinstance(value, str):
-            parts = (part.strip() for part in value.split(","))
-            return tuple(ip_network(part, strict=False) for part in parts if part)
+            return tuple(ip_network(part, strict=False) for part in _parts(value))
         return value
+
+    @field_validator("sip_digest_algorithms", mode="before")
+    @classmethod
+    def _algorithms(cls, value: object) -> object:
+        return tuple(_parts(value.upper())) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -194,3 +204,7 @@ class SipSettings(BaseSettings):
         share = total // self.sip_media_processes // RTP_PORTS_PER_CALL * RTP_PORTS_PER_CALL
         first = self.rtp_port_start + self.rtp_port_start % 2 + index * share
         return first, min(first + share - 1, self.rtp_port_end)
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

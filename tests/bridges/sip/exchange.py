@@ -64,7 +64,12 @@ class Exchange:
 
 def settings_of(folder: Path, **changes: Any) -> SipSettings:
     """Return settings that a test can run on."""
-    values = {"sip_port": 0, "sip_tls_port": 0, "sip_health_port": 0, "sip_state_dir": folder}
+    values: dict[str, Any] = {
+        "sip_port": 0,
+        "sip_tls_port": 0,
+        "sip_health_port": 0,
+        "sip_state_dir": folder,
+    }
     return SipSettings(**(values | changes))
 
 

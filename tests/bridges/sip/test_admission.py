@@ -155,8 +155,6 @@ async def test_caller_that_knows_the_password_gets_in(tmp_path: Path, addresses:
     ):
         dial(caller, running.port, "out", "s3cret")
         await caller.media.hear(ipc.Accepted)
-        incoming = await running.media.hear(ipc.Incoming)
-        assert (incoming.trunk_id, incoming.codecs) == ("desk", ["PCMU"])
         caller.media.tell(ipc.Bye(leg="out"))
         await running.media.hear(ipc.Over)
 

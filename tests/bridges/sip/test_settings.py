@@ -27,6 +27,12 @@ def test_environment_names_peers_by_address_and_network(monkeypatch: pytest.Monk
     assert SipSettings().sip_allowed_peers == ()
 
 
+def test_digests_are_named_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SipSettings().sip_digest_algorithms == ("MD5",)
+    monkeypatch.setenv("SIP_DIGEST_ALGORITHMS", "sha-256, MD5")
+    assert SipSettings().sip_digest_algorithms == ("SHA-256", "MD5")
+
+
 def test_domain_is_the_advertised_address_where_none_is_set() -> None:
     settings = SipSettings(sip_host="0.0.0.0", sip_advertised_address="203.0.113.1")
     assert (settings.advertised_host, settings.domain) == ("203.0.113.1", "203.0.113.1")
@@ -43,6 +49,8 @@ def test_domain_is_the_advertised_address_where_none_is_set() -> None:
         {"rtp_port_start": 41000, "rtp_port_end": 41100, "sip_media_processes": 8},
         {"sip_unknown_peers": "shout"},
         {"sip_allowed_peers": "everyone"},
+        {"sip_digest_algorithms": ""},
+        {"sip_digest_algorithms": "MD4"},
     ],
 )
 def test_what_cannot_work_is_refused(values: dict[str, Any]) -> None:
