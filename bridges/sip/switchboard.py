@@ -52,6 +52,7 @@ class Switchboard:
         store: DialogStore,
         metrics: Metrics,
         now: Callable[[], float],
+        guard_s: float = GUARD_S,
     ) -> None:
         self.legs = LegTable()
         self.links: list[MediaLink] = []
@@ -64,6 +65,7 @@ class Switchboard:
         self._store = store
         self._metrics = metrics
         self._now = now
+        self._guard_s = guard_s
         self._book = TrunkBook(settings.sip_allowed_peers)
         self._reception = Reception(settings.domain, now)
         self._draining = False
@@ -201,7 +203,7 @@ class Switchboard:
                     did_pii=news.did,
                     caller_pii=news.caller,
                 )
-                self._add(leg, GUARD_S, self._guard)
+                self._add(leg, self._guard_s, self._guard)
                 endpoint.ring(call, self._now())
                 link.send(news)
 

@@ -19,7 +19,7 @@ from bridges.sip.media_link import LinkLost, MediaLink
 from bridges.sip.metrics import Metrics
 from bridges.sip.registrar import Registrar
 from bridges.sip.settings import SipSettings
-from bridges.sip.switchboard import Switchboard
+from bridges.sip.switchboard import GUARD_S, Switchboard
 from bridges.sip.trunk_book import TrunkBook
 from bridges.wire.sip.flow import Transport
 from contracts.trunk import Trunk
@@ -80,13 +80,14 @@ async def exchange(
     trunks: Sequence[Trunk] = (),
     media: int = 1,
     max_calls: int = 8,
+    guard_s: float = GUARD_S,
     **changes: Any,
 ) -> AsyncIterator[Exchange]:
     """Run signalling on loopback sockets."""
     settings = settings_of(folder, **changes)
     store = DialogStore(settings.sip_state_dir)
     store.open()
-    board = Switchboard(settings, store, Metrics(), time.monotonic)
+    board = Switchboard(settings, store, Metrics(), time.monotonic, guard_s)
     driver = Driver(settings, board, time.monotonic)
     driver.open()
     board.driver = driver

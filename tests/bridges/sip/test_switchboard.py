@@ -338,3 +338,13 @@ async def test_order_that_comes_too_late_leaves_the_call_alone(tmp_path: Path) -
         await phone.succeeds()
         assert (await running.media.hear(ipc.Over)).how == "bye"
         assert running.media.kinds() == ["incoming", "acked", "over"]
+
+
+async def test_caller_whom_nobody_answers_is_refused_in_the_end(tmp_path: Path) -> None:
+    async with (
+        exchange(tmp_path / "state", guard_s=0.2) as running,
+        sipp.running(scenario(refused(503)), tmp_path, "-s", "silent", to=running.port) as phone,
+    ):
+        await phone.succeeds()
+        assert (await running.media.hear(ipc.Over)).how == "lost"
+        assert len(running.board.legs) == 0
