@@ -42,7 +42,7 @@ from sidecar.settings import Settings
 from sidecar.standby import Standbys
 from sidecar.store import calls, events
 from sidecar.store.calls import CallRow
-from sidecar.store.database import Database
+from sidecar.store.database import Conflict, Database
 from sidecar.store.events import Draft
 from sidecar.wake import Bells
 
@@ -121,9 +121,7 @@ class Preparation:
         try:
             configured = await self._configured(row, request, configs)
             await _until(self.turn() if turn_at is None else turn_at)
-            row = await self._database.run(
-                lambda c: self._confirm(c, row, configured, request, also)
-            )
+            row = await self._confirmed(row, configured, request, also)
             self._prefetch.start(row, configured.config)
             if row.standby_id:
                 self._standbys.give(row, is_seated=row.standby_id in request.seats)
@@ -212,6 +210,17 @@ class Preparation:
             await self._database.run(lambda c: self._confirm(c, row, configured, None))
             raise
         return configured
+
+    async def _confirmed(
+        self, row: CallRow, configured: Configured, request: PlanRequest, also: Also | None
+    ) -> CallRow:
+        try:
+            return await self._database.run(
+                lambda c: self._confirm(c, row, configured, request, also)
+            )
+        except Conflict as conflict:
+            # Nothing but its end changes a call that is being planned: a phone has been hung up.
+            raise Denied(Code.CALL_ENDED, "the call ended while it was planned") from conflict
 
     async def _confirm(
         self,

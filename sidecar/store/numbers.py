@@ -50,7 +50,7 @@ async def first(
     if not keys:
         return None
     rank = case({key: place for place, key in enumerate(keys)}, value=numbers.c.number)
-    wanted = [numbers.c.number.in_(keys)]
+    wanted: list[ColumnElement[bool]] = [numbers.c.number.in_(keys)]
     if tenant_id is not None:
         wanted.append(numbers.c.tenant_id == tenant_id)
     statement = select(*_COLUMNS).where(*wanted).order_by(rank).limit(1)
@@ -62,7 +62,7 @@ async def listed(
     connection: AsyncConnection, tenant_id: str, bot_ids: Sequence[str] | None = None
 ) -> list[NumberRow]:
     """Return a tenant's numbers, those of some bots only where they are named."""
-    wanted = [numbers.c.tenant_id == tenant_id]
+    wanted: list[ColumnElement[bool]] = [numbers.c.tenant_id == tenant_id]
     if bot_ids is not None:
         wanted.append(numbers.c.bot_id.in_(bot_ids))
     statement = select(*_COLUMNS).where(*wanted).order_by(numbers.c.number)

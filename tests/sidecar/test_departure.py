@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from livekit.api import DisconnectReason
 
+from contracts.bot import BotConfig
 from contracts.call import CallState
 from contracts.ids import Channel, agent_identity, caller_identity
 from contracts.outcome import Reason
+from contracts.plan import PlanRequest
 from contracts.report import (
     AgentEnded,
     ConversationStarted,
@@ -17,6 +19,8 @@ from contracts.report import (
     Source,
     TransferStarted,
 )
+from sidecar.configure import ConfigQuery, OwnBots
+from sidecar.denial import Code, Denied
 from sidecar.departure import LOST, REASONS, Departures, reason_of
 from tests.fakes.control_plane import ControlPlane
 
@@ -119,6 +123,31 @@ async def test_caller_that_gives_up_before_the_answer_hung_up(plane: ControlPlan
     row = await plane.row(plan.call_id)
     # No agent had claimed it, so nobody else can tell more.
     assert (row.state, row.end_reason) == (CallState.ENDED, Reason.CALLER_HUNG_UP)
+
+
+async def test_caller_that_gives_up_while_the_call_is_planned_leaves_no_slot(
+    plane: ControlPlane,
+) -> None:
+    await plane.ready()
+
+    class Slow(OwnBots):
+        async def fetch(self, query: ConfigQuery) -> BotConfig:
+            await departures(plane).left("default", "call-1", PHONE, "CLIENT_INITIATED")
+            return await super().fetch(query)
+
+    asked = PlanRequest(
+        channel=Channel.SIP,
+        bot_id="desk",
+        idempotency_key="k1",
+        media="tracks",
+        room_name="call-1",
+        caller_identity=PHONE,
+    )
+    with pytest.raises(Denied) as denied:
+        await plane.planner.plan("default", asked, configs=Slow(plane.database))
+    assert denied.value.code is Code.CALL_ENDED
+    assert await plane.live() == 0
+    assert plane.rooms.dispatches == []
 
 
 async def test_phone_of_a_call_that_a_person_took_over_closes_the_room(plane: ControlPlane) -> None:
