@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import pytest
+
 from bridges.clock import Clock
 from bridges.ending import Ending
 from bridges.leg import AgentReady, AgentReplaced, LegEvent, Offered
@@ -127,20 +129,24 @@ async def test_agent_is_told_what_becomes_of_the_line_in_order(
         await agent.leave()
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [(Reason.TRANSFERRED, [TransferDone()]), (Reason.CALLER_HUNG_UP, [])],
+    ids=str,
+)
 async def test_agent_is_told_that_the_caller_is_in_other_hands_before_the_leg_goes(
-    livekit_server: LiveKitServer,
+    livekit_server: LiveKitServer, reason: Reason, told: list[TransferDone]
 ) -> None:
-    for reason, told in ((Reason.TRANSFERRED, [TransferDone()]), (Reason.CALLER_HUNG_UP, [])):
-        async with seat(livekit_server) as there:
-            agent = await there.agent()
-            await there.hears(AgentReady)
-            there.leg.accept(LegAnswered(at=AT))
-            await agent.until(lambda: bool(agent.news))
-            await there.leg.hang_up(Ending(reason, AT))
-            await there.leg.close()
-            await asyncio.wait_for(agent.caller_left.wait(), 10)
-            assert agent.news == [CallAnswered(), *told]
-            await agent.leave()
+    async with seat(livekit_server) as there:
+        agent = await there.agent()
+        await there.hears(AgentReady)
+        there.leg.accept(LegAnswered(at=AT))
+        await agent.until(lambda: bool(agent.news))
+        await there.leg.hang_up(Ending(reason, AT))
+        await there.leg.close()
+        await asyncio.wait_for(agent.caller_left.wait(), 10)
+        assert agent.news == [CallAnswered(), *told]
+        await agent.leave()
 
 
 async def test_hold_is_an_attribute_too_for_an_agent_that_comes_later(
