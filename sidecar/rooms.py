@@ -1,4 +1,4 @@
-"""Rooms, dispatches and tokens: the only user of LiveKit's server API, and of its exceptions."""
+"""Rooms, dispatches and tokens: LiveKit's server API, but for SIP, and its exceptions."""
 
 from __future__ import annotations
 

@@ -173,14 +173,13 @@ async def running_platform(
     async with (
         receiving(fleet.environ["RESULT_SIGNING_SECRET"]) as (receiver, webhook_url),
         httpx.AsyncClient(base_url=fleet.sidecar_url, headers=headers, trust_env=False) as api,
+        AsyncExitStack() as stack,
     ):
+        if livekit is not None:
+            url = await stack.enter_async_context(livekit(fleet))
+            fleet = replace(fleet, environ={**fleet.environ, "LIVEKIT_URL": url})
         try:
-            async with AsyncExitStack() as stack:
-                if livekit is not None:
-                    url = await stack.enter_async_context(livekit(fleet))
-                    environ = {**fleet.environ, "LIVEKIT_URL": url}
-                    fleet = replace(fleet, environ=environ)
-                await fleet.start(runner)
-                yield Platform(fleet, api, webhook_url, receiver, lines, runner)
+            await fleet.start(runner)
+            yield Platform(fleet, api, webhook_url, receiver, lines, runner)
         finally:
             await runner.stop()
