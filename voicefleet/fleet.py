@@ -154,7 +154,7 @@ class Fleet:
                     python("bridges.sip"),
                     self.environ,
                     lambda: answers(sip_health),
-                    stop_timeout_s=float(self.environ["SIP_DRAIN_S"]) + 5.0,
+                    stop_timeout_s=float(self.environ["SIP_DRAIN_S"]) + 10.0,
                 )
             )
         return {part.name: part for part in parts}
