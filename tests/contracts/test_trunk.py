@@ -42,3 +42,9 @@ def test_what_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
 def test_extension_registers_with_a_name_at_an_address() -> None:
     trunk = Trunk(name="PBX", address="10.0.0.9", username="701", register_expires_s=300)
     assert trunk.register_expires_s == 300
+
+
+def test_addresses_and_headers_stay_as_they_were_written() -> None:
+    given = {"inbound_addresses": ["198.51.100.0/24", "::1"], "headers": {"X-A": "b", "X-C": "d"}}
+    shown = Trunk.model_validate({"name": "Carrier", **given}).model_dump(mode="json")
+    assert given.items() <= shown.items()
