@@ -27,7 +27,9 @@ def shortfall(root: Path, module: Path) -> str:
     tests = root / "tests" / name.with_name(f"test_{name.name}")
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "COVERAGE_FILE": str(Path(folder, "coverage"))}
-        measure = ["-m", "coverage", "run", f"--include={name}", "-m", "pytest", "-q", str(tests)]
+        # A folder of its own, too: pytests that share one trip over each other tidying it up.
+        pytest = ["-m", "pytest", "-q", f"--basetemp={folder}/pytest", str(tests)]
+        measure = ["-m", "coverage", "run", f"--include={name}", *pytest]
         ran = _python(root, measure, environ)
         if ran.returncode != 0:
             return f"{name}: its tests fail\n{ran.stdout}{ran.stderr}"
