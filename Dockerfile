@@ -24,7 +24,7 @@ RUN groupadd --gid 10001 voicefleet \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp voicefleet \
     && install --directory --owner=10001 --group=10001 --mode=0700 \
         /var/lib/voicefleet /var/lib/voicefleet/sidecar /var/lib/voicefleet/bridge \
-        /var/lib/voicefleet/agent
+        /var/lib/voicefleet/agent /var/lib/voicefleet/sip
 COPY --from=packages /opt/voicefleet /opt/voicefleet
 WORKDIR /app
 COPY contracts contracts

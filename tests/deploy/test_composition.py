@@ -13,12 +13,13 @@ from pydantic_settings import BaseSettings
 
 from agent.settings import AgentSettings
 from bridges.settings import Settings as BridgeSettings
+from bridges.sip.settings import SipSettings
 from scripts.server import LIVEKIT, S3
 from sidecar.__main__ import DRAIN_S
 from sidecar.settings import Settings as SidecarSettings
 from tests.deploy.composition import ROOT, Unset, load, variables
 
-OURS = {"sidecar-1", "sidecar-2", "bridge-1", "bridge-2", "agent"}
+OURS = {"sidecar-1", "sidecar-2", "bridge-1", "bridge-2", "agent", "sip-bridge"}
 OPEN = {"PUBLIC_URL": "https://voice.example"}
 
 
@@ -154,6 +155,7 @@ def test_our_parts_are_given_settings_they_have(parsed: _Composition) -> None:
         "sidecar": SidecarSettings,
         "bridge": BridgeSettings,
         "agent": AgentSettings,
+        "sip": SipSettings,
     }
     for name in OURS:
         fields = kinds[name.partition("-")[0]].model_fields
@@ -174,13 +176,24 @@ def test_nothing_but_nginx_is_reached_from_outside(parsed: _Composition) -> None
     assert published == {"nginx": ["8080:8080"]}
 
 
-def test_only_livekit_sip_is_on_the_host_s_network_and_only_if_wanted(
+def test_only_what_speaks_sip_is_on_the_host_s_network_and_only_if_wanted(
     parsed: _Composition,
 ) -> None:
     on_host = {name for name, service in parsed.services.items() if service.network_mode}
     optional = {name for name, service in parsed.services.items() if service.profiles}
-    assert on_host == optional == {"livekit-sip"}
-    assert not any("livekit-sip" in service.depends_on for service in parsed.services.values())
+    assert on_host == optional == {"livekit-sip", "sip-bridge"}
+    needed = {name for service in parsed.services.values() for name in service.depends_on}
+    assert not needed & optional
+
+
+def test_sip_bridge_finds_the_others_at_their_fixed_addresses(parsed: _Composition) -> None:
+    bridge = parsed.services["sip-bridge"]
+    addresses = {
+        name: parsed.services[name].networks["voicefleet"].ipv4_address
+        for name in ("livekit", "nginx")
+    }
+    assert bridge.environment["SIDECAR_URL"] == f"http://{addresses['nginx']}:8081"
+    assert bridge.extra_hosts == [f"livekit={addresses['livekit']}"]
 
 
 def test_livekit_sip_finds_server_and_redis_at_their_fixed_addresses(
@@ -208,6 +221,7 @@ def test_everything_is_given_longer_to_end_than_it_takes(parsed: _Composition) -
         drain_s = int(parsed.services[bridge].environment["BRIDGE_DRAIN_S"])
         assert grace_s(bridge) >= drain_s + 10
         assert grace_s("nginx") >= drain_s
+    assert grace_s("sip-bridge") >= int(parsed.services["sip-bridge"].environment["SIP_DRAIN_S"])
     assert grace_s("agent") >= int(parsed.services["agent"].environment["AGENT_DRAIN_S"]) + 30
     assert grace_s("sidecar-1") >= DRAIN_S + 5
 
@@ -219,7 +233,7 @@ def test_fixed_addresses_agree(parsed: _Composition) -> None:
         if service.networks
     }
     hosts = dict(host.split("=") for host in parsed.services["nginx"].extra_hosts)
-    assert hosts == {name: addresses[name] for name in OURS - {"agent"}}
+    assert hosts == {name: addresses[name] for name in OURS - {"agent", "sip-bridge"}}
     assert parsed.services["bridge-1"].environment["TRUSTED_PROXIES"] == addresses["nginx"]
     assert parsed.services["livekit"].environment["NODE_IP"] == addresses["livekit"]
     fixed = [address for address in addresses.values() if address]

@@ -51,8 +51,8 @@ def test_every_part_of_the_composition_is_in_it() -> None:
     services = load({**secrets(), **OPEN})["services"]
     copied = {words.split()[0] for words in steps("COPY")}
     modules = {services[name]["command"][-1] for name in OURS}
-    assert modules == {"sidecar", "bridges", "agent"}
-    assert modules <= copied
+    assert modules == {"sidecar", "bridges", "bridges.sip", "agent"}
+    assert {module.partition(".")[0] for module in modules} <= copied
     for name in OURS:
         folder = services[name]["volumes"][0].partition(":")[2]
         assert any(folder in words for words in steps("RUN")), folder
@@ -65,7 +65,8 @@ def test_locked_packages_are_all_that_the_parts_need(
     (command,) = [words for words in steps("RUN") if "scripts.image" in words]
     assert command == "python -m scripts.image /opt/voicefleet"
     assert main([str(tmp_path / "venv")], ROOT, ENVIRON) == 0, capfd.readouterr().err
-    modules = "agent.__main__, agent.job, bridges.__main__, sidecar.__main__, voicefleet.__main__"
+    parts = ("agent", "bridges", "bridges.sip", "sidecar", "voicefleet")
+    modules = ", ".join([*(f"{part}.__main__" for part in parts), "agent.job", "bridges.sip.media"])
     python = tmp_path / "venv" / "bin" / "python"
     environ = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     subprocess.run(
