@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import yaml
+from livekit import api
 
 from bridges.audio.waveform import loud_spans
+from contracts.ids import attached_identity
 from tests.fakes.livekit_sip import (
     Answers,
     Callee,
@@ -301,7 +303,40 @@ async def hang_up_in_transfer(desk: Desk) -> None:
     assert result["disconnected_by"] == "customer"
 
 
+async def attachment(desk: Desk) -> None:
+    number, room = "+14155550900", "campaign-7"
+    desk.double.callees[number] = Callee(Answers(0.2))
+    environ = desk.platform.fleet.environ
+    key, secret = environ["LIVEKIT_API_KEY"], environ["LIVEKIT_API_SECRET"]
+    (trunk,) = desk.double.registry.outbound.values()
+    dial = api.CreateSIPParticipantRequest(
+        sip_trunk_id=trunk.sip_trunk_id,
+        sip_call_to=number,
+        room_name=room,
+        participant_identity=attached_identity(number),
+        wait_until_answered=True,
+    )
+    async with api.LiveKitAPI(desk.double.url, key, secret) as dialler:
+        await dialler.sip.create_sip_participant(dial)
+    line = desk.double.lines[attached_identity(number)]
+    body = {"room_name": room, "bot_id": "talker", "to_number": number}
+    answer = await desk.platform.api.post("/attach", json=body)
+    call_id = answer.json()["call_id"]
+    assert answer.json() == {"status": "accepted", "call_id": call_id, "room_name": room}
+    at_s = await heard_speech(line)
+    line.say(desk.voices[QUESTION])
+    at_s = await heard_speech(line, at_s)
+    line.say(desk.voices[FAREWELL])
+    async with asyncio.timeout(15):
+        await line.ended.wait()
+    result = await desk.result(call_id)
+    assert (result["disconnected_by"], result["call_direction"]) == ("bot", "outgoing")
+    assert hears("when are you open", said(result, "customer"))
+    assert hears("monday to friday", await words_in(line.heard()))
+
+
 LONG_CALLS = (
+    attachment,
     transfer_in_two_attempts,
     conversation_in,
     conversation_out,
@@ -326,6 +361,10 @@ async def test_phone_that_calls_in_talks_with_its_number_s_bot(desk: Desk) -> No
 
 async def test_phone_that_is_called_hears_the_bot_once_it_answers(desk: Desk) -> None:
     await desk.calls["conversation_out"]
+
+
+async def test_bot_attached_to_an_answered_call_speaks_at_once(desk: Desk) -> None:
+    await desk.calls["attachment"]
 
 
 async def test_refused_transfer_brings_the_bot_back_and_the_next_one_ends_the_call(
