@@ -20,6 +20,7 @@ from contracts.outcome import Reason
 from contracts.plan import AgentPlan, Claim, HistoryLine
 from contracts.report import (
     Fact,
+    LegEnded,
     Noticed,
     Report,
     ReportReceipt,
@@ -137,22 +138,30 @@ class Calls:
     async def note(self, tenant_id: str, call_id: str, *facts: Fact) -> ReportReceipt:
         """Store what the control plane itself learned of a leg that has no bridge to report it.
 
+        Several may see one leg end, and the first to say so is believed.
+
         Raises:
             Denied: there is no such call.
         """
 
-        def report(row: CallRow) -> Report:
+        def report(row: CallRow) -> Report | None:
+            new = [fact for fact in facts if not (row.leg_ended and isinstance(fact, LegEnded))]
             seq = _applied_seq(row, Source.BRIDGE) + 1
-            return Report(source=Source.BRIDGE, incarnation=1, seq=seq, facts=list(facts))
+            if not new:
+                return None
+            return Report(source=Source.BRIDGE, incarnation=1, seq=seq, facts=new)
 
         return await self._record(tenant_id, call_id, report)
 
     async def _record(
-        self, tenant_id: str, call_id: str, report_on: Callable[[CallRow], Report]
+        self, tenant_id: str, call_id: str, report_on: Callable[[CallRow], Report | None]
     ) -> ReportReceipt:
         async def work(connection: AsyncConnection) -> _Recorded:
             before = await _known(connection, tenant_id, call_id)
             report = report_on(before)
+            if report is None:
+                receipt = ReportReceipt(applied_seq=_applied_seq(before, Source.BRIDGE))
+                return _Recorded(receipt, before, [], has_ended=False)
             if report.source is Source.AGENT:
                 _fence(before, report.incarnation)
             facts = _new_facts(before, report)

@@ -21,6 +21,7 @@ from contracts.report import (
     RecordingStored,
     Source,
     TranscriptLine,
+    TransferSent,
     TransferStarted,
 )
 from sidecar.denial import Code, Denied
@@ -328,3 +329,22 @@ async def test_facts_of_a_leg_without_a_bridge_never_take_each_other_s_place(
         found = await events.facts(connection, DEFAULT_TENANT, call_id)
     assert sorted(fact.name for fact in found if isinstance(fact, Noticed)) == names
     assert (await plane.row(call_id)).bridge_seq == len(names)
+
+
+async def test_leg_without_a_bridge_ends_once_however_many_see_it(plane: ControlPlane) -> None:
+    await plane.ready()
+    call_id = await plane.talking(channel="dialout", media="tracks")
+    at = plane.clock.advance(1)
+    started = TransferStarted(at=at, destination="+1", method="livekit_sip_refer")
+    await plane.report(call_id, A, 3, started)
+    through = LegEnded(at=at, reason=Reason.TRANSFERRED)
+    await plane.calls.note(DEFAULT_TENANT, call_id, TransferSent(at=at), through)
+    # LiveKit's word of the same line, by somebody who looked just before.
+    closed = LegEnded(at=plane.clock.advance(1), reason=Reason.CALLER_HUNG_UP)
+    receipt = await plane.calls.note(DEFAULT_TENANT, call_id, closed)
+    assert receipt.applied_seq == (await plane.row(call_id)).bridge_seq
+    await plane.report(call_id, A, 4, AgentEnded(at=plane.clock(), reason=Reason.TRANSFERRED))
+    result = await plane.result(call_id)
+    assert result is not None
+    assert result["was_transferred"] is True
+    assert [entry["event"] for entry in result["events"]].count("leg_ended") == 1
