@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 HELD_OPEN_S = 20.0
 LOOK_AGAIN_S = 2.0
 """Should a bell not have rung: a notification that was lost with its connection."""
+MAX_LOOKED_AT = 200
+"""Dials looked at for one claim."""
 
 Taken = list[tuple[DialRow, CallRow, Trunk | None]]
 
@@ -77,11 +79,14 @@ class DialClaims:
 
         async def work(connection: AsyncConnection) -> Taken:
             now = self._clock()
+            # More than are wanted: some may wait for another agent, and must not hold up the rest.
             found = await dials.ready(
-                connection, "bridge", tenant_id=tenant_id, limit=claim.max_dials
+                connection, "bridge", tenant_id=tenant_id, limit=MAX_LOOKED_AT
             )
             taken: Taken = []
             for dial in found:
+                if len(taken) == claim.max_dials:
+                    break
                 row = await dialling.claim(connection, dial, claim.bridge_id, now)
                 if row is not None:
                     trunk = await trunks.get(connection, tenant_id, dial.trunk_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.outcome import Reason
 from sidecar.dial_claims import HELD_OPEN_S
-from sidecar.store import trunks
+from sidecar.store import calls, trunks
 from sidecar.store.database import Database
 from tests.fakes.control_plane import ControlPlane
 from tests.fakes.dial_desk import OWN, TO, DialDesk
@@ -79,6 +80,18 @@ async def test_no_more_than_asked_for_the_oldest_first(desk: DialDesk) -> None:
         desk.plane.clock.advance(0.1)
     orders = await desk.take(max_dials=2)
     assert [order.plan.call_id for order in orders] == call_ids[:2]
+
+
+async def test_dial_that_waits_for_another_agent_holds_up_no_other(desk: DialDesk) -> None:
+    await desk.ready()
+    waiting = await desk.plane.row(await desk.due())
+    async with desk.database.transaction() as connection:
+        await calls.save(connection, waiting, replace(waiting, worker_id=None))
+    desk.plane.clock.advance(0.1)
+    call_id = await desk.due()
+    async with asyncio.timeout(2):
+        (order,) = await desk.take(max_dials=1)
+    assert order.plan.call_id == call_id
 
 
 async def test_bridge_that_waits_is_woken(desk: DialDesk) -> None:
