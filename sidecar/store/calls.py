@@ -20,6 +20,8 @@ from sidecar.store.telephony import dials
 BY_RULE = "room "
 """What the keys of calls begin with whose agent a LiveKit SIP rule called into the room."""
 UNANSWERED = (CallState.PLANNED, CallState.DIALLING, CallState.RINGING)
+_LIVE = text("state <> 'ended'")
+"""The index's own words: SQLite goes by a partial index only where a query repeats them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,7 @@ async def discard(connection: AsyncConnection, row: CallRow) -> None:
 
 async def count_live(connection: AsyncConnection, tenant_id: str) -> int:
     """Return how many slots are taken."""
-    live = and_(calls.c.tenant_id == tenant_id, calls.c.state != CallState.ENDED)
+    live = _live_of(tenant_id)
     count = await connection.scalar(select(func.count()).select_from(calls).where(live))
     return int(count or 0)
 
@@ -184,34 +186,28 @@ async def count_live(connection: AsyncConnection, tenant_id: str) -> int:
 async def live_by_way(connection: AsyncConnection, tenant_id: str) -> dict[tuple[str, str], int]:
     """Return how many slots are taken, by channel and by how the audio travels."""
     way = (calls.c.channel, calls.c.media)
-    live = and_(calls.c.tenant_id == tenant_id, calls.c.state != CallState.ENDED)
+    live = _live_of(tenant_id)
     count = select(*way, func.count()).where(live).group_by(*way)
     return {(row[0], row[1]): row[2] for row in await connection.execute(count)}
 
 
 async def count_on_trunk(connection: AsyncConnection, tenant_id: str, trunk_id: str) -> int:
     """Return how many calls a trunk carries, those that came in and those we placed."""
-    live = and_(calls.c.tenant_id == tenant_id, calls.c.state != CallState.ENDED)
-    mine = and_(live, calls.c.trunk_id == trunk_id)
+    mine = and_(_live_of(tenant_id), calls.c.trunk_id == trunk_id)
     count = await connection.scalar(select(func.count()).select_from(calls).where(mine))
     return int(count or 0)
 
 
 async def live_by_state(connection: AsyncConnection) -> dict[str, int]:
     """Return how many calls of all tenants are in each state before the end."""
-    live = text("state <> 'ended'")  # the index's own words
-    count = select(calls.c.state, func.count()).where(live).group_by(calls.c.state)
+    count = select(calls.c.state, func.count()).where(_LIVE).group_by(calls.c.state)
     found = {state.value: 0 for state in CallState if state is not CallState.ENDED}
     return found | {row[0]: row[1] for row in await connection.execute(count)}
 
 
 async def any_unclaimed(connection: AsyncConnection, tenant_id: str) -> bool:
     """Return whether a call waits for its agent."""
-    waiting = and_(
-        calls.c.tenant_id == tenant_id,
-        calls.c.state != CallState.ENDED,
-        calls.c.claim_due_at.is_not(None),
-    )
+    waiting = and_(_live_of(tenant_id), calls.c.claim_due_at.is_not(None))
     found = await connection.scalar(select(calls.c.call_id).where(waiting).limit(1))
     return found is not None
 
@@ -251,7 +247,8 @@ async def due(connection: AsyncConnection, now: datetime) -> list[CallRow]:
         and_(~ended, or_(*(timer <= now for timer in timers))),
         and_(ended, or_(calls.c.room_due_at <= now, calls.c.result_due_at <= now)),
     )
-    statement = select(*_COLUMNS).where(overdue).order_by(calls.c.planned_at).limit(100)
+    open_ = or_(_LIVE, calls.c.room_due_at.is_not(None), calls.c.result_due_at.is_not(None))
+    statement = select(*_COLUMNS).where(open_, overdue).order_by(calls.c.planned_at).limit(100)
     return [_row(values) for values in await connection.execute(statement)]
 
 
@@ -267,14 +264,13 @@ async def next_due_at(connection: AsyncConnection) -> datetime | None:
 
 async def live(connection: AsyncConnection) -> list[CallRow]:
     """Return the calls of every tenant that have not ended."""
-    statement = select(*_COLUMNS).where(text("state <> 'ended'"))  # the index's own words
+    statement = select(*_COLUMNS).where(_LIVE)
     return [_row(values) for values in await connection.execute(statement)]
 
 
 async def live_in(connection: AsyncConnection, tenant_id: str, room_name: str) -> CallRow | None:
     """Return the call that is held in a room."""
-    held = and_(calls.c.room_name == room_name, calls.c.state != CallState.ENDED)
-    return await _one(connection, calls.c.tenant_id == tenant_id, held)
+    return await _one(connection, _live_of(tenant_id), calls.c.room_name == room_name)
 
 
 async def held_in(connection: AsyncConnection, tenant_id: str, room_name: str) -> CallRow | None:
@@ -366,6 +362,14 @@ async def has_result(connection: AsyncConnection, row: CallRow) -> bool:
         results.c.tenant_id == row.tenant_id, results.c.call_id == row.call_id
     )
     return await connection.scalar(made.limit(1)) is not None
+
+
+def _live_of(tenant_id: str) -> ColumnElement[bool]:
+    """Return which calls of a tenant have not ended.
+
+    The tenant is wrapped, or SQLite would read all its calls by another index to find the few.
+    """
+    return and_(_LIVE, func.coalesce(calls.c.tenant_id, "") == tenant_id)
 
 
 async def _set_room_due(connection: AsyncConnection, row: CallRow, at: datetime | None) -> None:

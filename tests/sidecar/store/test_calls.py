@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.call import CallState
 from contracts.outcome import Reason
@@ -206,3 +209,31 @@ async def test_name_of_another_call_is_taken(database: Database) -> None:
     async with database.read() as connection:
         for name, taken in (("c1", True), ("session-c1", True), ("c2", False)):
             assert await calls.is_taken(connection, "default", name) is taken
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda connection: calls.count_live(connection, T),
+        lambda connection: calls.live_by_way(connection, T),
+        lambda connection: calls.count_on_trunk(connection, T, "t1"),
+        lambda connection: calls.any_unclaimed(connection, T),
+        lambda connection: calls.live_in(connection, T, "room"),
+        lambda connection: calls.due(connection, START),
+    ],
+)
+async def test_calls_that_are_over_are_not_looked_through(
+    sqlite: Database, ask: Callable[[AsyncConnection], Awaitable[Any]]
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        asked.append((statement, parameters))
+
+    async with sqlite.read() as connection:
+        event.listen(sqlite.engine.sync_engine, "before_cursor_execute", note)
+        await ask(connection)
+        statement, parameters = asked[-1]
+        found = await connection.exec_driver_sql(f"explain query plan {statement}", parameters)
+        plan = [row[-1] for row in found]
+    assert "SCAN calls USING INDEX ix_calls_live" in plan
