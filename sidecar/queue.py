@@ -129,7 +129,8 @@ class CallQueue:
         now = self._clock()
         async with self._database.read() as connection:
             trunk_ids = await self._free_trunks(connection, now)
-        if not trunk_ids:
+            is_any_left = await queue.is_any_left(connection, now)
+        if not (trunk_ids or is_any_left):
             await self._expire(now)
             return False
 

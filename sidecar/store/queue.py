@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, text, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.store.telephony import queue_items
@@ -57,6 +57,8 @@ class QueueItem:
     dispatched_at: datetime | None = None
 
 
+_IS_LEFT = queue_items.c.state == QueueState.DISPATCHING
+"""Of an item that is due: its dispatcher has died over it."""
 _NAMES = tuple(QueueItem.__dataclass_fields__)
 _COLUMNS = [queue_items.c[name] for name in _NAMES]
 
@@ -87,6 +89,12 @@ async def waiting_for(connection: AsyncConnection, now: datetime) -> Sequence[tu
     return [(row.tenant_id, row.trunk_id) for row in rows]
 
 
+async def is_any_left(connection: AsyncConnection, now: datetime) -> bool:
+    """Return whether there is an item whose dispatcher has died."""
+    left = select(queue_items.c.queue_id).where(_OPEN, queue_items.c.due_at <= now, _IS_LEFT)
+    return await connection.scalar(left.limit(1)) is not None
+
+
 async def expire(connection: AsyncConnection, now: datetime, error: str) -> int:
     """Fail what has waited too long; return how many there were.
 
@@ -111,10 +119,11 @@ async def take(
 ) -> QueueItem | None:
     """Take the item that has waited longest of those due by some trunks, for nobody else to have.
 
-    One whose dispatcher has died is due again; it was perhaps dispatched, so its call is asked for
-    by the same key.
+    One whose dispatcher has died is due again, by whichever trunk; it was perhaps dispatched, so
+    its call is asked for by the same key.
     """
-    is_due = and_(_OPEN, queue_items.c.due_at <= now, queue_items.c.trunk_id.in_(trunk_ids))
+    may_go = or_(queue_items.c.trunk_id.in_(trunk_ids), _IS_LEFT)
+    is_due = and_(_OPEN, queue_items.c.due_at <= now, may_go)
     first = (
         select(queue_items.c.queue_id)
         .where(is_due)

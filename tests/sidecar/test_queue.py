@@ -10,8 +10,8 @@ import pytest
 
 from contracts.outcome import Reason
 from sidecar.denial import Code, Denied
-from sidecar.queue import TOO_LATE
-from sidecar.store import calls
+from sidecar.queue import LEASE, TOO_LATE
+from sidecar.store import calls, queue
 from sidecar.store.database import Database
 from tests.fakes.control_plane import ControlPlane
 from tests.fakes.dial_desk import TO, DialDesk
@@ -194,3 +194,20 @@ async def test_crash_at_any_commit_makes_one_call_and_says_which(
     row = await desk.plane.row(over.call_id or "")
     # Left half-planned it is ended, never dialled, and the item says so.
     assert over.state == ("dispatched" if row.config is not None else "failed")
+
+
+async def test_item_of_a_dead_dispatcher_does_not_hang_on_a_trunk_that_is_busy(
+    desk: DialDesk,
+) -> None:
+    await desk.ready(channels=1)
+    item = await desk.wish()
+    now = desk.plane.clock()
+    async with desk.database.transaction() as connection:
+        # Whoever took it is never heard of again.
+        await queue.take(connection, now, now + LEASE, trunk_ids=["t1"])
+    await desk.order()
+    await later(desk, LEASE.total_seconds())
+    assert (await desk.item(item.queue_id)).state == "pending"
+    await later(desk, 1000)
+    failed = await desk.item(item.queue_id)
+    assert (failed.state, failed.call_id) == ("failed", None)
