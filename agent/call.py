@@ -22,7 +22,7 @@ from agent.leg_watch import LegWatch
 from agent.line import BridgeLine, Line, ManagedLine
 from agent.line_cache import LineCache, Synthesize
 from agent.link import Link
-from agent.presence import is_answered, is_expected, why_gone, why_left
+from agent.presence import is_answered, is_expected, is_told_elsewhere, why_gone, why_left
 from agent.providers import ConfigUnusable, Engines, OnIntent
 from agent.recording import Recorder
 from agent.room_audio import MediaLink
@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 BuildEngines = Callable[[AgentPlan, OnIntent], Engines]
 
 _REJOIN_GRACE_S = 3.0
+_TOLD_WITHIN_S = 1.0
+"""What the sidecar needs at most to tell how a dial went: the earliest ending counts."""
 
 
 class Call:
@@ -231,10 +233,13 @@ class Call:
             return
         answered = self._answered.is_set()
         reason = why_left(self._plan, who.disconnect_reason, answered=answered)
-        if reason is not None:
-            self._end(reason)
-        else:
+        if reason is None:
             self._miss_caller()
+        elif is_told_elsewhere(self._plan, answered=answered):
+            # A leave says less than the carrier did: a wrong number looks like no answer.
+            asyncio.get_running_loop().call_later(_TOLD_WITHIN_S, self._end, reason)
+        else:
+            self._end(reason)
 
     def _miss_caller(self) -> None:
         # A lost bridge or server: it may come back within its reconnect window.

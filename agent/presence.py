@@ -54,6 +54,11 @@ def why_left(plan: AgentPlan, reason: int | None, *, answered: bool) -> Reason |
             return None
 
 
+def is_told_elsewhere(plan: AgentPlan, *, answered: bool) -> bool:
+    """Return whether the sidecar is about to tell, with the carrier's own code, how a dial went."""
+    return plan.media == "tracks" and plan.channel is Channel.DIALOUT and not answered
+
+
 def why_gone(plan: AgentPlan, *, answered: bool) -> Reason:
     """Return how a call ended whose caller vanished and did not come back."""
     if plan.media == "data":

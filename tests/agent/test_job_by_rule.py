@@ -224,6 +224,21 @@ async def test_dialled_phone_that_is_busy_is_not_a_caller_who_hung_up(tmp_path: 
 
 
 @virtual_time
+async def test_how_a_dial_went_is_told_first_by_who_placed_it(tmp_path: Path) -> None:
+    job = RuleJob(tmp_path)
+    changes = {"media": "tracks", "caller_identity": CALLER, "call_direction": "outgoing"}
+    job.desk = CallDesk(plan(Channel.DIALOUT).model_copy(update=changes))
+    serving = asyncio.create_task(job.serve())
+    await job.until("agent_joined")
+    left_at = asyncio.get_running_loop().time()
+    await job.room.leave(rtc.DisconnectReason.USER_UNAVAILABLE)
+    await job.until("agent_ended")
+    assert asyncio.get_running_loop().time() - left_at >= 1.0
+    await serving
+    assert job.desk.ended().reason is Reason.NO_ANSWER
+
+
+@virtual_time
 async def test_journal_bears_the_calls_name(tmp_path: Path) -> None:
     job = RuleJob(tmp_path)
     serving = asyncio.create_task(job.serve())

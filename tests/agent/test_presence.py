@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from livekit import rtc
 
-from agent.presence import is_answered, is_expected, why_gone, why_left
+from agent.presence import is_answered, is_expected, is_told_elsewhere, why_gone, why_left
 from contracts.bot import BotConfig
 from contracts.ids import Channel
 from contracts.outcome import Reason
@@ -104,3 +104,19 @@ def test_caller_is_expected_where_the_room_came_with_them() -> None:
     assert not is_expected(plan(Channel.WEB))
     assert not is_expected(DIALLED)
     assert is_expected(DIALLED.model_copy(update={"answered_at": datetime.now(UTC)}))
+
+
+@pytest.mark.parametrize(
+    ("call", "answered", "elsewhere"),
+    [
+        (DIALLED, False, True),
+        (DIALLED, True, False),
+        (plan(Channel.DIALOUT, call_direction="outgoing", media="data"), False, False),
+        (plan(Channel.ATTACH, call_direction="outgoing"), False, False),
+        (plan(), False, False),
+    ],
+)
+def test_how_a_dial_went_is_the_sidecars_to_tell(
+    call: AgentPlan, answered: bool, elsewhere: bool
+) -> None:
+    assert is_told_elsewhere(call, answered=answered) is elsewhere
