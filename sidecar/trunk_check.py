@@ -8,15 +8,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from contracts.trunk import Trunk
+from sidecar import callee
 from sidecar.denial import Code, Denied
 from sidecar.egress import EgressGuard, EgressRefused
-from sidecar.number_plan import normal
 from sidecar.vault import SecretMissing, Vault
 
 SIP_PORT = 5060
 _ADDRESS = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?))"
-    r"(?::(?P<port>[0-9]{1,5}))?"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<transport>;transport=(?:udp|tcp|tls))?"
 )
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -77,14 +77,24 @@ def _faults(trunk: Trunk) -> list[dict[str, Any]]:
     match = _ADDRESS.fullmatch(trunk.address)
     if trunk.address and (match is None or int(match["port"] or SIP_PORT) > 65_535):
         faults.append(_fault("address", "not `host`, `host:port` or `[IPv6]:port`"))
+    elif match is not None and match["transport"] and trunk.kind == "managed":
+        faults.append(_fault("address", "say `transport` beside it, not in it"))
     if trunk.domain and not _HOST.fullmatch(trunk.domain):
         faults.append(_fault("domain", "not a host's name"))
     for name in _PLAIN:
         if not str(getattr(trunk, name)).isprintable():
             faults.append(_fault(name, "has characters that cannot be sent"))
-    if not all(normal(number) for number in trunk.numbers):
+    if not all(map(_is_showable, trunk.numbers)):
         faults.append(_fault("numbers", "not all are phone numbers or SIP user names"))
     return faults
+
+
+def _is_showable(number: str) -> bool:
+    try:
+        callee.normal(number)
+    except callee.NotCallable:
+        return False
+    return True
 
 
 def _fault(field: str, message: str) -> dict[str, Any]:

@@ -121,7 +121,11 @@ async def test_reference_is_shown_and_has_to_lead_somewhere(
         ({"address": "carrier.example:99999"}, "address"),
         ({"address": "carrier.example\r\nVia: x"}, "address"),
         ({"domain": "a b"}, "domain"),
+        ({"address": "carrier.example;transport=tls"}, "address"),
+        ({"kind": "bridge", "address": "carrier.example;maddr=127.0.0.1"}, "address"),
         ({"numbers": ["+1415", "not a number!"]}, "numbers"),
+        ({"numbers": ["tel:+14155550100"]}, "numbers"),
+        ({"numbers": ["sip:desk@evil.example>;x"]}, "numbers"),
         ({"username": "a\nb"}, "username"),
         ({"password": "a\nb"}, "password"),
         ({"inbound_addresses": ["300.0.0.1"]}, "inbound_addresses"),
@@ -140,6 +144,14 @@ async def test_trunk_that_cannot_be_used_is_refused_with_the_field(
     [error] = refused.json()["error"]["details"]["errors"]
     assert error["loc"][0] == field
     assert "hush" not in refused.text
+
+
+async def test_address_of_the_own_bridges_may_name_its_transport(sidecar: SidecarApp) -> None:
+    address = "127.0.0.1:5070;transport=tcp"
+    async with sidecar.operator() as operator:
+        trunk = {**TRUNK, "kind": "bridge", "address": address}
+        made = await operator.post("/api/v1/trunks", json=trunk)
+    assert (made.status_code, made.json()["address"]) == (201, address)
 
 
 async def test_private_address_is_allowed_unless_told_otherwise(
