@@ -99,7 +99,9 @@ async def test_refusals_have_their_status_and_retry_after(sidecar: SidecarApp) -
         with pytest.raises(Refused) as no_bot:
             await client.plan(unknown)
         for number in range(2):
+            await make_ready(sidecar, client)  # its word is good for three seconds
             await client.plan(REQUEST.model_copy(update={"idempotency_key": f"fill-{number}"}))
+        await make_ready(sidecar, client)
         with pytest.raises(Refused) as full:
             await client.plan(REQUEST)
     assert (no_agent.value.status, no_agent.value.code) == (503, "no_agent")
