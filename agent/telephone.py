@@ -25,6 +25,7 @@ from contracts.plan import AgentPlan
 from contracts.report import DigitsSent, TransferFailed
 from contracts.transfer import METHODS, TRUSTED_METHOD, TransferTargetError, resolve_target
 
+UNDER_WAY = "the caller is being handed over already"
 SPEECH_TAIL_S = 1.0
 """So much silence finishes what was being said when the line went away."""
 
@@ -74,6 +75,7 @@ class Telephone:
         self._keypad = Keypad(self._take_digits, takes_digits)
         self._asking: SpeechHandle | None = None
         self._is_talking = False
+        self._is_transferring = False
         self._held_at_ms: float | None = None
         self._back = asyncio.Event()
         self._back.set()
@@ -126,6 +128,18 @@ class Telephone:
         self, context: RunContext[Any], reason: str, target: str
     ) -> NotTransferred | None:
         """Hand the caller over; return why not, if it did not come about."""
+        if self._is_transferring:
+            # A model may ask twice in one breath.
+            return NotTransferred(UNDER_WAY)
+        self._is_transferring = True
+        try:
+            return await self._transfer(context, reason, target)
+        finally:
+            self._is_transferring = False
+
+    async def _transfer(
+        self, context: RunContext[Any], reason: str, target: str
+    ) -> NotTransferred | None:
         await context.wait_for_playout()
         try:
             found = resolve_target(self._config, self._plan.channel, target)

@@ -36,6 +36,7 @@ LOOK_S = 0.2
 
 HUNG_UP = "the caller hung up before the transfer was through"
 IN_HAND = "another transfer of this call is under way"
+GONE = "the caller is gone"
 NO_TARGET = "the target is neither a number nor a SIP address"
 
 _URI = re.compile(r"(?:sips?|tel):[^\s<>\"]+", re.IGNORECASE)
@@ -92,6 +93,12 @@ class Transfers:
     async def _transfer(self, row: CallRow, uri: str) -> CommandReceipt:
         if not uri:
             return await self._failed(row, NO_TARGET)
+        async with self._database.read() as connection:
+            now = await call_rows.get(connection, row.tenant_id, row.call_id)
+        if now is None or now.leg_ended or now.is_ended:
+            # Asked for again, or too late: the line is another's, or gone.
+            is_done = now is not None and now.end_reason is Reason.TRANSFERRED
+            return CommandReceipt(done=is_done, failed_reason="" if is_done else GONE)
         identity = row.caller_identity
         try:
             await self._sip.transfer(row.room_name, identity, uri, TIMEOUT_S)
@@ -140,5 +147,5 @@ def _why(error: SipError) -> str:
     if error.code == TwirpErrorCode.DEADLINE_EXCEEDED:
         return f"the carrier did not say within {TIMEOUT_S:.0f} s that it came about"
     if error.code == TwirpErrorCode.NOT_FOUND:
-        return "the caller is gone"
+        return GONE
     return f"LiveKit SIP refused it: {error}"

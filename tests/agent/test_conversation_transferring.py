@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from unittest.mock import Mock
 
 from agent.handover import NOBODY_ANSWERED, UNHEARD_S
 from agent.line import NOT_SENT, Taken
+from agent.telephone import UNDER_WAY
+from agent.tools import NotTransferred
 from contracts.command import HangUp, Transfer
 from contracts.ids import Channel
 from contracts.leg_news import TransferAccepted, TransferDone, TransferRefused
@@ -149,6 +152,19 @@ async def test_news_of_no_transfer_is_ignored() -> None:
         call.room.news(TransferRefused(reason="what?"))
         call.conversation.end(Reason.CALLER_HUNG_UP, by_bot=False)
         assert (await call.ended()).reason is Reason.CALLER_HUNG_UP
+
+
+@virtual_time
+async def test_asked_for_twice_at_once_it_is_one_transfer() -> None:
+    async with calling(ASKED, **SIP) as call:
+        await handed_over(call)
+        # Nothing of the step that asks is looked at.
+        again = await call.conversation._phone.transfer(Mock(), "asked", "")
+        assert again == NotTransferred(UNDER_WAY)
+        call.room.news(TransferDone())
+        assert (await call.ended()).reason is Reason.TRANSFERRED
+        assert len(call.room.commands) == 1
+        assert failures(call) == []
 
 
 @virtual_time

@@ -12,10 +12,10 @@ from contracts.call import CallState
 from contracts.command import CommandReceipt, Transfer
 from contracts.ids import Channel
 from contracts.outcome import Reason
-from contracts.report import AgentEnded, Source, TransferStarted
+from contracts.report import AgentEnded, LegEnded, Source, TransferStarted
 from sidecar.livekit_sip import SipError, SipRefused, SipUnavailable
 from sidecar.store.calls import CallRow
-from sidecar.transfer import HUNG_UP, IN_HAND, NO_TARGET, Transfers, refer_uri
+from sidecar.transfer import GONE, HUNG_UP, IN_HAND, NO_TARGET, Transfers, refer_uri
 from tests.fakes.control_plane import ControlPlane
 from tests.fakes.sip_service import FakeSip
 
@@ -179,6 +179,23 @@ async def test_asked_again_it_is_the_same_transfer_and_another_is_refused(world:
     assert (await again).done
     assert len(world.sip.transfers) == 1
     await world.transfers.aclose(1.0)
+
+
+async def test_asked_again_once_it_is_done_it_stays_done(world: World) -> None:
+    await world.begin()
+    assert (await world.transfer()).done
+    world.sip.statuses.clear()
+    assert (await world.transfer()).done
+    assert len(world.sip.transfers) == 1
+    assert (await world.result())["was_transferred"] is True
+
+
+async def test_caller_who_is_gone_is_not_handed_over(world: World) -> None:
+    await world.begin()
+    gone = LegEnded(at=world.plane.clock(), reason=Reason.CALLER_HUNG_UP)
+    await world.plane.calls.note("default", world.call_id, gone)
+    assert await world.transfer() == CommandReceipt(done=False, failed_reason=GONE)
+    assert world.sip.transfers == []
 
 
 async def test_closing_waits_for_what_is_under_way(world: World) -> None:
