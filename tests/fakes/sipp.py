@@ -68,6 +68,10 @@ class Sipp:
         return "\n".join(path.read_text(errors="replace") for path in paths)
 
 
+_UNCONNECTED, _LISTENING = "07", "0A"
+"""Of `/proc/net`'s states."""
+
+
 @asynccontextmanager
 async def running(
     scenario: str,
@@ -110,7 +114,7 @@ async def running(
     )
     try:
         if to is None:
-            await _listening(port, process)
+            await _listening(port, transport, process)
         yield Sipp(port, work, process)
     finally:
         if process.returncode is None:
@@ -118,13 +122,15 @@ async def running(
             await process.wait()
 
 
-async def _listening(port: int, process: asyncio.subprocess.Process) -> None:
-    """Wait until the port is taken."""
+async def _listening(port: int, transport: str, process: asyncio.subprocess.Process) -> None:
+    """Wait until sipp takes what comes to the port."""
+    kind, state = ("udp", _UNCONNECTED) if transport.startswith("u") else ("tcp", _LISTENING)
     async with asyncio.timeout(5):
-        while process.returncode is None and not _is_taken(port):  # noqa: ASYNC110
+        while process.returncode is None and not _is_open(port, kind, state):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
-def _is_taken(port: int) -> bool:
-    table = "".join(Path(f"/proc/net/{kind}").read_text() for kind in ("udp", "tcp"))
-    return f"0100007F:{port:04X} " in table
+def _is_open(port: int, kind: str, state: str) -> bool:
+    # Somebody else's connection may have the same number at either of its ends.
+    rows = (line.split() for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:])
+    return any((row[1], row[3]) == (f"0100007F:{port:04X}", state) for row in rows)
