@@ -147,6 +147,8 @@ class RtpSocket(asyncio.DatagramProtocol):
             return False
         sent = self._stream.send(pcm, self._clock.now())
         self._flush(self._transport)
+        # A frame that waits for its place is due sooner than the silence it replaces.
+        self._arm()
         return sent
 
     def send_digits(self, digits: str, *, duration_ms: int = 160, gap_ms: int = 80) -> float:
@@ -206,6 +208,9 @@ class RtpSocket(asyncio.DatagramProtocol):
         for event in self._stream.tick(self._clock.now() + TOLERANCE_S):
             self._emit(event)
         self._flush(self._transport)
+        self._arm()
+
+    def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         deadline = self._stream.deadline()
