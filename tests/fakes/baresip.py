@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import shutil
 import socket
 import wave
@@ -183,31 +184,26 @@ async def baresip(
         file.setframerate(RATE_HZ)
         # At the end of its file it would start again.
         file.writeframes(says + bytes(2 * RATE_HZ * 120))
-    port, control, rtp = free_port(), free_port(), free_port()
-    rtp = min(rtp // 2 * 2, 65_000)
-    config = _CONFIG.format(
-        port=port,
-        voice=voice,
-        rtp=rtp,
-        rtp_end=rtp + 20,
-        control=control,
-        folder=folder,
-        tls=f"sip_cafile {ca}\n" if ca else "",
-    )
-    (folder / "config").write_text(config)
-    (folder / "accounts").write_text(
-        f"<sip:{user}@127.0.0.1:{port};transport={transport}>;regint=0{account}\n"
-    )
-    (folder / "contacts").touch()
-    process = await asyncio.create_subprocess_exec(
-        BINARY,
-        "-f",
-        str(folder),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    reader, writer = await _control(control, process)
+    started = None
+    while started is None:
+        port, control = free_port(), free_port()
+        # Below the ports that programs are given by chance.
+        rtp = random.randrange(10_000, 19_900, 2)
+        config = _CONFIG.format(
+            port=port,
+            voice=voice,
+            rtp=rtp,
+            rtp_end=rtp + 20,
+            control=control,
+            folder=folder,
+            tls=f"sip_cafile {ca}\n" if ca else "",
+        )
+        (folder / "config").write_text(config)
+        (folder / "accounts").write_text(
+            f"<sip:{user}@127.0.0.1:{port};transport={transport}>;regint=0{account}\n"
+        )
+        started = await _started(folder, control)
+    process, reader, writer = started
     phone = Baresip(folder, port, user, process, writer)
     tasks = [asyncio.create_task(phone._listen(reader)), asyncio.create_task(phone._read_log())]
     try:
@@ -227,21 +223,32 @@ async def baresip(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _control(
-    port: int, process: asyncio.subprocess.Process
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _started(
+    folder: Path, control: int
+) -> tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter] | None:
+    """Start the program; None where it ended at once, as it does if a port has been taken."""
+    (folder / "contacts").touch()
+    process = await asyncio.create_subprocess_exec(
+        *(str(BINARY), "-f", str(folder)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     async with asyncio.timeout(10):
-        while True:
+        while process.returncode is None:
             try:
-                return await asyncio.open_connection("127.0.0.1", port)
+                return process, *await asyncio.open_connection("127.0.0.1", control)
             except OSError:
-                assert process.returncode is None, "baresip ended at its start"
                 await asyncio.sleep(_SETTLE_S)
+    return None
 
 
 def free_port() -> int:
-    """Return a port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody has now, for streams and for datagrams."""
+    while True:
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+            stream.bind(("127.0.0.1", 0))
+            port: int = stream.getsockname()[1]
+            with suppress(OSError):
+                datagrams.bind(("127.0.0.1", port))
+                return port

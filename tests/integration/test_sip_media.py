@@ -196,6 +196,8 @@ async def test_call_that_is_placed_rings_is_answered_and_spoken_to(
         )  # fmt: skip
         order = await bridge.sidecar.order(trunk, "100")
         agent = await RoomAgent.join(bridge.sidecar, order.plan)
+        # What is said to somebody who is not in the room yet is lost.
+        await until(lambda: order.plan.caller_identity in agent.room.remote_participants)
         await agent.say(1, tone(0.5))
         await asyncio.wait_for(agent.answered.wait(), 10)
         await agent.until(lambda: bool(agent.finished))
