@@ -276,6 +276,8 @@ class Switchboard:
                     endpoint.refuse_reoffer(call, now, status)
                 case ipc.Refer(to=to, timeout_s=timeout_s):
                     endpoint.refer(call, referral(to, leg.far_host), now, timeout_s=timeout_s)
+                case ipc.SendDigit(digit=digit, duration_ms=duration_ms):
+                    endpoint.send_digit(call, digit, duration_ms, now)
                 case ipc.Bye():
                     how = "bye" if leg.is_answered else "cancelled"
                     self._end(leg, 480)
@@ -330,6 +332,9 @@ class Switchboard:
                 endpoint.cancel(leg.call, now)
         except UnknownCall:
             log.warning("sip_call_already_over", leg=leg.name)
+        except Exception:
+            # Whoever ends calls goes on to forget them: none may keep its place for ever.
+            log.exception("sip_call_not_ended", leg=leg.name)
         else:
             self._leaving.add(leg.call)
 

@@ -182,6 +182,25 @@ async def test_digit_by_info_is_told(tmp_path: Path) -> None:
         await phone.succeeds()
 
 
+async def test_keys_are_pressed_by_info_one_after_another(tmp_path: Path) -> None:
+    def key(digit: str) -> str:
+        return (
+            f'<recv request="INFO"><action><ereg regexp="Signal={digit}" search_in="body"'
+            f' check_it="true" assign_to="key{digit}"/></action></recv>' + respond("200 OK", tag="")
+        )
+
+    bye = [request("BYE", 2, in_dialog=True), expect(200)]
+    script = scenario(answered(), key("4"), key("2"), bye, '<Reference variables="key4,key2"/>')
+    async with (
+        exchange(tmp_path / "state") as running,
+        sipp.running(script, tmp_path, to=running.port) as phone,
+    ):
+        acked = await running.media.hear(ipc.Acked)
+        for digit in "42":
+            running.media.tell(ipc.SendDigit(leg=acked.leg, digit=digit))
+        await phone.succeeds()
+
+
 async def test_refer_of_a_caller_is_refused(tmp_path: Path) -> None:
     refer = request("REFER", 2, in_dialog=True, headers="Refer-To: <sip:2@127.0.0.1>\n")
     bye = [request("BYE", 3, in_dialog=True), expect(200)]
@@ -264,6 +283,25 @@ async def _is_of(fake: FakeMedia, phone: sipp.Sipp) -> bool:
     """Tell whether the phone's call is that media process's: it has the phone's Call-ID."""
     incoming = await fake.hear(ipc.Incoming)
     return incoming.sip_call_id in phone.trace()
+
+
+async def test_call_that_cannot_be_hung_up_keeps_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = scenario(answered(), hung_up_by_us())
+    async with (
+        exchange(tmp_path / "state") as running,
+        sipp.running(script, tmp_path, to=running.port),
+    ):
+        acked = await running.media.hear(ipc.Acked)
+
+        def fail(*_: object) -> None:
+            raise ValueError("a defect of the endpoint's")
+
+        monkeypatch.setattr(running.driver.endpoint, "bye", fail)
+        running.media.tell(ipc.Bye(leg=acked.leg))
+        await running.media.hear(ipc.Over)
+        assert len(running.board.legs) == 0
 
 
 async def test_new_callers_are_refused_while_draining(tmp_path: Path) -> None:
