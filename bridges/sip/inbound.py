@@ -14,6 +14,7 @@ from bridges.sip.trunk_book import Admitted, Challenged, Denied, TrunkBook
 from bridges.wire.sip.digest import Credentials
 from bridges.wire.sip.endpoint import Endpoint
 from bridges.wire.sip.event import HeaderFields, Invited
+from bridges.wire.sip.header import readable
 from contracts.trunk import Trunk
 
 log = structlog.get_logger(__name__)
@@ -101,7 +102,7 @@ def incoming(invited: Invited, trunk: Trunk | None) -> Incoming:
         sip_call_id=invited.call_id,
         did=invited.request_uri.name,
         caller=invited.caller.uri.name,
-        display_name=invited.caller.display_name,
+        display_name=readable(invited.caller.display_name),
         headers=headers,
         sdp=None if invited.sdp is None else invited.sdp.decode("utf-8", "replace"),
         peer_ip=invited.flow.host,

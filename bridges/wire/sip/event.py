@@ -33,7 +33,7 @@ class Invited:
         request_uri: whom it is for, as the last hop wrote it; `request_uri.name` is the DID.
         caller: From.
         callee: To.
-        call_id: the peer's Call-ID.
+        call_id: the peer's Call-ID, as text.
         headers: all header fields.
         sdp: the offer, or None: then `answer` brings our offer and `Acked` the peer's answer.
         username: whom an Authorization header field claims to be, `""` without one.

@@ -12,6 +12,7 @@ from bridges.wire.sip.digest import Verifier, claimed_username
 from bridges.wire.sip.error import ProtocolError
 from bridges.wire.sip.event import CallHandle, Invited
 from bridges.wire.sip.flow import Flow, Target
+from bridges.wire.sip.header import readable
 from bridges.wire.sip.incoming import Incoming
 from bridges.wire.sip.layer import ServerTransaction
 from bridges.wire.sip.line import Line
@@ -190,7 +191,7 @@ class Router:
                 request_uri=request.uri,
                 caller=request.from_address,
                 callee=request.to_address,
-                call_id=request.call_id,
+                call_id=readable(request.call_id),
                 headers=request.headers.readable(),
                 sdp=request.sdp,
                 username=claimed_username(request),

@@ -99,6 +99,17 @@ async def test_bye_on_another_connection_from_another_node_ends_the_call(tmp_pat
         second.writer.close()
 
 
+async def test_caller_whose_name_is_no_utf_8_is_answered(tmp_path: Path) -> None:
+    invite = message("INVITE", body=SDP).replace(b"From: ", b'From: "Jos\xe9" ')
+    async with exchange(tmp_path / "state") as running:
+        phone = await Wire.to(running)
+        phone.writer.write(invite.replace(b"a-call", b"a-call\xe9"))
+        incoming = await running.media.hear(ipc.Incoming)
+        assert incoming.display_name == "Jos\ufffd"
+        assert incoming.sip_call_id == "a-call\ufffd"
+        phone.writer.close()
+
+
 async def test_unknown_peer_is_not_answered(tmp_path: Path) -> None:
     async with exchange(tmp_path / "state", **ELSEWHERE) as running:
         stranger = await Wire.to(running)
