@@ -20,6 +20,8 @@ from bridges.wire.sip.uri import Uri
 
 _NAME_CONTACT = frozenset({"INVITE", "NOTIFY", "REFER", "UPDATE"})
 """Requests that may change where their sender is reached."""
+MAX_ROUTES = 64
+"""More proxies no call passes, and every request of ours has to name them all."""
 RESTORED_CSEQ_GAP = 1_000
 """How far a restored dialog skips ahead: its former process may have sent that many requests."""
 
@@ -56,7 +58,8 @@ class Dialog:
         """Return the callee's dialog (section 12.1.1).
 
         Raises:
-            ProtocolError: the INVITE names more than one Contact, or none we could send to.
+            ProtocolError: the INVITE names more than one Contact, or none we could send to, or too
+                many proxies.
         """
         return cls(
             call_id=invite.call_id,
@@ -64,7 +67,7 @@ class Dialog:
             remote=invite.from_address,
             remote_target=_target_of(invite),
             contact=contact,
-            route_set=invite.record_route,
+            route_set=_route_of(invite),
             local_cseq=cseq,
             remote_cseq=invite.cseq.number,
             transport=flow.transport,
@@ -78,6 +81,9 @@ class Dialog:
         """Return the caller's dialog (section 12.1.2).
 
         A response that names no Contact we could send to leaves the INVITE's target.
+
+        Raises:
+            ProtocolError: it names too many proxies.
         """
         contacts = [each for each in response.contacts if each.uri.scheme != "tel"]
         return cls(
@@ -86,7 +92,7 @@ class Dialog:
             remote=response.to_address,
             remote_target=contacts[0].uri if contacts else invite.uri,
             contact=contact,
-            route_set=tuple(reversed(response.record_route)),
+            route_set=tuple(reversed(_route_of(response))),
             local_cseq=invite.cseq.number,
             remote_cseq=None,
             transport=transport,
@@ -231,6 +237,13 @@ def _target_of(invite: Request) -> Uri:
     if len(uris) != 1 or uris[0].scheme == "tel":
         raise ProtocolError("Contact: expected one SIP URI")
     return uris[0]
+
+
+def _route_of(message: Request | Response) -> tuple[Address, ...]:
+    route = message.record_route
+    if len(route) > MAX_ROUTES:
+        raise ProtocolError(f"Record-Route: expected at most {MAX_ROUTES} values")
+    return route
 
 
 def _is_behind_nat(named: str, seen: str) -> bool:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bridges.wire.sip.dialog import RESTORED_CSEQ_GAP, Dialog, destination_of
+from bridges.wire.sip.dialog import MAX_ROUTES, RESTORED_CSEQ_GAP, Dialog, destination_of
 from bridges.wire.sip.error import ProtocolError
 from bridges.wire.sip.flow import Destination, Flow, Transport
 from bridges.wire.sip.header import Headers
@@ -83,6 +83,13 @@ def test_answer_without_contact_leaves_the_invites_target() -> None:
 def test_caller_must_name_one_contact(contact: str) -> None:
     with pytest.raises(ProtocolError, match="Contact"):
         a_server(contact)
+
+
+def test_route_that_no_request_could_name_is_refused() -> None:
+    routes = [f"<sip:p{number}.example.com;lr>" for number in range(MAX_ROUTES + 1)]
+    assert len(a_server(routes=", ".join(routes[1:])).route_set) == MAX_ROUTES
+    with pytest.raises(ProtocolError, match="Record-Route"):
+        a_server(routes=", ".join(routes))
 
 
 def test_caller_of_rfc_2543_is_where_its_from_says() -> None:
