@@ -123,7 +123,8 @@ class Endpoint:
         reason: str = "",
         headers: HeaderFields = (),
     ) -> None:
-        """Refuse the call with a status from 300 to 699; `Released` follows.
+        """Refuse the call with a status from 300 to 699; `Released` follows, but the call is
+        forgotten at once.
 
         A redirection (302) names its targets in `Contact` header fields.
         """

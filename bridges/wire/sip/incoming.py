@@ -85,12 +85,13 @@ class Incoming:
         if not 300 <= status < 700:
             raise InvalidState("a status from 300 to 699")
 
-        def end(is_acked: bool, now: float) -> None:
-            self._line.tell(Released(self._line.handle, is_acked))
-            self._on_over(now)
+        def end(is_acked: bool, _now: float) -> None:
+            self._line.core.tell(Released(self._line.handle, is_acked))
 
         self._close(status, now, reason, headers)
         self.server.on_end = end
+        # The transaction waits for the ACK alone: who sends none must not keep a call's place.
+        self._on_over(now)
 
     def cancel(self, request: Request, now: float) -> None:
         """The caller hung up: send 487."""

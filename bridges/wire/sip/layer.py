@@ -207,6 +207,8 @@ class Layer:
             else:
                 silence = Silence(detail, is_fault=True)
                 self._advance_client(client, Input.FAULT, now, silence)
+        if not target.transport.is_reliable:
+            return  # responses have no other way; a flood would have all be looked at for each
         for server in self.servers.values():
             if server.target == target and server.flow.transport.is_reliable:
                 server.target = server.request.vias[0].fallback(server.flow)

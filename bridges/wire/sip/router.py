@@ -82,9 +82,9 @@ class Router:
 
     def fault(self, target: Target, detail: str, now: float) -> None:
         """Take note that there is no way to `target`."""
-        for call in self._dialogs.values():
+        for call in self._dialogs.values() if target.transport.is_reliable else ():
             dialog = call.line.dialog
-            if dialog is not None and dialog.flow == target and target.transport.is_reliable:
+            if dialog is not None and dialog.flow == target:
                 dialog.flow = None
         self.core.layer.fault(target, detail, now)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from bridges.wire.sip.agenda import Agenda
 from bridges.wire.sip.flow import Destination, Flow, Send, Target, Transport
 from bridges.wire.sip.header import Headers
-from bridges.wire.sip.layer import Layer, ServerTransaction, Silence
+from bridges.wire.sip.layer import Key, Layer, ServerTransaction, Silence
 from bridges.wire.sip.message import Request, Response, parse_message
 from bridges.wire.sip.profile import Profile
 from bridges.wire.sip.reply import respond
@@ -221,3 +223,16 @@ def test_response_goes_to_the_listening_port_once_its_connection_is_gone() -> No
     bench.respond(server, 200)
     bench.respond(other, 200)
     assert bench.sent() == [("200", THERE), ("200", UDP)]
+
+
+def test_unreachable_datagrams_look_through_no_requests() -> None:
+    class Shut(dict[Key, ServerTransaction]):
+        """So many that nobody can look at each for every datagram that comes back."""
+
+        def values(self) -> NoReturn:
+            raise AssertionError("looked at")
+
+    bench = Bench()
+    bench.receive(peers("INVITE"))
+    bench.layer.servers = Shut(bench.layer.servers)
+    bench.layer.fault(UDP, "unreachable", 1.0)

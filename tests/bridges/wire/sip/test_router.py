@@ -304,6 +304,17 @@ def test_calls_above_the_limit_are_refused_and_not_kept() -> None:
         place(peer)
 
 
+def test_refused_calls_that_nobody_acknowledges_take_no_place() -> None:
+    peer = Peer(an_endpoint(Profile("192.0.2.1", limits=Limits(calls=1))))
+    for number in range(3):
+        peer.call_id = f"call-{number}"
+        peer.invite()
+        (event,) = peer.take_told()
+        assert isinstance(event, Invited)
+        peer.endpoint.reject(event.call, 486, peer.now)
+        assert peer.names() == ["100", "486"]
+
+
 def test_flood_grows_no_memory_and_calls_can_still_end() -> None:
     limits = Limits(server_transactions=3)
     peer = Peer(an_endpoint(replace(Profile("192.0.2.1"), limits=limits)))
