@@ -20,6 +20,7 @@ import pytest
 BINARY = shutil.which("baresip")
 RATE_HZ = 8000
 _SETTLE_S = 0.05
+_STARTS = 4
 
 _CONFIG = """\
 sip_listen 127.0.0.1:{port}
@@ -184,8 +185,10 @@ async def baresip(
         file.setframerate(RATE_HZ)
         # At the end of its file it would start again.
         file.writeframes(says + bytes(2 * RATE_HZ * 120))
-    started = None
+    started, attempts = None, 0
     while started is None:
+        attempts += 1
+        assert attempts <= _STARTS, "baresip ends at its start, whatever its ports"
         port, control = free_port(), free_port()
         # Below the ports that programs are given by chance.
         rtp = random.randrange(10_000, 19_900, 2)
