@@ -11,6 +11,8 @@ from bridges.wire.sip.framing import StreamFramer
 
 MESSAGE_TIMEOUT_S = 10.0
 """For a message's rest after its first octet, and for the first one on a connection."""
+READ_BYTES = 16 * 1024
+"""Taken at a time; others are to have their turn, and the quota is asked after each."""
 IDLE_TIMEOUT_S = 1800.0
 """Without a word either way. Answered calls are refreshed within half of that (RFC 4028), and one
 whose connection is closed goes on: the next request opens another."""
@@ -22,14 +24,18 @@ class Owner(Protocol):
     def message_arrived(self, data: bytes, connection: Connection) -> None:
         """Take one message. Raises `ProtocolError` if it is none."""
 
-    def admits(self, connection: Connection) -> float:
-        """Return for how many seconds nothing more is to be read; 0: go on."""
+    def admits(self, connection: Connection, pings: int = 0) -> float:
+        """Return for how many seconds nothing more is to be read; 0: go on.
+
+        Args:
+            pings: keep-alives that came with what was read.
+        """
 
     def connection_closed(self, connection: Connection, detail: str) -> None:
         """Take note that it is gone."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A connection of either direction.
 
     Attributes:
@@ -43,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._max_unread_bytes = max_unread_bytes
         self._framer = StreamFramer()
+        self._buffer = bytearray(READ_BYTES)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._is_closed = False
@@ -81,8 +88,16 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=4 * self._max_unread_bytes)
         self._watch()
+        self._breathe()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.take(bytes(self._buffer[:nbytes]))
+
+    def take(self, data: bytes) -> None:
+        """Take octets that came."""
         self._used_at = self._loop.time()
         try:
             messages = self._framer.receive(data)
@@ -94,23 +109,24 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             self.close(error.reason)
             return
-        for pong in self._framer.outgoing():
-            self.send(pong)
+        pongs = self._framer.outgoing()
+        if pongs:
+            self.send(b"".join(pongs))
         if self._framer.is_empty:
             self._due_at = None if messages else self._due_at
         elif self._due_at is None or messages:
             self._due_at = self._used_at + MESSAGE_TIMEOUT_S
         self._watch()
-        self._breathe()
+        self._breathe(len(pongs))
 
     def connection_lost(self, error: Exception | None) -> None:
         if error is not None:
             self._detail = type(error).__name__
         self._end(self._detail)
 
-    def _breathe(self) -> None:
+    def _breathe(self, pings: int = 0) -> None:
         """Read no more of a peer that has said its share for now."""
-        pause_s = self._owner.admits(self)
+        pause_s = self._owner.admits(self, pings)
         if pause_s > 0 and self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
             self._loop.call_later(pause_s, self._resume)
@@ -118,6 +134,7 @@ class Connection(asyncio.Protocol):
     def _resume(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+            self._breathe()  # its other connections may have spent what it waited for
 
     def _watch(self) -> None:
         """Wake when the connection will have been silent, or a message unfinished, too long."""

@@ -37,6 +37,13 @@ class Quota:
         bucket.tokens -= tokens
         return True
 
+    def charge(self, address: str, now: float, tokens: float) -> None:
+        """Take tokens for what is done already, even if they are not there: the debt is waited for.
+
+        `wait_s` says how long.
+        """
+        self._filled(address, now).tokens -= tokens
+
     def wait_s(self, address: str, now: float, tokens: float = 1.0) -> float:
         """Return in how long so many tokens will be there; 0: now."""
         missing = tokens - self._filled(address, now).tokens

@@ -176,7 +176,7 @@ class Transports:
 
     def message_arrived(self, data: bytes, connection: Connection) -> None:
         """Take one message of a stream."""
-        self._quota.take(connection.flow.host, self._now())
+        self._quota.charge(connection.flow.host, self._now(), 1.0)
         try:
             self._listener.message_arrived(data, connection.flow)
         except Unwanted:
@@ -187,8 +187,9 @@ class Transports:
             log.debug("sip_connection_malformed", peer_ip=connection.flow.host, detail=error.reason)
             raise
 
-    def admits(self, connection: Connection) -> float:
-        """Return for how long a stream is to wait."""
+    def admits(self, connection: Connection, pings: int = 0) -> float:
+        """Return for how long a stream is to wait, having answered so many keep-alives."""
+        self._quota.charge(connection.flow.host, self._now(), pings)
         return self._quota.wait_s(connection.flow.host, self._now())
 
     def connection_closed(self, connection: Connection, detail: str) -> None:

@@ -19,6 +19,7 @@ class Pipe(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.writes = 0
         self.reads = True
         self.closed = ""
 
@@ -30,6 +31,7 @@ class Pipe(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
+        self.writes += 1
 
     def is_closing(self) -> bool:
         return bool(self.closed)
@@ -52,13 +54,15 @@ class Owner:
     """Remembers what it is told."""
 
     pause_s: float = 0.0
+    pings: int = 0
     messages: list[bytes] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
 
     def message_arrived(self, data: bytes, connection: Connection) -> None:
         self.messages.append(data)
 
-    def admits(self, connection: Connection) -> float:
+    def admits(self, connection: Connection, pings: int = 0) -> float:
+        self.pings += pings
         return self.pause_s
 
     def connection_closed(self, connection: Connection, detail: str) -> None:
@@ -85,12 +89,12 @@ async def test_peer_that_says_nothing_is_not_waited_for() -> None:
 @virtual_time
 async def test_message_that_drips_is_not_waited_for() -> None:
     connection, pipe, _ = opened()
-    connection.data_received(MESSAGE)
+    connection.take(MESSAGE)
     for _ in range(20):
         await asyncio.sleep(1)
         if pipe.closed:
             break
-        connection.data_received(b"X")
+        connection.take(b"X")
     assert pipe.closed == "aborted"
 
 
@@ -98,7 +102,7 @@ async def test_message_that_drips_is_not_waited_for() -> None:
 async def test_connection_in_use_stays_and_an_idle_one_goes() -> None:
     connection, pipe, owner = opened()
     for _ in range(5):
-        connection.data_received(MESSAGE)
+        connection.take(MESSAGE)
         await asyncio.sleep(IDLE_TIMEOUT_S - 1)
         assert connection.send(MESSAGE)
         await asyncio.sleep(IDLE_TIMEOUT_S - 1)
@@ -118,17 +122,36 @@ async def test_connection_of_ours_may_wait_for_its_first_message() -> None:
 @virtual_time
 async def test_ping_is_answered() -> None:
     connection, pipe, owner = opened()
-    connection.data_received(b"\r\n\r\n")
+    connection.take(b"\r\n\r\n")
     assert (pipe.written, owner.messages) == (b"\r\n", [])
 
 
 @virtual_time
 async def test_peer_that_has_said_its_share_is_read_later() -> None:
-    connection, pipe, _ = opened(pause_s=0.5)
-    connection.data_received(MESSAGE)
+    connection, pipe, owner = opened()
+    owner.pause_s = 0.5
+    connection.take(MESSAGE)
     assert not pipe.reads
     await asyncio.sleep(0.6)
+    assert not pipe.reads, "another connection of the peer's has spent its share"
+    owner.pause_s = 0.0
+    await asyncio.sleep(0.6)
     assert pipe.reads
+
+
+@virtual_time
+async def test_peer_that_owes_is_not_read_from_the_start() -> None:
+    _, pipe, _ = opened(pause_s=0.5)
+    assert not pipe.reads
+
+
+@virtual_time
+async def test_pings_are_answered_at_once_and_counted() -> None:
+    connection, pipe, owner = opened()
+    connection.take(b"\r\n\r\n" * 1000)
+    assert pipe.writes == 1
+    assert pipe.written == b"\r\n" * 1000
+    assert owner.pings == 1000
 
 
 @virtual_time

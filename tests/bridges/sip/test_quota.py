@@ -13,6 +13,14 @@ def test_address_spends_its_burst_and_then_its_rate() -> None:
     assert not quota.take("a", 0.5)
 
 
+def test_debt_is_waited_for() -> None:
+    quota = Quota(rate=2, burst=3)
+    quota.charge("a", 0.0, 13)
+    assert quota.wait_s("a", 0.0) == 5.5
+    assert not quota.take("a", 5.0)
+    assert quota.take("a", 5.5)
+
+
 def test_addresses_do_not_share() -> None:
     quota = Quota(rate=1, burst=1)
     assert quota.take("a", 0.0)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bridges.sip.connection import READ_BYTES
 from bridges.sip.resolver import Lookup, Resolver
 from bridges.sip.settings import SipSettings
 from bridges.sip.tls import client_context, server_context
@@ -189,6 +190,25 @@ async def test_peer_that_floods_is_not_heard_while_another_is() -> None:
             await ear.until(lambda: any(flow.host == "127.0.0.2" for _, flow in ear.messages))
         assert sum(flow.host == LOOPBACK for _, flow in ear.messages) == 20
         assert transports.dropped["quota"] == 480
+
+
+@pytest.mark.parametrize(
+    ("flood", "most"), [(MESSAGE, READ_BYTES // len(MESSAGE)), (b"\r\n\r\n", 0)]
+)
+async def test_stream_that_floods_is_read_no_further_than_once(flood: bytes, most: int) -> None:
+    limits = Limits(messages_per_s=0.001, burst_messages=40)
+    async with opened(limits) as (transports, ear):
+        wicked = await connected(transports)
+        wicked.write(flood * (10 * READ_BYTES // len(flood)) + MESSAGE)
+        good = await connected(transports, "127.0.0.2")
+        good.write(MESSAGE)
+        await ear.until(lambda: any(flow.host == "127.0.0.2" for _, flow in ear.messages))
+        again = await connected(transports, "127.0.0.2")
+        again.write(MESSAGE)
+        await ear.until(lambda: sum(flow.host == "127.0.0.2" for _, flow in ear.messages) == 2)
+        assert sum(flow.host == LOOPBACK for _, flow in ear.messages) <= most
+        for writer in (wicked, good, again):
+            writer.transport.abort()
 
 
 async def test_address_has_so_many_connections_and_another_still_gets_one() -> None:
