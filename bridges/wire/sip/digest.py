@@ -18,6 +18,8 @@ from bridges.wire.sip.uri import Uri
 
 NONCE_LIFETIME_S = 60.0
 MAX_PARAMS = 32
+MAX_REALMS = 8
+"""Whose challenges one call answers: each of its requests carries a proof for every one."""
 
 _PARAM = re.compile(r'\s*([A-Za-z0-9\-.!%*_+`\'~]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s",]+)\s*(?:,|$)')
 _SCHEMES = (("WWW-Authenticate", "Authorization"), ("Proxy-Authenticate", "Proxy-Authorization"))
@@ -109,6 +111,8 @@ class Prover:
                     by_algorithm[each] for each in DIGEST_ALGORITHMS if each in by_algorithm
                 )
                 known = self._challenges.get((answered, realm))
+                if known is None and len(self._challenges) >= MAX_REALMS:
+                    continue
                 is_stale = best.get("stale", "").lower() == "true"
                 if known is None or (is_stale and known["nonce"] != best["nonce"]):
                     is_new = True

@@ -121,7 +121,8 @@ class SessionTimer:
             seconds = max(self._profile.session_expires_s, least_s)
             refresher = "uas"
         else:
-            seconds = asked.seconds
+            # Less is nobody's to ask for (section 4), and 0 would end the call at once.
+            seconds = max(asked.seconds, self._profile.min_session_s)
             refresher = (asked.refresher or "uac") if is_able else "uas"
         self._start(seconds, now, is_ours=refresher == "uas")
         told = ("Session-Expires", f"{seconds};refresher={refresher}")
@@ -136,7 +137,8 @@ class SessionTimer:
         if interval is None:
             self.stop()
         else:
-            self._start(interval.seconds, now, is_ours=interval.refresher != "uas")
+            seconds = max(interval.seconds, self._profile.min_session_s)
+            self._start(seconds, now, is_ours=interval.refresher != "uas")
 
     def postpone(self, now: float) -> None:
         """Try the refresh again later: half of what is left, so that several tries fit."""

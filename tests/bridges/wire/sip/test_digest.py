@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bridges.wire.sip.digest import (
     MAX_PARAMS,
+    MAX_REALMS,
     NONCE_LIFETIME_S,
     Credentials,
     Prover,
@@ -132,6 +133,13 @@ def test_proxys_challenge_is_answered_as_such_and_each_use_counted() -> None:
 )
 def test_challenges_we_cannot_answer_are_no_reason_to_try_again(value: str) -> None:
     assert not Prover(ALICE, randomness(1)).take(challenged(value))
+
+
+def test_challenges_of_many_realms_do_not_fill_a_request() -> None:
+    values = [f'Digest realm="{number}", nonce="n"' for number in range(MAX_REALMS + 1)]
+    prover = a_prover(*values)
+    assert len(prover.headers("INVITE", URI)) == MAX_REALMS
+    assert not prover.take(challenged(*values))
 
 
 def test_refused_proof_is_tried_again_only_where_the_nonce_grew_stale() -> None:

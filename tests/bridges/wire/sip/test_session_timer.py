@@ -44,6 +44,7 @@ def a_response(*fields: tuple[str, str]) -> Response:
         ((), (), [], []),
         ((TIMER, ("Min-SE", "soon")), (), [], []),
         ((("Session-Expires", "300"),), "300;refresher=uas", [150.0], [300.0]),
+        ((("Session-Expires", "0"),), "90;refresher=uas", [45.0], [90.0]),
         ((TIMER,), "1800;refresher=uas", [900.0], [1800.0]),
         ((TIMER, ("Min-SE", "3600")), "3600;refresher=uas", [1800.0], [3600.0]),
         ((TIMER, ("Session-Expires", "300")), "300;refresher=uac", [], [268.0]),
@@ -72,6 +73,7 @@ def test_callee_says_who_refreshes(
         ((("Session-Expires", "x"),), [], []),
         ((("Session-Expires", "300;refresher=uac"),), [150.0], [300.0]),
         ((("Session-Expires", "300"),), [150.0], [300.0]),
+        ((("Session-Expires", "0;refresher=uac"),), [45.0], [90.0]),
         ((("Session-Expires", "300;refresher=uas"),), [], [268.0]),
     ],
 )
