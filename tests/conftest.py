@@ -14,8 +14,9 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests.fakes.postgres import PostgresMissing, running_postgres
-from tests.fakes.s3 import S3Missing, S3Server
+from tests.fakes.missing import Required
+from tests.fakes.postgres import running_postgres
+from tests.fakes.s3 import S3Server
 
 # No deadline: a slow machine must not turn a property into a timing test.
 hypothesis.settings.register_profile("voicefleet", deadline=None, print_blob=True)
@@ -24,7 +25,7 @@ hypothesis.settings.load_profile("voicefleet")
 _KEPT_VARIABLES = frozenset(
     {
         *("CI", "HOME", "LANG", "LC_ALL", "PATH", "TERM", "TMPDIR", "TZ", "USER"),
-        *("REQUIRE_NGINX", "REQUIRE_POSTGRES", "REQUIRE_S3", "REQUIRE_SIP_PEERS"),
+        *Required,
     }
 )
 _KEPT_PREFIXES = ("COVERAGE_", "COV_", "HYPOTHESIS_", "PYTEST_", "PYTHON", "TEST_")
@@ -88,24 +89,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A real Postgres. Without one its tests are skipped, unless `REQUIRE_POSTGRES=1`."""
-    try:
-        with running_postgres() as url:
-            yield url
-    except PostgresMissing as missing:
-        if os.environ.get("REQUIRE_POSTGRES") == "1":
-            pytest.fail(f"REQUIRE_POSTGRES=1, but {missing}")
-        pytest.skip(f"no Postgres here: {missing}")
+    with running_postgres() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3 server with a bucket. Without one its tests are skipped, unless `REQUIRE_S3=1`."""
-    try:
-        server = S3Server(tmp_path_factory.mktemp("s3"))
-        server.start()
-    except S3Missing as missing:
-        if os.environ.get("REQUIRE_S3") == "1":
-            pytest.fail(f"REQUIRE_S3=1, but {missing}")
-        pytest.skip(f"no S3 server here: {missing}")
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    server.start()
     yield server
     server.stop()

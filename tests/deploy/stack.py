@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -27,6 +26,8 @@ import yaml
 
 from scripts.server import S3
 from tests.deploy.composition import ROOT, load
+from tests.fakes.missing import Required, missing
+from tests.fakes.ports import free_port
 from tests.integration.livekit_server import find_binary
 
 PORTS = {
@@ -49,10 +50,6 @@ UNPRIVILEGED = ("nginx", "postgres")
 """They refuse to run as root, or give it up half-way."""
 READY_TIMEOUT_S = 60.0
 _FIXED_ADDRESS = re.compile(r"172\.30\.8\.\d+")
-
-
-class ProgramMissing(Exception):
-    """A program of the stack is not on this machine."""
 
 
 @dataclass(slots=True)
@@ -173,7 +170,7 @@ def _livekit(text: str, stack: Stack) -> str:
     config = yaml.safe_load(text)
     config["port"] = stack.ports["livekit", 7880]
     config["rtc"] |= {
-        "udp_port": _free_port(socket.SOCK_DGRAM),
+        "udp_port": free_port(),
         "enable_loopback_candidate": True,
         "interfaces": {"includes": ["lo"]},
         "ips": {"includes": ["127.0.0.0/8"]},
@@ -185,7 +182,7 @@ def _initialised(stack: Stack, command: list[str], environ: Mapping[str, str]) -
     """Do what the image's entry point does; return the command on the database that is there."""
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not binaries:
-        raise ProgramMissing("postgres")
+        missing(Required.NGINX, "Postgres: install it")
     folder = stack.folder / "postgres"
     data, password = folder / "data", folder / "password"
     password.write_text(environ["POSTGRES_PASSWORD"])
@@ -226,26 +223,16 @@ async def _listens(port: int) -> bool:
     return True
 
 
-def _free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @asynccontextmanager
 async def running_stack(folder: Path, environ: Mapping[str, str]) -> AsyncIterator[Stack]:
-    """Run every service until the block ends.
-
-    Raises:
-        ProgramMissing: one of them is not on this machine.
-    """
+    """Run every service until the block ends."""
     for program in ("nginx", "redis-server"):
         if shutil.which(program, path=f"/usr/sbin:{os.environ['PATH']}") is None:
-            raise ProgramMissing(program)
+            missing(Required.NGINX, f"{program}: install it")
     if not S3.path(ROOT).exists():
-        raise ProgramMissing(S3.name)
+        missing(Required.NGINX, f"{S3.name}: run `make setup-test`")
     services = load(environ)["services"]
-    ports = {(name, port): _free_port() for name, each in PORTS.items() for port in each}
+    ports = {(name, port): free_port() for name, each in PORTS.items() for port in each}
     stack = Stack(folder, environ, services, ports)
     try:
         for group in ORDER:

@@ -20,7 +20,7 @@ from sqlalchemy import select
 from bridges.phone import Phone
 from sidecar.store.database import Database
 from sidecar.store.tables import call_events, deliveries, results
-from tests.deploy.stack import ProgramMissing, Stack, placed, running_stack
+from tests.deploy.stack import Stack, placed, running_stack
 from tests.deploy.test_composition import secrets
 from tests.fakes.dump import dump
 from tests.integration.bots import TALKER
@@ -51,18 +51,13 @@ async def the_stack(folder: Path) -> AsyncIterator[Stack]:
         "AGENT_IDLE_PROCESSES": "3",
         "STANDBY_AGENTS": "0",
     }
-    try:
-        async with running_stack(folder, environ) as stack:
-            try:
-                yield stack
-            except BaseException:
-                for service in stack.processes:
-                    sys.stderr.write(f"--- {service}\n{stack.log(service)[-3000:]}\n")
-                raise
-    except ProgramMissing as missing:
-        if os.environ.get("REQUIRE_NGINX") == "1":
-            pytest.fail(f"REQUIRE_NGINX=1, but {missing} is missing")
-        pytest.skip(f"no {missing} here")
+    async with running_stack(folder, environ) as stack:
+        try:
+            yield stack
+        except BaseException:
+            for service in stack.processes:
+                sys.stderr.write(f"--- {service}\n{stack.log(service)[-3000:]}\n")
+            raise
 
 
 def api(stack: Stack) -> httpx.AsyncClient:

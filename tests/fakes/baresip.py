@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import shutil
-import socket
 import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.fakes.missing import Required, missing
+from tests.fakes.ports import free_port
 
 BINARY = shutil.which("baresip")
 RATE_HZ = 8000
@@ -47,14 +46,6 @@ module ctrl_tcp.so
 module_app account.so
 module_app menu.so
 """
-
-
-def required() -> None:
-    """Skip a test where there is no baresip, unless one must be there."""
-    if BINARY is None:
-        if os.environ.get("REQUIRE_SIP_PEERS"):
-            pytest.fail("baresip is missing: install Debian's package of that name")
-        pytest.skip("baresip is missing (Debian: baresip)")
 
 
 @dataclass(slots=True)
@@ -175,8 +166,8 @@ async def baresip(
         transport: what it calls by.
         ca: whom it trusts, for TLS.
     """
-    required()
-    assert BINARY is not None
+    if BINARY is None:
+        missing(Required.SIP_PEERS, "baresip: install Debian's package of that name")
     folder.mkdir(parents=True, exist_ok=True)
     voice = folder / "voice.wav"
     with wave.open(str(voice), "wb") as file:
@@ -244,14 +235,3 @@ async def _started(
             except OSError:
                 await asyncio.sleep(_SETTLE_S)
     return None
-
-
-def free_port() -> int:
-    """Return a port that nobody has now, for streams and for datagrams."""
-    while True:
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-            stream.bind(("127.0.0.1", 0))
-            port: int = stream.getsockname()[1]
-            with suppress(OSError):
-                datagrams.bind(("127.0.0.1", port))
-                return port

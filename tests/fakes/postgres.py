@@ -4,39 +4,33 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.fakes.missing import Required, missing
+from tests.fakes.ports import free_port
+
 _DEBIAN = Path("/usr/lib/postgresql")
-
-
-class PostgresMissing(Exception):
-    """There is no Postgres on this machine, and none was named."""
 
 
 @contextmanager
 def running_postgres() -> Iterator[str]:
-    """Yield the address of the Postgres in `TEST_POSTGRES_URL`, or of one started here.
-
-    Raises:
-        PostgresMissing: there is neither.
-    """
+    """Yield the address of the Postgres in `TEST_POSTGRES_URL`, or of one started here."""
     given = os.environ.get("TEST_POSTGRES_URL", "")
     if given:
         yield given
         return
     binaries = _binaries()
     if binaries is None:
-        raise PostgresMissing("install Postgres, or set TEST_POSTGRES_URL")
+        missing(Required.POSTGRES, "Postgres: install it, or set TEST_POSTGRES_URL")
     # Not below pytest's own folder: that is closed to other users.
     folder = Path(f"/var/tmp/voicefleet-postgres-{os.getpid()}")
     folder.mkdir(mode=0o700)
     if os.geteuid() == 0:
         shutil.chown(folder, "nobody", "nogroup")
-    port = _free_port()
+    port = free_port()
     control = [str(binaries / "pg_ctl"), "-D", str(folder / "data"), "-s", "-w"]
     options = f"-c fsync=off -c full_page_writes=off -k '' -h 127.0.0.1 -p {port}"
     try:
@@ -52,12 +46,6 @@ def _binaries() -> Path | None:
     debian = sorted(_DEBIAN.glob("*/bin/pg_ctl"))
     found = str(debian[-1]) if debian else shutil.which("pg_ctl")
     return Path(found).resolve().parent if found else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _run(command: list[str]) -> None:

@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
-class RedisMissing(Exception):
-    """There is no Redis on this machine."""
+from tests.fakes.missing import Required, missing
+from tests.fakes.ports import free_port
 
 
 @contextmanager
 def running_redis(folder: Path) -> Iterator[str]:
-    """Yield the `host:port` of a Redis that keeps nothing.
-
-    Raises:
-        RedisMissing: install `redis-server`.
-    """
+    """Yield the `host:port` of a Redis that keeps nothing."""
     binary = shutil.which("redis-server")
     if binary is None:
-        raise RedisMissing("install redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = [
-        binary,
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--dir",
-        str(folder),
-    ]
+        missing(Required.REDIS, "Redis: install redis-server")
+    port = free_port()
+    options = {"port": str(port), "bind": "127.0.0.1", "save": "", "dir": str(folder)}
+    command = [binary, *(word for name, value in options.items() for word in (f"--{name}", value))]
     # It says by its standard output that it is ready.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

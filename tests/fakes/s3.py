@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts.server import S3
+from tests.fakes.missing import Required, missing
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "recordings"
 KEY_ID, SECRET = "voicefleet", "secret-of-the-test-server"
 _READY_TIMEOUT_S = 20.0
-
-
-class S3Missing(Exception):
-    """There is no S3 server to run: `make setup-test` builds one."""
 
 
 class S3Server:
@@ -31,12 +28,12 @@ class S3Server:
         own = S3.path(ROOT)
         found = str(own) if own.is_file() else shutil.which(S3.name)
         if found is None:
-            raise S3Missing("run `make setup-test`")
+            missing(Required.S3, "S3 server: run `make setup-test`")
         self._program = found
         self._log = folder / "s3.log"
         self.folder = folder / "data"
         (self.folder / BUCKET).mkdir(parents=True)
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -76,9 +73,3 @@ class S3Server:
             "s3_secret_access_key": SECRET,
         }
         return {**given, **changes}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from tests.fakes.missing import Required, missing
+from tests.fakes.ports import free_port
 
 BINARY = shutil.which("sipp")
-
-
-def required() -> None:
-    """Skip a test where there is no sipp, unless one must be there."""
-    if BINARY is None:
-        if os.environ.get("REQUIRE_SIP_PEERS") == "1":
-            pytest.fail("sipp is missing: install Debian's package `sip-tester`")
-        pytest.skip("sipp is missing (Debian: sip-tester)")
-
-
-def free_port() -> int:
-    """Return a port that is free now, for UDP and TCP."""
-    while True:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
-        ):
-            stream.bind(("127.0.0.1", 0))
-            port = int(stream.getsockname()[1])
-            try:
-                datagram.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 @dataclass(slots=True)
@@ -92,8 +67,8 @@ async def running(
         calls: after so many it ends.
         port: where it listens; 0: anywhere.
     """
-    required()
-    assert BINARY is not None
+    if BINARY is None:
+        missing(Required.SIP_PEERS, "sipp: install Debian's package `sip-tester`")
     port = port or free_port()
     work = folder / f"sipp-{port}"
     work.mkdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 KEY = "devkey"
@@ -55,7 +56,7 @@ def find_binary() -> Path:
 @contextmanager
 def running_livekit(folder: Path, **config: object) -> Iterator[LiveKitServer]:
     """Run a server, wait until it answers, and stop it afterwards; `config` is added to its own."""
-    port, udp_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
+    port, udp_port = free_port(), free_port()
     config_path = folder / "livekit.yaml"
     config_path.write_text(yaml.safe_dump({**_config(port, udp_port), **config}))
     binary = find_binary()
@@ -87,12 +88,6 @@ def _config(port: int, udp_port: int) -> dict[str, object]:
         "room": {"empty_timeout": 20, "departure_timeout": 3},
         "logging": {"level": "warn"},
     }
-
-
-def _free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

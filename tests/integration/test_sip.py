@@ -11,7 +11,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from tests.fakes.baresip import RATE_HZ, Baresip, baresip, free_port
+from tests.fakes.baresip import RATE_HZ, Baresip, baresip
+from tests.fakes.ports import free_port
 from tests.integration.bots import TALKER
 from tests.integration.listening import hears, words_in
 from tests.integration.platform import Platform, running_platform

@@ -8,7 +8,6 @@ import asyncio
 import math
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -33,6 +32,7 @@ from contracts.outcome import Reason
 from contracts.plan import Plan
 from contracts.trunk import Trunk
 from tests.fakes.baresip import RATE_HZ, Baresip, baresip
+from tests.fakes.ports import free_port
 from tests.fakes.room_agent import RoomAgent
 from tests.fakes.served_sidecar import served
 from tests.fakes.sidecar import SECRET, FakeSidecar
@@ -61,13 +61,6 @@ class SipBridge:
     async def is_up(self, after: int = 0) -> None:
         """Wait until a media process asks for calls, one more than so many claims later."""
         await until(lambda: len(self.sidecar.claims) > after)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def tone(seconds: float, frequency_hz: int = 600) -> bytes:

@@ -20,7 +20,7 @@ from sidecar.store.trunks import TrunkRow
 from sidecar.vault import Vault
 from sidecar.wake import Wake
 from tests.fakes.control_plane import START, FakeClock
-from tests.fakes.redis import RedisMissing, running_redis
+from tests.fakes.redis import running_redis
 from tests.integration.livekit_server import LiveKitServer, running_livekit
 
 TRUNK = Trunk(
@@ -42,14 +42,11 @@ TRUNK = Trunk(
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
     """A LiveKit server with Redis, and no SIP service behind it."""
     folder = tmp_path_factory.mktemp("with-redis")
-    try:
-        with (
-            running_redis(folder) as address,
-            running_livekit(folder, redis={"address": address}) as server,
-        ):
-            yield server
-    except RedisMissing as missing:
-        pytest.skip(f"no Redis here: {missing}")
+    with (
+        running_redis(folder) as address,
+        running_livekit(folder, redis={"address": address}) as server,
+    ):
+        yield server
 
 
 @pytest.fixture

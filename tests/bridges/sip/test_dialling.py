@@ -11,6 +11,7 @@ from bridges.sip import ipc
 from contracts.trunk import Trunk
 from tests.bridges.sip.exchange import Exchange, eventually, exchange
 from tests.fakes import sipp
+from tests.fakes.ports import free_port
 from tests.fakes.sip_media import SDP
 from tests.fakes.sipp_script import (
     SDP as PEER_SDP,
@@ -149,7 +150,7 @@ async def test_peer_that_is_not_there_is_unreachable_at_once(
     tmp_path: Path, transport: str
 ) -> None:
     async with exchange(tmp_path / "state") as running:
-        dial(running, sipp.free_port(), transport=transport)
+        dial(running, free_port(), transport=transport)
         over = await running.media.hear(ipc.Over, timeout_s=2)
         assert (over.how, over.status_code, over.rang) == ("unreachable", None, False)
         assert over.detail

@@ -17,7 +17,7 @@ import psutil
 
 from tests.bridges.sip.exchange import eventually
 from tests.fakes import sipp
-from tests.fakes.sipp import free_port
+from tests.fakes.ports import free_port
 from tests.fakes.sipp_script import (
     answered,
     hung_up_by_caller,
