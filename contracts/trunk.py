@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from contracts.plan import Plan
-
-_TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,100}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_OURS = frozenset(
-    (
-        *("via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "contact", "m", "route"),
-        *("record-route", "max-forwards", "content-length", "l", "content-type", "c", "require"),
-        *(
-            "supported",
-            "k",
-            "allow",
-            "authorization",
-            "proxy-authorization",
-            "session-expires",
-            "x",
-        ),
-    )
-)
-"""What SIP itself goes by, RFC 3261 and its short forms."""
+from contracts.sip_header import may_be_added
 
 
 def _network(value: str) -> str:
@@ -84,7 +65,7 @@ class Trunk(BaseModel):
         if self.register_expires_s and not (self.address and self.username):
             raise ValueError("registering needs `address` and `username`")
         for name, value in self.headers.items():
-            if not _TOKEN.fullmatch(name) or name.lower() in _OURS or _CONTROL.search(value):
+            if not may_be_added(name, value):
                 raise ValueError(f"`headers`: {name!r} is no header that may be added")
         return self
 

@@ -11,21 +11,12 @@ from bridges.wire.sip.error import ProtocolError
 from bridges.wire.sip.event import HeaderFields
 from bridges.wire.sip.flow import Destination, Transport
 from bridges.wire.sip.uri import Uri, escape_user
+from contracts.sip_header import may_be_added
 from contracts.trunk import Trunk
 
 TLS_PORT = 5061
 
 _PHONE_NUMBER = re.compile(r"\+?[0-9]{2,32}")
-_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
-_OURS = frozenset(
-    {
-        *("allow", "authorization", "call-id", "contact", "content-length", "content-type"),
-        *("cseq", "expires", "from", "max-forwards", "min-se", "proxy-authorization"),
-        *("proxy-require", "record-route", "require", "route", "session-expires", "supported"),
-        *("to", "user-agent", "via", "i", "m", "l", "c", "f", "k", "t", "v", "x"),
-    }
-)
-"""Header fields that the endpoint alone may write, compact forms included."""
 
 
 class Undiallable(Exception):
@@ -76,7 +67,9 @@ def invitation(dial: Dial, domain: str) -> Invitation:
         caller=phone_uri(dial.from_number or "anonymous", dial.trunk.domain or domain),
         destination=destination_of(dial.trunk),
         credentials=credentials_of(dial.trunk),
-        headers=tuple((name, value) for name, value in headers.items() if _is_free(name, value)),
+        headers=tuple(
+            (name, value) for name, value in headers.items() if may_be_added(name, value)
+        ),
     )
 
 
@@ -156,7 +149,3 @@ def _transport(trunk: Trunk, uri: Uri) -> Transport:
         return Transport((uri.param("transport") or "udp").lower())
     except ValueError:
         raise Undiallable("the trunk's transport is none of ours") from None
-
-
-def _is_free(name: str, value: str) -> bool:
-    return bool(_TOKEN.fullmatch(name)) and name.lower() not in _OURS and value.isprintable()
