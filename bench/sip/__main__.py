@@ -12,7 +12,8 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,8 @@ from bench.call import BOT, CONFIG
 from bench.figure import Figure, figure
 from bench.fleet import new_fleet, save_bot
 from bench.machine import commit, keep, machine
-from bench.sip.caller import FRAME_S, SipCaller
+from bench.sip.caller import SipCaller
+from bench.sip.phone_audio import FRAME_S, RATE_HZ
 from bench.usage import Meter, roles
 from voicefleet.fleet import Fleet
 from voicefleet.runner import Runner
@@ -80,30 +82,33 @@ async def echoed(calls: int, log: Path) -> dict[str, Any]:
         target = ("127.0.0.1", fleet.sip_port)
         callers: list[SipCaller] = []
         try:
-            for _ in range(calls):
-                callers.append(await SipCaller(target, BOT).call())
+            for number in range(calls):
+                callers.append(await SipCaller(target, BOT, f"caller{number}").call())
                 await asyncio.sleep(BETWEEN_CALLS_S)
             await asyncio.sleep(SETTLE_S)
             root = psutil.Process()
-            meter = Meter(lambda: roles(root))
+            # In a thread: reading the processes must not make the callers stutter.
+            meter = await asyncio.to_thread(Meter, lambda: roles(root))
             for caller in callers:
-                caller.arrivals.clear()
-                caller.loud.clear()
-                caller.is_pulsing = True
+                caller.audio.arrivals.clear()
+                caller.audio.loud.clear()
+                caller.audio.is_pulsing = True
             await asyncio.sleep(ECHOED_S)
-            used = meter.stop()
+            used = await asyncio.to_thread(meter.stop)
         finally:
             await asyncio.gather(*(caller.hang_up() for caller in callers))
-    at_agent = sorted(float(line.split()[1]) for line in log.read_text().splitlines())
+    at_agent = _by_caller(log.read_text().splitlines())
     name = f"{calls} calls" if calls > 1 else "1 call"
-    rounds = [lag for each in callers for lag in _lags(each.pulses, each.loud)]
-    ways_in = [lag for each in callers for lag in _lags(each.pulses, at_agent)]
-    late = [late for each in callers for late in _lateness_ms(each.arrivals)]
+    ways_in = [lag for c in callers for lag in _lags(c.audio.pulses, at_agent[c.name])]
+    ways_out = [lag for c in callers for lag in _lags(at_agent[c.name], c.audio.loud)]
+    rounds = [lag for c in callers for lag in _lags(c.audio.pulses, c.audio.loud)]
+    late = [late for c in callers for late in _lateness_ms(c.audio.arrivals)]
     figures = [
         figure(
             f"{name}: INVITE to 200", "ms", [_ms(c.answered_at - c.invited_at) for c in callers]
         ),
         figure(f"{name}: phone to agent", "ms", [_ms(lag) for lag in ways_in]),
+        figure(f"{name}: agent to phone", "ms", [_ms(lag) for lag in ways_out]),
         figure(f"{name}: phone to agent and back", "ms", [_ms(lag) for lag in rounds]),
         figure(f"{name}: lateness of packets", "ms", late),
     ]
@@ -125,9 +130,9 @@ async def greeted(calls: int, log: Path) -> dict[str, Any]:
             caller = await SipCaller(("127.0.0.1", fleet.sip_port), BOT).call()
             answered.append(_ms(caller.answered_at - caller.invited_at))
             async with asyncio.timeout(GREETED_WITHIN_S):
-                while not caller.heard_at:  # noqa: ASYNC110 - packets tell of themselves by time alone
+                while not caller.audio.heard_at:  # noqa: ASYNC110 - packets tell of themselves by time alone
                     await asyncio.sleep(FRAME_S)
-            heard.append(_ms(caller.heard_at - caller.answered_at))
+            heard.append(_ms(caller.audio.heard_at - caller.answered_at))
             await caller.hang_up()
             await asyncio.sleep(SETTLE_S)
     figures = [
@@ -152,10 +157,19 @@ def _lags(sent: Sequence[float], came: Sequence[float]) -> list[float]:
     return [lag for lag in lags if lag < NEAREST_S]
 
 
+def _by_caller(lines: Iterable[str]) -> dict[str, list[float]]:
+    """Return when each caller's pulses were heard, from what the agents wrote down."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for line in lines:
+        caller, at = line.split()
+        found[caller].append(float(at))
+    return found
+
+
 def _lateness_ms(arrivals: Sequence[tuple[int, float]]) -> list[float]:
-    """Return how much later than a perfect clock, set by the earliest one, each packet came."""
+    """Return how much later than its RTP timestamp each packet came, by the earliest one."""
     first = arrivals[0][0] if arrivals else 0
-    offsets = [at - ((number - first) & 0xFFFF) * FRAME_S for number, at in arrivals]
+    offsets = [at - ((stamp - first) & 0xFFFFFFFF) / RATE_HZ for stamp, at in arrivals]
     return [_ms(offset - min(offsets)) for offset in offsets]
 
 

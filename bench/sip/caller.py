@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import secrets
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
-from bridges.audio.g711 import A_LAW
+from bench.sip.phone_audio import PhoneAudio
 
-FRAME_S = 0.02
-FRAME_SAMPLES = 160
-LOUD = 8000
-"""What a pulse has, and no line noise."""
-AUDIBLE = 300
-_SILENCE = b"\xd5" * FRAME_SAMPLES
-_PULSE = b"\xaa\x2a" * (FRAME_SAMPLES // 2)
-"""The loudest A-law has, at half the rate: no codec or level control mistakes it for noise."""
 _ANSWER_TIMEOUT_S = 20.0
+_BYE_TIMEOUT_S = 5.0
 
 
 class CallFailed(Exception):
@@ -31,33 +22,34 @@ class CallFailed(Exception):
 
 @dataclass(slots=True)
 class SipCaller:
-    """One call. Times are `time.monotonic()` seconds."""
+    """One call. Times are `time.monotonic()` seconds.
+
+    Attributes:
+        target: where the bridge listens.
+        number: what is dialled.
+        name: who calls.
+        audio: what is said and heard.
+        rang_at: when the first 180 came; 0.0 before.
+        is_over: set once the far end has said BYE.
+    """
 
     target: tuple[str, int]
     number: str
+    name: str = "bench"
+    audio: PhoneAudio = field(default_factory=PhoneAudio)
     invited_at: float = 0.0
+    rang_at: float = 0.0
     answered_at: float = 0.0
-    pulses: list[float] = field(default_factory=list)
-    """When each pulse was sent."""
-    loud: list[float] = field(default_factory=list)
-    """When each loud packet came that followed a silent one."""
-    heard_at: float = 0.0
-    """When the first packet came in which anything is to be heard."""
-    arrivals: list[tuple[int, float]] = field(default_factory=list)
-    """Sequence number and time of every packet."""
-    _call_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
+    call_id: str = field(default_factory=lambda: secrets.token_hex(8))
     _tag: str = field(default_factory=lambda: secrets.token_hex(4))
     _to: str = ""
     _contact: str = ""
-    _remote_rtp: tuple[str, int] = ("", 0)
+    _bye_taken: asyncio.Event = field(default_factory=asyncio.Event)
     _sip: asyncio.DatagramTransport | None = None
-    _rtp: asyncio.DatagramTransport | None = None
     _final: asyncio.Future[str] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
-    _was_loud: bool = False
-    _sending: asyncio.Task[None] | None = None
-    is_pulsing: bool = False
 
     async def call(self) -> Self:
         """Call, and return once it is answered and acknowledged.
@@ -65,15 +57,10 @@ class SipCaller:
         Raises:
             CallFailed: it was refused, or not answered in time.
         """
-        loop = asyncio.get_running_loop()
-        local = ("127.0.0.1", 0)
-        self._sip, _ = await loop.create_datagram_endpoint(
-            lambda: _Receiver(self._on_sip), local_addr=local
+        self._sip, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Receiver(self._on_sip), local_addr=("127.0.0.1", 0)
         )
-        self._rtp, _ = await loop.create_datagram_endpoint(
-            lambda: _Receiver(self._on_rtp), local_addr=local
-        )
-        rtp_port = self._rtp.get_extra_info("sockname")[1]
+        rtp_port = self.audio.open()
         sdp = (
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
             f"m=audio {rtp_port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=ptime:20\r\n"
@@ -91,60 +78,37 @@ class SipCaller:
         self._to = _header(answer, "To")
         self._contact = _found(r"<([^>]+)>", _header(answer, "Contact"))
         host, port = _found(r"c=IN IP4 (\S+)", answer), _found(r"m=audio (\d+)", answer)
-        self._remote_rtp = (host, int(port))
         self._send("ACK", 1, self._length(""))
-        self._sending = asyncio.create_task(self._talk())
+        self.audio.start((host, int(port)))
         return self
 
     async def hang_up(self) -> None:
-        """Say BYE and close."""
-        if self._sending is not None:
-            self._sending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sending
+        """Say BYE, if there is anybody to say it to, and close.
+
+        Raises:
+            TimeoutError: nobody took it.
+        """
+        await self.audio.close()
+        if self._contact and not self.is_over.is_set():
             self._send("BYE", 2, self._length(""))
-            await asyncio.sleep(0.1)
-        for transport in (self._sip, self._rtp):
-            if transport is not None:
-                transport.close()
-
-    async def _talk(self) -> None:
-        due, sequence, frame = time.monotonic(), 1, 0
-        ssrc = secrets.randbits(32)
-        while True:
-            due += FRAME_S
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            payload = _SILENCE
-            # An odd number, so that pulses fall on either half of a packet to the agent.
-            if self.is_pulsing and frame % 37 == 0:
-                payload = _PULSE
-                self.pulses.append(time.monotonic())
-            head = struct.pack(">BBHII", 0x80, 8, sequence & 0xFFFF, sequence * 160, ssrc)
-            assert self._rtp is not None
-            self._rtp.sendto(head + payload, self._remote_rtp)
-            sequence, frame = sequence + 1, frame + 1
-
-    def _on_rtp(self, data: bytes) -> None:
-        now = time.monotonic()
-        if len(data) < 12 or data[1] & 0x7F != 8:
-            return
-        self.arrivals.append((struct.unpack_from(">H", data, 2)[0], now))
-        samples = memoryview(A_LAW.decode(data[12:])).cast("h")
-        loudest = max(map(abs, samples))
-        if not self.heard_at and loudest > AUDIBLE:
-            self.heard_at = now
-        is_loud = loudest > LOUD
-        if is_loud and not self._was_loud:
-            self.loud.append(now)
-        self._was_loud = is_loud
+            async with asyncio.timeout(_BYE_TIMEOUT_S):
+                await self._bye_taken.wait()
+        if self._sip is not None:
+            self._sip.close()
 
     def _on_sip(self, data: bytes) -> None:
         text = data.decode()
         if text.startswith("SIP/2.0"):
             is_final = not text.startswith("SIP/2.0 1")
+            if text.startswith("SIP/2.0 180") and not self.rang_at:
+                self.rang_at = time.monotonic()
             if is_final and "INVITE" in _header(text, "CSeq") and not self._final.done():
                 self._final.set_result(text)
+            if is_final and "BYE" in _header(text, "CSeq"):
+                self._bye_taken.set()
             return
+        if text.startswith("BYE "):
+            self.is_over.set()
         echoed = [line for line in text.split("\r\n") if _ECHOED.match(line)]
         answer = "\r\n".join(["SIP/2.0 200 OK", *echoed, self._length(""), "", ""])
         assert self._sip is not None
@@ -159,11 +123,11 @@ class SipCaller:
             f"{method} {uri} SIP/2.0",
             f"Via: SIP/2.0/UDP 127.0.0.1:{port};rport;branch=z9hG4bK{secrets.token_hex(8)}",
             "Max-Forwards: 70",
-            f"From: <sip:bench@127.0.0.1:{port}>;tag={self._tag}",
+            f"From: <sip:{self.name}@127.0.0.1:{port}>;tag={self._tag}",
             f"To: {self._to or f'<{uri}>'}",
-            f"Call-ID: {self._call_id}",
+            f"Call-ID: {self.call_id}",
             f"CSeq: {cseq} {method}",
-            f"Contact: <sip:bench@127.0.0.1:{port}>",
+            f"Contact: <sip:{self.name}@127.0.0.1:{port}>",
             more,
         ]
         self._sip.sendto(("\r\n".join(lines) + f"\r\n\r\n{body}").encode(), self.target)

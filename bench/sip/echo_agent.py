@@ -1,7 +1,8 @@
 """`python -m bench.sip.echo_agent`: an agent worker whose calls send back what they hear.
 
-Each loud packet's arrival goes to the file `ECHO_LOG` as `<call id> <monotonic seconds>`: the clock
-is one for all processes of a machine, so that audio's way in can be told from its way out.
+They send back what is loud alone, without the silence that a packet begins or ends with. Each loud
+packet's arrival goes to the file `ECHO_LOG` as `<caller> <monotonic seconds>`: the clock is one for
+all processes of a machine, so that audio's way in can be told from its way out.
 """
 
 from __future__ import annotations
@@ -64,16 +65,16 @@ async def serve_call(ctx: JobContext) -> None:
 
 async def _echo(room: rtc.Room, plan: AgentPlan) -> None:
     heard: asyncio.Queue[bytes] = asyncio.Queue()
-    log = Path(os.environ["ECHO_LOG"])
+    log, caller = Path(os.environ["ECHO_LOG"]), plan.variables["call.caller_id"]
 
     def receive(packet: rtc.DataPacket) -> None:
         if packet.topic != MEDIA_TOPIC:
             return
         up = parse_up(bytes(packet.data))
-        if isinstance(up, Heard) and _is_loud(up.pcm):
+        if isinstance(up, Heard) and (loud := _loud_part(up.pcm)):
             with log.open("a") as file:
-                file.write(f"{plan.call_id} {time.monotonic()}\n")
-            heard.put_nowait(up.pcm)
+                file.write(f"{caller} {time.monotonic()}\n")
+            heard.put_nowait(loud)
 
     room.on("data_received", receive)
     for segment in count(1):
@@ -86,8 +87,11 @@ async def _echo(room: rtc.Room, plan: AgentPlan) -> None:
             )
 
 
-def _is_loud(pcm: bytes) -> bool:
-    return any(abs(sample) > LOUD for sample in array("h", pcm))
+def _loud_part(pcm: bytes) -> bytes:
+    """Return the samples from the first loud one to the last."""
+    samples = array("h", pcm)
+    loud = [at for at, sample in enumerate(samples) if abs(sample) > LOUD]
+    return samples[loud[0] : loud[-1] + 1].tobytes() if loud else b""
 
 
 if __name__ == "__main__":
