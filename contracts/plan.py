@@ -12,6 +12,9 @@ from contracts.ids import MAX_INCARNATION, Channel
 Media = Literal["data", "tracks"]
 """How a call's audio travels through its room: our bridges send data, all others have tracks."""
 
+MediaRate = Literal[8000, 16000, 24000]
+"""Samples a second, both ways, from the door to the recording."""
+
 
 class PlanRequest(BaseModel):
     """A door asks for a call. Asking again with one `idempotency_key` returns the same plan."""
@@ -36,6 +39,9 @@ class PlanRequest(BaseModel):
     trunk_id: str = ""
     """By which trunk the call came, or is to go out."""
     media: Media = "data"
+    media_rate_hz: MediaRate = 8000
+    text_only: bool = False
+    """Whether the caller types and reads, and has no audio at all."""
     room_name: str = ""
     """Where the caller is, or will be, in a room that somebody else has made; "": one of ours."""
     caller_identity: str = ""
@@ -57,7 +63,7 @@ class Plan(BaseModel):
     """Joins that one room as the caller; may publish data and set its own attributes."""
     caller_identity: str
     bot_id: str = ""
-    media_rate_hz: int = 8000
+    media_rate_hz: MediaRate = 8000
     stream_message_ms: int = 20
     """How much bot audio goes into one message to the carrier."""
     max_call_duration_s: int = 600
@@ -111,7 +117,8 @@ class AgentPlan(BaseModel):
     caller_identity: str
     room_name: str = ""
     media: Media = "data"
-    media_rate_hz: int = 8000
+    media_rate_hz: MediaRate = 8000
+    text_only: bool = False
     config: BotConfig
     """Templates in prompts and messages are resolved; secrets are in place."""
     variables: dict[str, str] = Field(default_factory=dict)

@@ -353,6 +353,8 @@ def agent_plan(row: CallRow, facts: list[Fact], *, is_seated: bool = False) -> A
         caller_identity=row.caller_identity,
         room_name=row.room_name,
         media="tracks" if row.media == "tracks" else "data",
+        media_rate_hz=row.media_rate_hz,
+        text_only=row.text_only,
         config=config.model_copy(update={"crm_prefetch": None, "post_call_push": None}),
         variables=row.variables,
         history=[

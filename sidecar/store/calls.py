@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts import ids
 from contracts.call import Call, CallState
 from contracts.outcome import Reason, outcome
+from contracts.plan import MediaRate
 from sidecar.store.database import Conflict
 from sidecar.store.tables import calls, results
 from sidecar.store.telephony import dials
@@ -73,6 +74,8 @@ class CallRow:
     trunk_id: str = ""
     """By which trunk the call came, or goes; "" for one that is no telephone call of ours."""
     media: str = "data"
+    media_rate_hz: MediaRate = 8000
+    text_only: bool = False
     leg_identity: str = ""
     """The caller's name in a room that somebody else has made; "" where it is ours to give."""
     result_due_at: datetime | None = None

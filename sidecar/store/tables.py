@@ -131,6 +131,8 @@ calls = Table(
     Column("trunk_id", Name(64), nullable=False, server_default=""),
     Column("media", Name(8), nullable=False, server_default="data"),
     Column("leg_identity", Storable, nullable=False, server_default=""),
+    Column("media_rate_hz", Integer, nullable=False, server_default=text("8000")),
+    Column("text_only", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("tenant_id", "idempotency_key"),
     UniqueConstraint("tenant_id", "session_id"),
 )

@@ -1,0 +1,18 @@
+"""What calls from Exotel and from browsers bring along."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    rate = sa.Column("media_rate_hz", sa.Integer(), nullable=False, server_default=sa.text("8000"))
+    op.add_column("calls", rate)
+    text_only = sa.Column("text_only", sa.Boolean(), nullable=False, server_default=sa.false())
+    op.add_column("calls", text_only)
