@@ -1,20 +1,16 @@
-"""LiveKit's SIP service behind our own words: its objects, its calls, every exception it raises."""
+"""LiveKit's SIP service behind our own words: its objects, its calls, how it fails."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Protocol
 
-import aiohttp
 from google.protobuf.duration_pb2 import Duration
 from livekit import api
 
 from contracts.ids import SIP_CALL_STATUS
+from sidecar.livekit_api import Failure, LiveKitApi
 
-REQUEST_TIMEOUT_S = 5.0
 DIAL_MARGIN_S = 10.0
 """What a dial or transfer may take beyond its ringing; LiveKit itself gives up after 80 s."""
 
@@ -114,53 +110,51 @@ class SipService:
     """`LiveKitSip` on a LiveKit server. Close it with `aclose`."""
 
     def __init__(self, url: str, api_key: str, api_secret: str) -> None:
-        self._url = url
-        self._api_key = api_key
-        self._api_secret = api_secret
+        self._livekit = LiveKitApi(url, api_key, api_secret, _error)
 
     async def objects(self) -> SipObjects:
-        sip = self._api.sip
-        with mapped_errors():
+        with self._livekit.asked() as livekit:
+            sip = livekit.sip
             inbound = await sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())
             outbound = await sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())
             rules = await sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())
         return SipObjects(list(inbound.items), list(outbound.items), list(rules.items))
 
     async def save_inbound(self, wanted: api.SIPInboundTrunkInfo, trunk_id: str) -> str:
-        with mapped_errors():
+        with self._livekit.asked() as livekit:
             if trunk_id:
-                saved = await self._api.sip.update_inbound_trunk(trunk_id, wanted)
+                saved = await livekit.sip.update_inbound_trunk(trunk_id, wanted)
             else:
                 new = api.CreateSIPInboundTrunkRequest(trunk=wanted)
-                saved = await self._api.sip.create_inbound_trunk(new)
+                saved = await livekit.sip.create_inbound_trunk(new)
         return saved.sip_trunk_id
 
     async def save_outbound(self, wanted: api.SIPOutboundTrunkInfo, trunk_id: str) -> str:
-        with mapped_errors():
+        with self._livekit.asked() as livekit:
             if trunk_id:
-                saved = await self._api.sip.update_outbound_trunk(trunk_id, wanted)
+                saved = await livekit.sip.update_outbound_trunk(trunk_id, wanted)
             else:
                 new = api.CreateSIPOutboundTrunkRequest(trunk=wanted)
-                saved = await self._api.sip.create_outbound_trunk(new)
+                saved = await livekit.sip.create_outbound_trunk(new)
         return saved.sip_trunk_id
 
     async def save_rule(self, wanted: api.SIPDispatchRuleInfo, rule_id: str) -> str:
-        with mapped_errors():
+        with self._livekit.asked() as livekit:
             if rule_id:
-                saved = await self._api.sip.update_dispatch_rule(rule_id, wanted)
+                saved = await livekit.sip.update_dispatch_rule(rule_id, wanted)
             else:
                 new = api.CreateSIPDispatchRuleRequest(dispatch_rule=wanted)
-                saved = await self._api.sip.create_dispatch_rule(new)
+                saved = await livekit.sip.create_dispatch_rule(new)
         return saved.sip_dispatch_rule_id
 
     async def delete_trunk(self, trunk_id: str) -> None:
-        with _fine_if_gone():
-            await self._api.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id))
+        with self._livekit.asked(is_fine_if_gone=True) as livekit:
+            await livekit.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk_id))
 
     async def delete_rule(self, rule_id: str) -> None:
         request = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
-        with _fine_if_gone():
-            await self._api.sip.delete_dispatch_rule(request)
+        with self._livekit.asked(is_fine_if_gone=True) as livekit:
+            await livekit.sip.delete_dispatch_rule(request)
 
     async def dial(self, dial: SipDial) -> None:
         request = api.CreateSIPParticipantRequest(
@@ -177,8 +171,8 @@ class SipService:
             wait_until_answered=True,
         )
         timeout_s = dial.ringing_timeout_s + DIAL_MARGIN_S
-        with mapped_errors():
-            await self._api.sip.create_sip_participant(request, timeout=timeout_s)
+        with self._livekit.asked() as livekit:
+            await livekit.sip.create_sip_participant(request, timeout=timeout_s)
 
     async def transfer(self, room_name: str, identity: str, to: str, timeout_s: float) -> None:
         request = api.TransferSIPParticipantRequest(
@@ -187,8 +181,8 @@ class SipService:
             transfer_to=to,
             ringing_timeout=seconds(timeout_s),
         )
-        with mapped_errors():
-            answer = await self._api.sip.transfer_sip_participant(
+        with self._livekit.asked() as livekit:
+            answer = await livekit.sip.transfer_sip_participant(
                 request, timeout=timeout_s + DIAL_MARGIN_S
             )
         if answer.status == api.SIPTransferStatus.STS_TRANSFER_FAILED:
@@ -201,8 +195,8 @@ class SipService:
     async def call_status(self, room_name: str, identity: str) -> str | None:
         who = api.RoomParticipantIdentity(room=room_name, identity=identity)
         try:
-            with mapped_errors():
-                found = await self._api.room.get_participant(who)
+            with self._livekit.asked() as livekit:
+                found = await livekit.room.get_participant(who)
         except SipRefused as refused:
             if refused.code == api.TwirpErrorCode.NOT_FOUND:
                 return None
@@ -211,19 +205,7 @@ class SipService:
 
     async def aclose(self) -> None:
         """Close the connections, if any were opened."""
-        if "_api" in self.__dict__:
-            await self._api.aclose()
-
-    @cached_property
-    def _api(self) -> api.LiveKitAPI:
-        # The vendor's client binds to the running loop, so it is made at the first use.
-        return api.LiveKitAPI(
-            self._url,
-            self._api_key,
-            self._api_secret,
-            timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
-            failover=False,
-        )
+        await self._livekit.aclose()
 
 
 def seconds(value: float) -> Duration:
@@ -231,48 +213,6 @@ def seconds(value: float) -> Duration:
     return Duration(seconds=round(value))
 
 
-def _call_error(error: Exception) -> SipError:
-    assert isinstance(error, api.SipCallError)
-    return SipRefused(error.code, error.sip_status or error.message, error.sip_status_code)
-
-
-def _server_error(error: Exception) -> SipError:
-    assert isinstance(error, api.TwirpError)
-    kind = SipUnavailable if error.status >= 500 else SipRefused
-    return kind(error.code, error.message)
-
-
-def _no_answer(error: Exception) -> SipError:
-    return SipUnavailable(type(error).__name__)
-
-
-VENDOR_ERRORS: dict[type[Exception], Callable[[Exception], SipError]] = {
-    # The first that fits counts.
-    api.SipCallError: _call_error,
-    api.TwirpError: _server_error,
-    aiohttp.ClientError: _no_answer,
-    TimeoutError: _no_answer,
-}
-"""Everything LiveKit's client raises, and what it means to us."""
-
-
-@contextmanager
-def mapped_errors() -> Iterator[None]:
-    """Turn the vendor's exceptions into ours."""
-    try:
-        yield
-    except Exception as error:
-        for vendor, meaning in VENDOR_ERRORS.items():
-            if isinstance(error, vendor):
-                raise meaning(error) from error
-        raise
-
-
-@contextmanager
-def _fine_if_gone() -> Iterator[None]:
-    try:
-        with mapped_errors():
-            yield
-    except SipRefused as refused:
-        if refused.code != api.TwirpErrorCode.NOT_FOUND:
-            raise
+def _error(failure: Failure) -> SipError:
+    kind = SipUnavailable if failure.is_temporary else SipRefused
+    return kind(failure.code, failure.text, failure.sip_status_code)

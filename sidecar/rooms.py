@@ -1,24 +1,20 @@
-"""Rooms, dispatches and tokens: LiveKit's server API, but for SIP, and its exceptions."""
+"""Rooms, dispatches and tokens: LiveKit's server API, but for SIP, and how it fails."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
 from typing import Protocol
 
-import aiohttp
 from livekit import api
 
 from contracts.ids import AGENT_NAME, ANSWERED_ATTRIBUTE, job_metadata, standby_metadata
+from sidecar.livekit_api import Failure, LiveKitApi
 
 EMPTY_TIMEOUT_S = 20
 DEPARTURE_TIMEOUT_S = 3
 STANDBY_SLACK_S = 60
 """What a waiting room outlives its agent's age limit by, should nobody be left to delete it."""
-REQUEST_TIMEOUT_S = 5.0
 TOKEN_TTL = timedelta(minutes=10)
 
 _AGENT = api.ParticipantInfo.Kind.AGENT
@@ -92,7 +88,7 @@ class LiveKitRooms:
     """`Rooms` on a LiveKit server. Close it with `aclose`."""
 
     def __init__(self, url: str, api_key: str, api_secret: str) -> None:
-        self._url = url
+        self._livekit = LiveKitApi(url, api_key, api_secret, _error)
         self._api_key = api_key
         self._api_secret = api_secret
 
@@ -108,27 +104,27 @@ class LiveKitRooms:
         request = api.CreateAgentDispatchRequest(
             agent_name=AGENT_NAME, room=room_name, metadata=job_metadata(call_id, incarnation)
         )
-        with mapped_errors():
-            await self._api.agent_dispatch.create_dispatch(request)
+        with self._livekit.asked() as livekit:
+            await livekit.agent_dispatch.create_dispatch(request)
 
     async def delete(self, room_name: str) -> None:
-        with _fine_if_gone():
-            await self._api.room.delete_room(api.DeleteRoomRequest(room=room_name))
+        with self._livekit.asked(is_fine_if_gone=True) as livekit:
+            await livekit.room.delete_room(api.DeleteRoomRequest(room=room_name))
 
     async def remove(self, room_name: str, identity: str) -> None:
         who = api.RoomParticipantIdentity(room=room_name, identity=identity)
-        with _fine_if_gone():
-            await self._api.room.remove_participant(who)
+        with self._livekit.asked(is_fine_if_gone=True) as livekit:
+            await livekit.room.remove_participant(who)
 
     async def attendance(self, room_name: str) -> Attendance:
-        with mapped_errors():
-            everybody = await self._api.room.list_participants(
+        with self._livekit.asked() as livekit:
+            everybody = await livekit.room.list_participants(
                 api.ListParticipantsRequest(room=room_name)
             )
             if not everybody.participants:
                 # Of a room that is not there, the next question would go unanswered.
                 return Attendance()
-            called = await self._api.agent_dispatch.list_dispatch(room_name)
+            called = await livekit.agent_dispatch.list_dispatch(room_name)
         others = [who for who in everybody.participants if who.kind != _AGENT]
         phones = [who.identity for who in others if who.kind == _SIP]
         return Attendance(
@@ -139,8 +135,8 @@ class LiveKitRooms:
         )
 
     async def listed(self) -> list[str]:
-        with mapped_errors():
-            found = await self._api.room.list_rooms(api.ListRoomsRequest())
+        with self._livekit.asked() as livekit:
+            found = await livekit.room.list_rooms(api.ListRoomsRequest())
         return [room.name for room in found.rooms]
 
     def caller_token(self, room_name: str, identity: str, *, answered: bool = False) -> str:
@@ -163,8 +159,7 @@ class LiveKitRooms:
 
     async def aclose(self) -> None:
         """Close the connections, if any were opened."""
-        if "_api" in self.__dict__:
-            await self._api.aclose()
+        await self._livekit.aclose()
 
     async def _create(self, room_name: str, metadata: str, empty_timeout_s: int) -> None:
         request = api.CreateRoomRequest(
@@ -173,55 +168,9 @@ class LiveKitRooms:
             departure_timeout=DEPARTURE_TIMEOUT_S,
             agents=[api.RoomAgentDispatch(agent_name=AGENT_NAME, metadata=metadata)],
         )
-        with mapped_errors():
-            await self._api.room.create_room(request)
-
-    @cached_property
-    def _api(self) -> api.LiveKitAPI:
-        # The vendor's client binds to the running loop, so it is made at the first use.
-        return api.LiveKitAPI(
-            self._url,
-            self._api_key,
-            self._api_secret,
-            timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
-            failover=False,
-        )
+        with self._livekit.asked() as livekit:
+            await livekit.room.create_room(request)
 
 
-def _server_error(error: Exception) -> RoomError:
-    assert isinstance(error, api.TwirpError)
-    return RoomUnavailable(error.code) if error.status >= 500 else RoomRefused(error.code)
-
-
-def _no_answer(error: Exception) -> RoomError:
-    return RoomUnavailable(type(error).__name__)
-
-
-VENDOR_ERRORS: dict[type[Exception], Callable[[Exception], RoomError]] = {
-    api.TwirpError: _server_error,
-    aiohttp.ClientError: _no_answer,
-    TimeoutError: _no_answer,
-}
-"""Everything LiveKit's client raises, and what it means to us."""
-
-
-@contextmanager
-def mapped_errors() -> Iterator[None]:
-    """Turn the vendor's exceptions into ours."""
-    try:
-        yield
-    except Exception as error:
-        for vendor, meaning in VENDOR_ERRORS.items():
-            if isinstance(error, vendor):
-                raise meaning(error) from error
-        raise
-
-
-@contextmanager
-def _fine_if_gone() -> Iterator[None]:
-    try:
-        with mapped_errors():
-            yield
-    except RoomRefused as refused:
-        if refused.code != api.TwirpErrorCode.NOT_FOUND:
-            raise
+def _error(failure: Failure) -> RoomError:
+    return RoomUnavailable(failure.code) if failure.is_temporary else RoomRefused(failure.code)
