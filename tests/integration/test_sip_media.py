@@ -30,6 +30,7 @@ from contracts.leg_news import (
 )
 from contracts.outcome import Reason
 from contracts.plan import Plan
+from contracts.report import LegEnded
 from contracts.trunk import Trunk
 from tests.fakes.baresip import RATE_HZ, Baresip, baresip
 from tests.fakes.ports import free_port
@@ -112,9 +113,14 @@ async def sip_bridge(server: LiveKitServer, folder: Path) -> AsyncIterator[SipBr
 class Call:
     """A call under way."""
 
+    bridge: SipBridge
     plan: Plan
     agent: RoomAgent
     phone: Baresip
+
+    async def ended(self) -> LegEnded:
+        """Wait until the sidecar is told of its end."""
+        return await self.bridge.sidecar.ended(self.plan.call_id)
 
 
 @asynccontextmanager
@@ -126,19 +132,29 @@ async def call_in(bridge: SipBridge, phone: Baresip) -> AsyncIterator[Call]:
     agent = await RoomAgent.join(bridge.sidecar, plan)
     await asyncio.wait_for(agent.answered.wait(), 10)
     await phone.saw("CALL_ESTABLISHED")
-    yield Call(plan, agent, phone)
+    yield Call(bridge, plan, agent, phone)
     await agent.leave()
+
+
+@asynccontextmanager
+async def called_bridge(
+    server: LiveKitServer, folder: Path, *, says: bytes = b""
+) -> AsyncIterator[Call]:
+    """Run a bridge and a phone that has called it."""
+    async with (
+        sip_bridge(server, folder) as bridge,
+        baresip(folder / "phone", says=says) as phone,
+        call_in(bridge, phone) as call,
+    ):
+        yield call
 
 
 async def test_phone_and_agent_hear_each_other_and_what_becomes_of_the_line(
     livekit_server: LiveKitServer, tmp_path: Path
 ) -> None:
-    async with (
-        sip_bridge(livekit_server, tmp_path) as bridge,
-        baresip(tmp_path / "phone", says=bytes(RATE_HZ) + tone(1.0)) as phone,
-        call_in(bridge, phone) as call,
-    ):
-        agent = call.agent
+    says = bytes(RATE_HZ) + tone(1.0)
+    async with called_bridge(livekit_server, tmp_path, says=says) as call:
+        agent, phone = call.agent, call.phone
         await agent.say(1, tone(1.0))
         await agent.until(lambda: bool(agent.finished))
         await agent.until(lambda: bool(loud_spans(agent.heard_pcm(), rate_hz=RATE_HZ)))
@@ -162,10 +178,10 @@ async def test_phone_and_agent_hear_each_other_and_what_becomes_of_the_line(
         await phone.saw("CALL_DTMF_START", where=lambda event: event["param"] == "7")
         await agent.command(HangUp(message="Goodbye"))
         await phone.saw("CALL_CLOSED")
-        ended = await bridge.sidecar.ended(call.plan.call_id)
+        ended = await call.ended()
         assert ended.reason is Reason.BOT_ENDED
         assert ended.stats["lost_packets"] == 0
-        assert bridge.sidecar.names(call.plan.call_id) == [
+        assert call.bridge.sidecar.names(call.plan.call_id) == [
             "leg_started",
             "leg_ringing",
             "leg_answered",
@@ -224,7 +240,7 @@ async def test_transfer_that_fails_leaves_the_caller_and_one_that_succeeds_takes
         await agent.command(Transfer(to=desk.uri))
         await agent.until(lambda: has_heard(agent, TransferAccepted))
         await desk.saw("CALL_ESTABLISHED")
-        ended = await bridge.sidecar.ended(call.plan.call_id)
+        ended = await call.ended()
         assert ended.reason is Reason.TRANSFERRED
 
 
@@ -244,39 +260,33 @@ async def test_media_process_that_dies_is_replaced_and_its_callers_are_hung_up(
         async with call_in(bridge, phone) as call:
             await phone.saw("CALL_ESTABLISHED", since=seen)
             await call.agent.command(HangUp())
-            ended = await bridge.sidecar.ended(call.plan.call_id)
+            ended = await call.ended()
             assert ended.reason is Reason.BOT_ENDED
 
 
 async def test_media_process_whose_sdk_panics_is_replaced_once_its_calls_are_over(
     livekit_server: LiveKitServer, tmp_path: Path
 ) -> None:
-    async with (
-        sip_bridge(livekit_server, tmp_path) as bridge,
-        baresip(tmp_path / "phone") as phone,
-        call_in(bridge, phone) as call,
-    ):
+    async with called_bridge(livekit_server, tmp_path) as call:
+        bridge = call.bridge
         sick = bridge.media()
         sick.send_signal(PANIC_SIGNAL)
         await until(lambda: not bridge.sidecar.heartbeats[-1].ready)
         await call.agent.say(1, tone(0.5))
         await call.agent.until(lambda: bool(call.agent.finished))
-        await phone.hang_up()
-        assert (await bridge.sidecar.ended()).reason is Reason.CALLER_HUNG_UP
+        await call.phone.hang_up()
+        assert (await call.ended()).reason is Reason.CALLER_HUNG_UP
         await until(lambda: any(beat.pid != sick.pid for beat in bridge.sidecar.heartbeats))
 
 
 async def test_signalling_that_dies_leaves_no_call_without_a_report(
     livekit_server: LiveKitServer, tmp_path: Path
 ) -> None:
-    async with (
-        sip_bridge(livekit_server, tmp_path) as bridge,
-        baresip(tmp_path / "phone") as phone,
-        call_in(bridge, phone) as call,
-    ):
+    async with called_bridge(livekit_server, tmp_path) as call:
+        bridge = call.bridge
         media = bridge.media()
         bridge.process.kill()
-        ended = await bridge.sidecar.ended(call.plan.call_id)
+        ended = await call.ended()
         assert ended.reason is Reason.BRIDGE_LOST
         await until(lambda: not media.is_running() or media.status() == psutil.STATUS_ZOMBIE)
 
@@ -284,17 +294,14 @@ async def test_signalling_that_dies_leaves_no_call_without_a_report(
 async def test_bridge_that_is_stopped_lets_its_calls_end(
     livekit_server: LiveKitServer, tmp_path: Path
 ) -> None:
-    async with (
-        sip_bridge(livekit_server, tmp_path) as bridge,
-        baresip(tmp_path / "phone") as phone,
-        call_in(bridge, phone) as call,
-    ):
+    async with called_bridge(livekit_server, tmp_path) as call:
+        bridge = call.bridge
         # A service's supervisor sends it to every process.
         bridge.media().send_signal(signal.SIGTERM)
         bridge.process.send_signal(signal.SIGTERM)
         await call.agent.say(1, tone(1.0))
         await call.agent.until(lambda: bool(call.agent.finished))
         assert bridge.process.returncode is None
-        await phone.hang_up()
-        assert (await bridge.sidecar.ended()).reason is Reason.CALLER_HUNG_UP
+        await call.phone.hang_up()
+        assert (await call.ended()).reason is Reason.CALLER_HUNG_UP
         assert await asyncio.wait_for(bridge.process.wait(), 30) == 0
