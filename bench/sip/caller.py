@@ -88,11 +88,17 @@ class SipCaller:
         Raises:
             TimeoutError: nobody took it.
         """
+        try:
+            if self._contact and not self.is_over.is_set():
+                self._send("BYE", 2, self._length(""))
+                async with asyncio.timeout(_BYE_TIMEOUT_S):
+                    await self._bye_taken.wait()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Be gone without a word. Idempotent."""
         await self.audio.close()
-        if self._contact and not self.is_over.is_set():
-            self._send("BYE", 2, self._length(""))
-            async with asyncio.timeout(_BYE_TIMEOUT_S):
-                await self._bye_taken.wait()
         if self._sip is not None:
             self._sip.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import time
 from array import array
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from livekit import rtc
-from livekit.agents import AutoSubscribe, JobContext
+from livekit.agents import AutoSubscribe, JobContext, JobProcess
 
 from agent import worker
 from agent.__main__ import main
@@ -30,19 +31,30 @@ from contracts.report import AgentEnded, AgentJoined, ConversationStarted, Repor
 from sidecar.client import SidecarClient
 
 LOUD = 8000
+_TLS = "tls"
+
+
+def warm_up(process: JobProcess) -> None:
+    """Get a child process ready, without the speech that it does not need."""
+    rtc.AudioResampler(8000, 16000)  # starts the SDK's native runtime
+    process.userdata[_TLS] = ssl.create_default_context()
 
 
 async def serve_call(ctx: JobContext) -> None:
     """Serve the call a dispatch names."""
     settings = AgentSettings()
     call_id, incarnation = parse_job_metadata(ctx.job.metadata)
-    async with SidecarClient(settings.sidecar_url, settings.voxcore_secret) as client:
+    async with SidecarClient(
+        settings.sidecar_url, settings.voxcore_secret, tls=ctx.proc.userdata[_TLS]
+    ) as client:
         claim = Claim(incarnation=incarnation, worker_id=settings.agent_worker_id)
-        plan = await client.claim(call_id, claim)
         gone = asyncio.Event()
         ctx.room.on("participant_disconnected", lambda _: gone.set())
         ctx.room.on("disconnected", lambda _: gone.set())
-        await ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+        plan, _ = await asyncio.gather(
+            client.claim(call_id, claim),
+            ctx.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE),
+        )
         echoing = asyncio.create_task(_echo(ctx.room, plan))
         await be_seen(ctx.room)
         now = datetime.now(UTC)
@@ -96,4 +108,5 @@ def _loud_part(pcm: bytes) -> bytes:
 
 if __name__ == "__main__":
     worker.serve_call = serve_call  # type: ignore[attr-defined]
+    worker.warm_up = warm_up  # type: ignore[attr-defined]
     asyncio.run(main())

@@ -42,7 +42,9 @@ class PhoneAudio:
     Attributes:
         pulses: when each pulse was sent.
         loud: when each loud packet came that followed a silent one.
+        loud_packets: how many loud ones came.
         heard_at: when the first packet came in which anything is to be heard; 0.0 before.
+        audible_at: when the last one of those came.
         arrivals: RTP timestamp and time of every packet.
         heard: all audio that came, PCM16.
         is_pulsing: whether to send a pulse each `PULSE_EVERY` frames.
@@ -50,7 +52,9 @@ class PhoneAudio:
 
     pulses: list[float] = field(default_factory=list)
     loud: list[float] = field(default_factory=list)
+    loud_packets: int = 0
     heard_at: float = 0.0
+    audible_at: float = 0.0
     arrivals: list[tuple[int, float]] = field(default_factory=list)
     heard: bytearray = field(default_factory=bytearray)
     is_pulsing: bool = False
@@ -80,7 +84,9 @@ class PhoneAudio:
         self._mouth.extend(piece.ljust(FRAME_SAMPLES, b"\xd5") for piece in pieces)
 
     async def close(self) -> None:
-        """Fall silent, and be deaf."""
+        """Fall silent, and be deaf. Idempotent."""
+        if self._socket.fileno() < 0:
+            return
         if self._talking is not None:
             self._talking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -117,9 +123,11 @@ class PhoneAudio:
         pcm = A_LAW.decode(data[_HEAD.size :])
         self.heard += pcm
         loudest = max(map(abs, memoryview(pcm).cast("h")))
-        if not self.heard_at and loudest > AUDIBLE:
-            self.heard_at = at
+        if loudest > AUDIBLE:
+            self.heard_at = self.heard_at or at
+            self.audible_at = at
         is_loud = loudest > LOUD
+        self.loud_packets += is_loud
         if is_loud and not self._was_loud:
             self.loud.append(at)
         self._was_loud = is_loud

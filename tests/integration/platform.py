@@ -131,7 +131,12 @@ def holder_of(call_id: str, processes: Iterable[psutil.Process]) -> psutil.Proce
 
 @asynccontextmanager
 async def running_platform(
-    folder: Path, *, sip: bool = False, livekit: LiveKitBehind | None = None, **settings: str
+    folder: Path,
+    *,
+    sip: bool = False,
+    livekit: LiveKitBehind | None = None,
+    agent: str = "agent",
+    **settings: str,
 ) -> AsyncIterator[Platform]:
     """Run a fleet in `folder` on free ports, with `settings` as its environment.
 
@@ -139,6 +144,7 @@ async def running_platform(
         folder: where it keeps everything.
         sip: whether it has a SIP bridge.
         livekit: what stands before its LiveKit server, if something does.
+        agent: the module that runs as its agent worker.
         settings: what is not as it is by default.
     """
     lines: list[str] = []
@@ -179,7 +185,10 @@ async def running_platform(
             url = await stack.enter_async_context(livekit(fleet))
             fleet = replace(fleet, environ={**fleet.environ, "LIVEKIT_URL": url})
         try:
-            await fleet.start(runner)
+            async with httpx.AsyncClient(timeout=2.0, trust_env=False) as http:
+                worker = fleet.parts(http)["agent"]
+                worker = replace(worker, command=[*worker.command[:-1], agent])
+                await fleet.start(runner, {"agent": worker})
             yield Platform(fleet, api, webhook_url, receiver, lines, runner)
         finally:
             await runner.stop()
