@@ -23,7 +23,7 @@ from contracts.command import Transfer
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import DigitsSent, TransferFailed
-from contracts.transfer import METHODS, TRUSTED_METHOD, TransferTargetError, resolve_target
+from contracts.transfer import METHODS, TRUSTED_METHODS, TransferTargetError, resolve_target
 
 UNDER_WAY = "the caller is being handed over already"
 SPEECH_TAIL_S = 1.0
@@ -70,7 +70,7 @@ class Telephone:
         self._say = say
         self._end = end
         self._silence = silence
-        is_trusted = METHODS.get(plan.channel) == TRUSTED_METHOD
+        is_trusted = METHODS.get(plan.channel) in TRUSTED_METHODS
         self._handover = Handover(line, account.tell, is_trusted=is_trusted)
         self._keypad = Keypad(self._take_digits, takes_digits)
         self._asking: SpeechHandle | None = None

@@ -142,9 +142,9 @@ class TransferTarget(_Open):
 
     id: str = ""
     label: str = ""
-    method: Literal["websocket_reverse_transfer", "livekit_sip_refer", "agent_desk"] = (
-        "websocket_reverse_transfer"
-    )
+    method: Literal[
+        "websocket_reverse_transfer", "livekit_sip_refer", "exotel_passthru", "agent_desk"
+    ] = "websocket_reverse_transfer"
     type: Literal["extension", "sip_uri", "tel_uri", "phone_number", "agent_queue"] = "phone_number"
     value: str = Field(min_length=1)
     is_default: bool = False
@@ -158,10 +158,25 @@ class TransferTarget(_Open):
             raise ValueError(f"{self.method} does not take type agent_queue")
         if self.method == "livekit_sip_refer" and self.type == "extension":
             raise ValueError("livekit_sip_refer takes sip_uri, tel_uri or phone_number")
+        if self.method == "exotel_passthru" and self.type != "phone_number":
+            raise ValueError("exotel_passthru takes only type phone_number")
         scheme = {"sip_uri": "sip:", "tel_uri": "tel:"}.get(self.type, "")
         if not self.value.startswith(scheme):
             raise ValueError(f"a {self.type} begins with {scheme}")
         return self
+
+
+class ExotelApi(_Open):
+    """An Exotel account's REST API, to hang up by where a call outlives its stream (ours)."""
+
+    account_sid: str = Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")
+    api_key: str = Field(min_length=1)
+    """As it is, or `secret://name`; the token likewise."""
+    api_token: str = Field(min_length=1)
+    host: str = Field(
+        default="api.in.exotel.com",
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?$",
+    )
 
 
 class CrmPrefetch(_Open):
@@ -257,7 +272,7 @@ class BotConfig(_Open):
     webhook_secret: str = ""
     """Signs results (Standard Webhooks, `whsec_…`); empty means the platform's own secret."""
     stream_token: str = ""
-    """What a dialler must present on `/ws/{bot_id}`.
+    """What a dialler must present on `/ws/{bot_id}`, and Exotel on `/exotel/{bot_id}`.
 
     Taken from the query's `token`, a Bearer or Basic `Authorization`, or `X-Stream-Token`.
     """
@@ -270,6 +285,11 @@ class BotConfig(_Open):
 
     Twenty is heard, and stopped, soonest; some carriers want 200 (3,200 bytes at 8 kHz).
     """
+    exotel_chunk_bytes: int = Field(default=3200, ge=320, le=32_000, multiple_of=320)
+    """The same at Exotel's door, whose rule is 3,200; some accounts take less."""
+    exotel_stream_limit_s: int = Field(default=3600, ge=60, le=14_400)
+    """After how long the account's plan ends a stream; the bot says goodbye before."""
+    exotel_api: ExotelApi | None = None
     crm_prefetch: CrmPrefetch | None = None
     turn: TurnConfig = Field(default_factory=TurnConfig)
     end_call_enabled: bool = True

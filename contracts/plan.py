@@ -66,6 +66,10 @@ class Plan(BaseModel):
     media_rate_hz: MediaRate = 8000
     stream_message_ms: int = 20
     """How much bot audio goes into one message to the carrier."""
+    exotel_chunk_bytes: int = 3200
+    """The same at Exotel's door."""
+    exotel_stream_limit_s: int = 3600
+    """After how long Exotel ends the stream by itself."""
     max_call_duration_s: int = 600
     standby_id: str = ""
     """The agent that waited in the room, which is the call's incarnation 1; "": none did."""

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from contracts.bot import BotConfig, TransferTarget
 from contracts.ids import Channel
 
-TRUSTED_METHOD = "websocket_reverse_transfer"
-"""A dialler never says how it went: what was sent to it counts as done."""
+PASSTHRU = "exotel_passthru"
+"""The socket is closed, and Exotel's flow asks whether to connect the caller to somebody."""
+TRUSTED_METHODS = frozenset({"websocket_reverse_transfer", PASSTHRU})
+"""Neither a dialler nor a flow says how it went: what was sent to them counts as done."""
 METHODS: dict[Channel, str] = {
-    Channel.WEBSOCKET: TRUSTED_METHOD,
+    Channel.WEBSOCKET: "websocket_reverse_transfer",
+    Channel.EXOTEL: PASSTHRU,
     Channel.SIP: "livekit_sip_refer",
     Channel.DIALOUT: "livekit_sip_refer",
     Channel.ATTACH: "livekit_sip_refer",

@@ -64,6 +64,8 @@ _EVENT_TYPES = {
     "leg_resumed": EventType.HOLD,
 }
 """Facts not named here are notices on the stream."""
+_NOT_THE_AGENTS = ("crm_prefetch", "post_call_push", "exotel_api")
+"""What the sidecar does itself, with secrets of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +357,7 @@ def agent_plan(row: CallRow, facts: list[Fact], *, is_seated: bool = False) -> A
         media="tracks" if row.media == "tracks" else "data",
         media_rate_hz=row.media_rate_hz,
         text_only=row.text_only,
-        config=config.model_copy(update={"crm_prefetch": None, "post_call_push": None}),
+        config=config.model_copy(update=dict.fromkeys(_NOT_THE_AGENTS)),
         variables=row.variables,
         history=[
             HistoryLine(speaker=fact.speaker, text=fact.text)

@@ -221,6 +221,7 @@ class Planner:
         No token where the caller is in the room by somebody else's doing.
         """
         identity = row.caller_identity
+        config = row.config or {}
         token = ""
         if not row.leg_identity:
             token = self._rooms.caller_token(row.room_name, identity, answered=answered)
@@ -233,7 +234,9 @@ class Planner:
             caller_identity=identity,
             bot_id=row.bot_id,
             media_rate_hz=row.media_rate_hz,
-            stream_message_ms=(row.config or {}).get("stream_message_ms", 20),
+            stream_message_ms=config.get("stream_message_ms", 20),
+            exotel_chunk_bytes=config.get("exotel_chunk_bytes", 3200),
+            exotel_stream_limit_s=config.get("exotel_stream_limit_s", 3600),
             max_call_duration_s=row.max_call_duration_s,
             standby_id=row.standby_id,
         )

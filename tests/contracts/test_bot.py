@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.bot import ActiveHours, BotConfig, CrmPrefetch, PostCallPush, TransferTarget
+from contracts.bot import (
+    ActiveHours,
+    BotConfig,
+    CrmPrefetch,
+    ExotelApi,
+    PostCallPush,
+    TransferTarget,
+)
 
 FAMILY_DEFAULTS: dict[str, object] = {
     "session_id": "",
@@ -135,6 +142,7 @@ def test_targets_without_id_may_repeat() -> None:
         ("websocket_reverse_transfer", "sip_uri", "sip:desk@example.com"),
         ("livekit_sip_refer", "tel_uri", "tel:+911234567890"),
         ("livekit_sip_refer", "phone_number", "+911234567890"),
+        ("exotel_passthru", "phone_number", "+911234567890"),
         ("agent_desk", "agent_queue", "billing"),
     ],
 )
@@ -151,6 +159,8 @@ def test_target_is_accepted(method: str, type_: str, value: str) -> None:
         ("livekit_sip_refer", "extension", "204", "takes sip_uri, tel_uri or phone_number"),
         ("livekit_sip_refer", "sip_uri", "desk@example.com", "begins with sip:"),
         ("livekit_sip_refer", "tel_uri", "+911", "begins with tel:"),
+        ("exotel_passthru", "tel_uri", "tel:+911", "takes only type phone_number"),
+        ("exotel_passthru", "agent_queue", "billing", "does not take type agent_queue"),
         ("websocket_reverse_transfer", "phone_number", "", "at least 1 character"),
         ("carrier_pigeon", "phone_number", "+911", "websocket_reverse_transfer"),
     ],
@@ -167,6 +177,14 @@ def test_target_is_refused(method: str, type_: str, value: str, why: str) -> Non
         {"stream_message_ms": 0},
         {"stream_message_ms": 30},
         {"stream_message_ms": 420},
+        {"exotel_chunk_bytes": 0},
+        {"exotel_chunk_bytes": 3300},
+        {"exotel_chunk_bytes": 32_320},
+        {"exotel_stream_limit_s": 59},
+        {"exotel_api": {"account_sid": "acme", "api_key": "k", "api_token": ""}},
+        {"exotel_api": {"account_sid": "../acme", "api_key": "k", "api_token": "t"}},
+        {"exotel_api": {"account_sid": "a", "api_key": "k", "api_token": "t", "host": "a/b"}},
+        {"exotel_api": {"account_sid": "a", "api_key": "k", "api_token": "t", "host": "u@b"}},
         {"max_call_duration_seconds": 0},
         {"knowledge_top_k": 11},
         {"knowledge_score_threshold": 1.5},
@@ -182,6 +200,16 @@ def test_target_is_refused(method: str, type_: str, value: str, why: str) -> Non
 def test_value_out_of_range_is_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         BotConfig.model_validate(bad)
+
+
+def test_exotel_is_spoken_to_by_its_rules_unless_the_account_has_others() -> None:
+    config = BotConfig()
+    assert (config.exotel_chunk_bytes, config.exotel_stream_limit_s) == (3200, 3600)
+    assert config.exotel_api is None
+    account = {"account_sid": "acme1", "api_key": "secret://exotel-key", "api_token": "t"}
+    api = ExotelApi.model_validate(account)
+    assert api.host == "api.in.exotel.com"
+    assert ExotelApi.model_validate({**account, "host": "127.0.0.1:8089"}).host == "127.0.0.1:8089"
 
 
 def test_rules_that_refer_to_nothing_are_refused_when_the_bot_is_read() -> None:

@@ -12,6 +12,7 @@ from contracts.transfer import METHODS, TransferTargetError, resolve_target
 
 BILLING = {"id": "billing", "label": "Billing desk", "value": "+911"}
 SALES = {"id": "sales", "label": "Sales", "value": "+912", "is_default": True}
+PASSTHRU = {"id": "desk", "method": "exotel_passthru", "value": "+91 80 4567 8900"}
 REFER = {"id": "sip", "method": "livekit_sip_refer", "value": "+913"}
 CLOSED = {"id": "closed", "value": "+914", "enabled": False}
 
@@ -40,6 +41,16 @@ def test_id_is_found_on_its_own_door_only() -> None:
     assert resolve_target(bot, Channel.DIALOUT, "sip").value == "+913"
     with pytest.raises(TransferTargetError):
         resolve_target(bot, Channel.WEBSOCKET, "sip")
+
+
+def test_exotel_hands_over_to_targets_of_its_own_and_to_the_legacy_numbers() -> None:
+    bot = config(BILLING, REFER, PASSTHRU, legacy="+919")
+    found = resolve_target(bot, Channel.EXOTEL, "desk")
+    assert (found.method, found.value) == ("exotel_passthru", "+91 80 4567 8900")
+    legacy = resolve_target(bot, Channel.EXOTEL, "legacy")
+    assert (legacy.method, legacy.value) == ("exotel_passthru", "+919")
+    with pytest.raises(TransferTargetError, match="not among: desk, legacy"):
+        resolve_target(bot, Channel.EXOTEL, "billing")
 
 
 def test_only_target_is_the_default() -> None:

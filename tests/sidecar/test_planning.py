@@ -38,6 +38,15 @@ async def test_plan_makes_a_room_with_an_agent_called_to_it(plane: ControlPlane)
     assert await plane.live() == 1
 
 
+async def test_plan_tells_exotels_door_what_the_account_takes(plane: ControlPlane) -> None:
+    api = {"account_sid": "acme1", "api_key": "key", "api_token": "token"}
+    await plane.ready(exotel_chunk_bytes=640, exotel_stream_limit_s=1800, exotel_api=api)
+    plan = await plane.plan()
+    assert (plan.exotel_chunk_bytes, plan.exotel_stream_limit_s) == (640, 1800)
+    # Hanging up by Exotel's API is the sidecar's alone to do.
+    assert (await plane.claim(plan.call_id)).config.exotel_api is None
+
+
 async def test_config_is_rendered_for_the_call(plane: ControlPlane) -> None:
     await plane.ready()
     plan = await plane.plan(did="+15550101")
