@@ -9,7 +9,15 @@ from __future__ import annotations
 from datetime import time
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from contracts import template
 from contracts.rules import RulesConfig
@@ -17,6 +25,18 @@ from contracts.rules import RulesConfig
 
 def _upper(word: Any) -> Any:
     return word.upper() if isinstance(word, str) else word
+
+
+WidgetOrigin = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        to_lower=True,
+        max_length=300,
+        pattern=r"^(https?://[A-Za-z0-9.\[\]:-]+|\*\.[A-Za-z0-9.-]+)$",
+    ),
+]
+"""As browsers spell origins: lower case, no path, no port that is the scheme's own."""
 
 
 class _Open(BaseModel):
@@ -290,6 +310,12 @@ class BotConfig(_Open):
     exotel_stream_limit_s: int = Field(default=3600, ge=60, le=14_400)
     """After how long the account's plan ends a stream; the bot says goodbye before."""
     exotel_api: ExotelApi | None = None
+    widget_api_key: str = Field(default="", max_length=200)
+    """What the bot's web widget shows. Whoever opens the page can read it: it names the widget, and
+    keeps nobody out. Empty: the bot has none."""
+    widget_allowed_origins: list[WidgetOrigin] = Field(default_factory=list, max_length=200)
+    """Where pages with the widget may be from: `https://shop.example`, or `*.example.com` for its
+    subdomains over HTTPS; empty: anywhere."""
     crm_prefetch: CrmPrefetch | None = None
     turn: TurnConfig = Field(default_factory=TurnConfig)
     end_call_enabled: bool = True

@@ -49,6 +49,11 @@ class PlanRequest(BaseModel):
     has_agent: bool = False
     """Whether that room's agent is on its way already, so that none is dispatched."""
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the bot's first word, as nobody does while a phone rings."""
+        return self.answered or self.channel is Channel.WEB
+
 
 class Plan(BaseModel):
     """The door's half: where to join. The room exists and an agent has been dispatched to it."""

@@ -258,3 +258,23 @@ def test_push_needs_no_more_than_it_is_given() -> None:
     assert (push.method, push.key_mapper, push.push_updates) == ("PUT", {}, False)
     with pytest.raises(ValidationError):
         PostCallPush.model_validate({"method": "DELETE"})
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("https://Shop.example", "https://shop.example"),
+        (" http://127.0.0.1:8000 ", "http://127.0.0.1:8000"),
+        ("http://[::1]:8000", "http://[::1]:8000"),
+        ("*.example.com", "*.example.com"),
+    ],
+)
+def test_origins_of_the_widget_are_spelt_as_browsers_do(written: str, kept: str) -> None:
+    config = BotConfig.model_validate({"widget_allowed_origins": [written]})
+    assert config.widget_allowed_origins == [kept]
+
+
+@pytest.mark.parametrize("origin", ["", "*", "null", "https://a/", "https://*.a.example", "a b"])
+def test_what_no_browser_sends_is_no_origin_of_the_widget(origin: str) -> None:
+    with pytest.raises(ValidationError):
+        BotConfig.model_validate({"widget_allowed_origins": [origin]})

@@ -77,3 +77,18 @@ def test_incarnations_count_from_one() -> None:
 def test_history_knows_two_speakers() -> None:
     with pytest.raises(ValidationError):
         HistoryLine.model_validate({"speaker": "system", "text": "x"})
+
+
+@pytest.mark.parametrize(
+    ("channel", "answered", "is_awaited"),
+    [
+        (Channel.WEBSOCKET, True, True),
+        (Channel.SIP, False, False),
+        (Channel.WEB, False, True),
+    ],
+)
+def test_only_phones_that_ring_wait_for_nobody(
+    channel: Channel, answered: bool, is_awaited: bool
+) -> None:
+    asked = REQUEST.model_copy(update={"channel": channel, "answered": answered})
+    assert asked.is_awaited is is_awaited
