@@ -22,7 +22,14 @@ from agent.leg_watch import LegWatch
 from agent.line import BridgeLine, Line, ManagedLine
 from agent.line_cache import LineCache, Synthesize
 from agent.link import Link
-from agent.presence import is_answered, is_expected, is_told_elsewhere, why_gone, why_left
+from agent.presence import (
+    is_answered,
+    is_expected,
+    is_told_elsewhere,
+    sends_always,
+    why_gone,
+    why_left,
+)
 from agent.providers import ConfigUnusable, Engines, OnIntent
 from agent.recording import Recorder
 from agent.room_audio import MediaLink
@@ -149,6 +156,7 @@ class Call:
             clock=time.time,
             on_audio=self._on_audio,
             began_s_ago=(datetime.now(UTC) - answered_at).total_seconds() if answered_at else 0.0,
+            on_no_media=self._on_no_media if sends_always(plan) else None,
         )
 
     def _line(self) -> Line:
@@ -255,6 +263,11 @@ class Call:
     def _end(self, reason: Reason) -> None:
         if self._conversation is not None:
             self._conversation.end(reason, by_bot=False)
+
+    def _on_no_media(self) -> None:
+        if self._conversation is not None:
+            # The phone is there and has to be hung up.
+            self._conversation.end(Reason.NO_MEDIA)
 
     def _on_audio(self, at_ms: int, caller: bytes, bot: bytes) -> None:
         # Who is heard has answered, even where the news of it was lost.

@@ -70,6 +70,16 @@ def why_gone(plan: AgentPlan, *, answered: bool) -> Reason:
     return Reason.BRIDGE_LOST
 
 
+def sends_always(plan: AgentPlan) -> bool:
+    """Return whether an answered caller who brings no packet at all is a fault, no muted browser.
+
+    Of the doors with tracks these are LiveKit SIP's. Whoever takes a call over cannot tell: the
+    line may have been put on hold since, which is not seen there.
+    """
+    is_phone = plan.channel in (Channel.SIP, Channel.DIALOUT)
+    return plan.media == "tracks" and is_phone and plan.answered_at is None
+
+
 def is_expected(plan: AgentPlan) -> bool:
     """Return whether the caller must be in the room already: it came with them, or they talked."""
     if plan.media == "data":

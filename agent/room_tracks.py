@@ -19,7 +19,7 @@ MAX_QUEUED_S = 0.08
 """What may wait to be sent, above what is kept ahead on purpose: more would be delay that stays."""
 MAX_BITRATE = 96_000
 """Opus takes half the processor time at this rate that it takes at its default."""
-
+_STATS_S = 2.0
 
 HearPcm = Callable[[bytes], None]
 """Takes 20 ms of the caller's PCM."""
@@ -42,6 +42,10 @@ class Tracks(Protocol):
 
     async def push(self, pcm: bytes) -> None:
         """Send a piece of the bot's voice after those before it."""
+        ...
+
+    async def packets(self) -> int | None:
+        """Return how many packets the caller's has brought so far; None where nobody can tell."""
         ...
 
     def clear(self) -> None:
@@ -68,6 +72,7 @@ class RoomTracks:
         self._source: rtc.AudioSource | None = None
         self._publication: rtc.LocalTrackPublication | None = None
         self._heard: asyncio.Queue[rtc.Track] = asyncio.Queue()
+        self._listened: rtc.Track | None = None
 
     async def publish(self) -> None:
         """Publish a silent track.
@@ -97,7 +102,7 @@ class RoomTracks:
         listening: asyncio.Task[None] | None = None
         try:
             while True:
-                track = await self._heard.get()
+                track = self._listened = await self._heard.get()
                 if listening is not None:
                     listening.cancel()
                 listening = asyncio.create_task(self._read(track, hear))
@@ -116,6 +121,22 @@ class RoomTracks:
             self.shed_frames += 1
             return
         await self._source.capture_frame(rtc.AudioFrame(pcm, self._rate_hz, 1, len(pcm) // 2))
+
+    async def packets(self) -> int | None:
+        """Return how many packets the caller's microphone has brought so far.
+
+        Frames tell nothing: a track that never brought a packet is heard as silence.
+        """
+        if self._listened is None:
+            return 0
+        try:
+            async with asyncio.timeout(_STATS_S):
+                stats = await self._listened.get_stats()
+        except Exception as error:
+            # The SDK has no error of its own for this.
+            log.warning("packets_not_counted", error=type(error).__name__)
+            return None
+        return sum(one.inbound_rtp.received.packets_received for one in stats)
 
     def clear(self) -> None:
         """Drop what was pushed and not sent."""

@@ -27,6 +27,8 @@ LEAD_MS = 40
 """With the 20 ms being sent the track holds at most 60 ms: enough for a late wake-up of ours."""
 SUBSCRIBED_S = 2.0
 """How long the first word waits for the caller to receive our track."""
+NO_MEDIA_S = 10.0
+"""How long a phone that is answered may bring no packet at all."""
 _SAMPLE_BYTES = 2
 
 
@@ -41,6 +43,8 @@ class TrackLink:
         clock: wall time in seconds, as the framework has it.
         on_audio: given all that is heard and played, for the recording.
         began_s_ago: how long ago the call was answered, where another agent served it before.
+        on_no_media: told once where the caller's track brought nothing in `NO_MEDIA_S` of an
+            answered call; None where a caller may be silent, as a browser's is that is muted.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class TrackLink:
         clock: Callable[[], float],
         on_audio: OnAudio,
         began_s_ago: float = 0.0,
+        on_no_media: Callable[[], None] | None = None,
     ) -> None:
         self.clock = clock
         self.leg_clock = LegClock()
@@ -61,6 +66,7 @@ class TrackLink:
         self._rate_hz = rate_hz
         self._on_audio = on_audio
         self._began_s_ago = began_s_ago
+        self._on_no_media = on_no_media
         self._playout = Playout(rate_hz, lead_ms=LEAD_MS)
         self._frames = FrameClock()
         self._now = asyncio.get_running_loop().time
@@ -83,6 +89,8 @@ class TrackLink:
                 tasks.create_task(self._tracks.listen(self._hear))
                 tasks.create_task(self._play())
                 tasks.create_task(self._start())
+                if self._on_no_media is not None:
+                    tasks.create_task(self._miss_media(self._on_no_media))
         finally:
             await self._tracks.aclose()
 
@@ -100,6 +108,15 @@ class TrackLink:
             log.warning("track_not_subscribed", timeout_s=SUBSCRIBED_S)
         self._playout.start(self._now())
         self._wake.set()
+
+    async def _miss_media(self, on_no_media: Callable[[], None]) -> None:
+        await self._opened.wait()
+        # While it rang there may have been a tone, which no phone has sent.
+        before = await self._tracks.packets() or 0
+        await asyncio.sleep(NO_MEDIA_S)
+        packets = await self._tracks.packets()
+        if packets is not None and packets <= before:
+            on_no_media()
 
     def _take(self, packet: DownPacket) -> None:
         # Not at once: what follows from it is no affair of whoever speaks.

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from livekit import rtc
 
-from agent.presence import is_answered, is_expected, is_told_elsewhere, why_gone, why_left
+from agent.presence import (
+    is_answered,
+    is_expected,
+    is_told_elsewhere,
+    sends_always,
+    why_gone,
+    why_left,
+)
 from contracts.bot import BotConfig
 from contracts.ids import Channel
 from contracts.outcome import Reason
@@ -120,3 +127,18 @@ def test_how_a_dial_went_is_the_sidecars_to_tell(
     call: AgentPlan, answered: bool, elsewhere: bool
 ) -> None:
     assert is_told_elsewhere(call, answered=answered) is elsewhere
+
+
+@pytest.mark.parametrize(
+    ("call", "sends"),
+    [
+        (plan(), True),
+        (DIALLED, True),
+        (plan(media="data"), False),
+        (plan(Channel.WEB), False),
+        (plan(Channel.ATTACH), False),
+        (plan(answered_at=datetime.now(UTC)), False),
+    ],
+)
+def test_only_a_phone_of_livekit_sips_sends_always(call: AgentPlan, sends: bool) -> None:
+    assert sends_always(call) is sends

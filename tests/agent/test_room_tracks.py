@@ -23,10 +23,22 @@ class Publication:
     def __init__(self, kind: int = AUDIO, source: int = MICROPHONE) -> None:
         self.kind, self.source = kind, source
         self.wanted = False
-        self.track = SimpleNamespace(kind=kind, frames=[b"\1\0" * 160])
+        self.packets: int | None = 0
+        self.track = SimpleNamespace(kind=kind, frames=[b"\1\0" * 160], get_stats=self._get_stats)
 
     def set_subscribed(self, wanted: bool) -> None:
         self.wanted = wanted
+
+    async def _get_stats(self) -> list[Any]:
+        if self.packets is None:
+            raise Exception("closed")
+        if not self.packets:
+            return []  # as the SDK has it before the first
+        received = SimpleNamespace(packets_received=self.packets)
+        others = SimpleNamespace(packets_received=0)
+        return [
+            SimpleNamespace(inbound_rtp=SimpleNamespace(received=one)) for one in (others, received)
+        ]
 
 
 class FakeStream:
@@ -165,3 +177,15 @@ async def test_voice_is_shed_rather_than_late_for_the_rest_of_the_call() -> None
     listening.tracks.clear()
     assert source.cleared == 1
     await listening.tracks.aclose()
+
+
+async def test_packets_of_the_track_that_is_listened_to_are_counted() -> None:
+    async with Listening() as listening:
+        assert await listening.tracks.packets() == 0
+        microphone = Publication()
+        await listening.subscribe(microphone)
+        assert await listening.tracks.packets() == 0
+        microphone.packets = 7
+        assert await listening.tracks.packets() == 7
+        microphone.packets = None
+        assert await listening.tracks.packets() is None

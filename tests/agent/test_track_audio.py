@@ -11,7 +11,7 @@ from livekit.agents.voice.io import PlaybackFinishedEvent
 
 from agent.heard import BotLine
 from agent.room_tracks import HearPcm
-from agent.track_audio import LEAD_MS, SUBSCRIBED_S, TrackLink
+from agent.track_audio import LEAD_MS, NO_MEDIA_S, SUBSCRIBED_S, TrackLink
 from tests.fakes.virtual_time import virtual_time
 
 RATE_HZ = 8000
@@ -25,6 +25,7 @@ class FakeTracks:
     Attributes:
         sent: what left, each piece with when it was pushed.
         clears: when what waited was dropped.
+        packets_in: how many packets the caller's has brought; silence is heard without any.
     """
 
     def __init__(self) -> None:
@@ -33,6 +34,7 @@ class FakeTracks:
         self.published = asyncio.Event()
         self.subscription = asyncio.Event()
         self.closed = False
+        self.packets_in: int | None = 0
         self._frames: asyncio.Queue[bytes] = asyncio.Queue()
         self._now = asyncio.get_running_loop().time
 
@@ -48,6 +50,9 @@ class FakeTracks:
 
     async def push(self, pcm: bytes) -> None:
         self.sent.append((self._now(), pcm))
+
+    async def packets(self) -> int | None:
+        return self.packets_in
 
     def clear(self) -> None:
         self.clears.append(self._now())
@@ -71,6 +76,7 @@ class Call:
 
     def __init__(self, began_s_ago: float = 0.0) -> None:
         self.tracks = FakeTracks()
+        self.missed: list[float] = []
         self.recorded: list[tuple[int, bytes, bytes]] = []
         self.link = TrackLink(
             self.tracks,
@@ -78,6 +84,7 @@ class Call:
             clock=asyncio.get_running_loop().time,
             on_audio=lambda *audio: self.recorded.append(audio),
             began_s_ago=began_s_ago,
+            on_no_media=lambda: self.missed.append(asyncio.get_running_loop().time()),
         )
         self.started: list[float] = []
         self.finished: list[PlaybackFinishedEvent] = []
@@ -261,3 +268,41 @@ async def test_output_on_hold_keeps_what_is_said() -> None:
         call.link.output.release()
         await asyncio.sleep(1.5)
         assert call.finished == [PlaybackFinishedEvent(1.0, False, None)]
+
+
+@virtual_time
+async def test_phone_that_brings_no_packet_is_missed_though_its_silence_is_heard() -> None:
+    async with answered() as call:
+        opened = asyncio.get_running_loop().time()
+        await call.tracks.bring(2 * NO_MEDIA_S, pcm=bytes(FRAME_BYTES))
+        assert [round(at - opened, 1) for at in call.missed] == [NO_MEDIA_S]
+
+
+@virtual_time
+async def test_tone_while_it_rang_is_no_media_of_the_phones() -> None:
+    call = Call()
+    running = asyncio.create_task(call.link.run())
+    call.tracks.packets_in = 200
+    await asyncio.sleep(4 * NO_MEDIA_S)
+    assert call.missed == []
+    call.link.open()
+    await asyncio.sleep(NO_MEDIA_S + 0.1)
+    assert len(call.missed) == 1
+    running.cancel()
+
+
+@virtual_time
+async def test_phone_that_brings_one_packet_is_not_missed() -> None:
+    async with answered() as call:
+        await asyncio.sleep(NO_MEDIA_S - 0.1)
+        call.tracks.packets_in = 1
+        await asyncio.sleep(NO_MEDIA_S)
+        assert call.missed == []
+
+
+@virtual_time
+async def test_packets_that_cannot_be_counted_end_no_call() -> None:
+    async with answered() as call:
+        call.tracks.packets_in = None
+        await asyncio.sleep(2 * NO_MEDIA_S)
+        assert call.missed == []

@@ -33,12 +33,13 @@ class TrackPhone:
         subscribed: set once the bot's track is received: what makes LiveKit SIP answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, sends: bool = True) -> None:
         self.heard = bytearray()
         self.heard_from_s: float | None = None
         self.subscribed = asyncio.Event()
         self.room = rtc.Room()
-        self._source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=200)
+        # One that keeps a queue sends silence where there is nothing in it.
+        self._source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=200 if sends else 0)
         self._to_say = bytearray()
         self._joined_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -46,15 +47,18 @@ class TrackPhone:
 
     @classmethod
     @asynccontextmanager
-    async def in_room(cls, url: str, token: str) -> AsyncIterator[TrackPhone]:
-        """Join, ringing, with a microphone that is on."""
-        phone = cls()
+    async def in_room(
+        cls, url: str, token: str, *, sends: bool = True
+    ) -> AsyncIterator[TrackPhone]:
+        """Join, ringing, with a microphone that is on, or brings no packet at all."""
+        phone = cls(sends=sends)
         await phone.room.connect(url, token)
         phone._joined_at = monotonic()
         track = rtc.LocalAudioTrack.create_audio_track("phone", phone._source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
         await phone.room.local_participant.publish_track(track, options)
-        phone._tasks.append(asyncio.create_task(phone._speak()))
+        if sends:
+            phone._tasks.append(asyncio.create_task(phone._speak()))
         try:
             yield phone
         finally:

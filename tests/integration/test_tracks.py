@@ -22,6 +22,7 @@ from agent.call import recording_path
 from agent.job import serve
 from agent.settings import AgentSettings
 from agent.speech import load
+from agent.track_audio import NO_MEDIA_S
 from bridges.audio.waveform import loud_spans
 from contracts.bot import BotConfig
 from contracts.ids import SIP_JOB_METADATA, Channel, call_id_from, room_agent_identity
@@ -96,7 +97,7 @@ class Job:
 
 @asynccontextmanager
 async def serving(
-    server: LiveKitServer, desk: CallDesk, folder: Path
+    server: LiveKitServer, desk: CallDesk, folder: Path, *, sends: bool = True
 ) -> AsyncIterator[tuple[TrackPhone, asyncio.Task[None]]]:
     load()
     settings = AgentSettings(
@@ -107,7 +108,8 @@ async def serving(
     )
     job: Any = Job(server)
     token = sip_token(server, ROOM, CALLER, RINGING)
-    async with desk.client() as client, TrackPhone.in_room(server.url, token) as phone:
+    joining = TrackPhone.in_room(server.url, token, sends=sends)
+    async with desk.client() as client, joining as phone:
         task = asyncio.create_task(serve(job, settings, client))
         try:
             yield phone, task
@@ -198,3 +200,17 @@ async def test_phone_of_livekit_sips_holds_a_conversation_over_tracks(
     question_end_s = loud_spans(left)[0].end_s
     recorded_s = next(s.start_s for s in loud_spans(right) if s.start_s > question_end_s)
     assert abs((recorded_s - question_end_s) - waited_s) < 0.4
+
+
+async def test_phone_that_is_answered_and_sends_nothing_ends_as_a_fault(
+    livekit_server: LiveKitServer, tmp_path: Path
+) -> None:
+    desk = CallDesk(plan())
+    async with serving(livekit_server, desk, tmp_path, sends=False) as (phone, task):
+        async with asyncio.timeout(15):
+            await phone.subscribed.wait()
+        await phone.answer()
+        await phone.hear_out()
+        async with asyncio.timeout(NO_MEDIA_S + 10):
+            await task
+    assert desk.ended().reason is Reason.NO_MEDIA
