@@ -37,6 +37,10 @@ class Sipp:
             raise AssertionError(f"sipp still runs\n{self.trace()}") from None
         assert code == 0, f"sipp ended with {code}\n{self.trace()}"
 
+    async def ended(self) -> int:
+        """Wait for its end, whatever course the scenario took; return its exit status."""
+        return await self._process.wait()
+
     def trace(self) -> str:
         """Return what it sent, received and complained of."""
         paths = [path for path in sorted(self.folder.iterdir()) if path.suffix != ".xml"]
