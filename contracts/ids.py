@@ -25,6 +25,21 @@ HOLD_ATTRIBUTE = "vf.hold"
 LEG_NEWS_TOPIC = "sip_bridge_events"
 """Data topic of `contracts.leg_news` messages, bridge to agent."""
 
+CHAT_TOPIC = "lk.chat"
+"""LiveKit's topic of text streams that hold what a visitor typed."""
+
+CAPTION_TOPIC = "lk.transcription"
+"""LiveKit's topic of text streams that hold what either side says."""
+
+CHAT_REFUSED_TOPIC = "vf.chat_refused"
+"""Topic of a text stream that tells a visitor why a message was not taken."""
+
+TYPING_TOPIC = "vf.typing"
+"""Data topic of an empty packet: the visitor is typing."""
+
+ENDED_ATTRIBUTE = "vf.ended"
+"""Set on the agent's participant just before it hangs up on a visitor: `disconnected_by`'s word."""
+
 SIP_CALL_STATUS = "sip.callStatus"
 """LiveKit SIP's own attribute on its participants: `active` once the phone is answered."""
 

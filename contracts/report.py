@@ -120,6 +120,8 @@ class TranscriptLine(_Fact):
     speaker: Literal["bot", "customer"]
     text: str
     interrupted: bool = False
+    typed: bool = False
+    """Whether it came by keyboard, from somebody in a browser."""
 
 
 class IntentFound(_Fact):
