@@ -14,6 +14,7 @@ from contracts.trunk import Trunk
 from sidecar.store.telephony import trunks
 
 _NAMES = (trunks.c.trunk_id, trunks.c.inbound_id, trunks.c.outbound_id)
+_PACE = frozenset({trunks.c.tokens.name, trunks.c.tokens_at.name})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,10 @@ async def add(connection: AsyncConnection, row: TrunkRow) -> None:
 
 
 async def save(connection: AsyncConnection, row: TrunkRow) -> None:
-    """Store a trunk's new state over the old one."""
+    """Store a trunk's new state over the old one, but its tokens: dials take some meanwhile."""
     mine = (trunks.c.tenant_id == row.tenant_id, trunks.c.trunk_id == row.trunk_id)
-    await connection.execute(update(trunks).where(*mine).values(_values(row)))
+    kept = {name: value for name, value in _values(row).items() if name not in _PACE}
+    await connection.execute(update(trunks).where(*mine).values(kept))
 
 
 async def get(connection: AsyncConnection, tenant_id: str, trunk_id: str) -> TrunkRow | None:

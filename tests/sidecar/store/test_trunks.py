@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from contracts.trunk import Trunk
-from sidecar.store import trunks
+from sidecar.store import trunk_tokens, trunks
 from sidecar.store.database import Database
 from sidecar.store.trunks import TrunkRow
 from tests.fakes.control_plane import START
@@ -39,8 +39,6 @@ async def test_trunk_reads_back_as_it_was_written_and_changed(database: Database
         rule_id="SDR_1",
         synced_sha256="0" * 64,
         sync_error="no such host",
-        tokens=1.5,
-        tokens_at=START,
     )
     async with database.transaction() as connection:
         await trunks.add(connection, ROW)
@@ -48,6 +46,17 @@ async def test_trunk_reads_back_as_it_was_written_and_changed(database: Database
         await trunks.save(connection, changed)
         assert await trunks.get(connection, "default", "ST_1") == changed
         assert await trunks.of_kind(connection, "bridge") == [changed]
+
+
+async def test_tokens_taken_while_a_trunk_is_changed_stay_taken(database: Database) -> None:
+    async with database.transaction() as connection:
+        await trunks.add(connection, ROW)
+        seen = await trunks.get(connection, "default", "ST_1")
+        assert seen is not None
+        await trunk_tokens.keep(connection, "default", "ST_1", 1.5, START)
+        await trunks.save(connection, replace(seen, sync_error="no such host"))
+        now = replace(ROW, sync_error="no such host", tokens=1.5, tokens_at=START)
+        assert await trunks.get(connection, "default", "ST_1") == now
 
 
 async def test_trunk_is_known_by_livekits_names_too(database: Database) -> None:
