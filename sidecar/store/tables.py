@@ -137,6 +137,7 @@ calls = Table(
     UniqueConstraint("tenant_id", "session_id"),
 )
 Index("ix_calls_tenant_id_planned_at", calls.c.tenant_id, calls.c.planned_at)
+Index("ix_calls_room_name", calls.c.room_name)
 # A hash: a stream's name may be longer than a tree's page takes.
 Index("ix_calls_stream_id", calls.c.stream_id, postgresql_using="hash")
 # Live rows are few among many: capacity and watch look only at these.
