@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.fakes.livekit_sip import real
 from tests.fakes.missing import Required
 from tests.fakes.postgres import running_postgres
 from tests.fakes.s3 import S3Server
@@ -26,6 +27,7 @@ _KEPT_VARIABLES = frozenset(
     {
         *("CI", "HOME", "LANG", "LC_ALL", "PATH", "TERM", "TMPDIR", "TZ", "USER"),
         *Required,
+        real.VARIABLE,
     }
 )
 _KEPT_PREFIXES = ("COVERAGE_", "COV_", "HYPOTHESIS_", "PYTEST_", "PYTHON", "TEST_")
@@ -74,6 +76,33 @@ def _guard(event: str, arguments: tuple[Any, ...]) -> None:
 
 # An audit hook sees every socket of this process, whichever library opens it.
 sys.addaudithook(_guard)
+
+
+_DOUBLE_ONLY = (
+    "double_only(reason): makes the double do what a real LiveKit SIP cannot be made to do"
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell of the markers."""
+    config.addinivalue_line("markers", _DOUBLE_ONLY)
+    config.addinivalue_line("markers", "livekit_sip: runs on the double, or on a real LiveKit SIP")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what only the double can do where there is a real LiveKit SIP."""
+    if not os.environ.get(real.VARIABLE):
+        return
+    for item in items:
+        if mark := item.get_closest_marker("double_only"):
+            item.add_marker(pytest.mark.skip(reason=f"the double's alone: {mark.kwargs['reason']}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which LiveKit SIP was used, if one was."""
+    reports = [each for kind in terminalreporter.stats.values() for each in kind]
+    if any("livekit_sip" in getattr(report, "keywords", {}) for report in reports):
+        terminalreporter.write_line(f"LiveKit SIP in these tests: {real.which()}")
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """LiveKit SIP as measured, row by row: its API, calls out, transfers.
 
-Run on the double before a real LiveKit server. What only the service itself can show is left out:
-its death, and the codecs of its RTP.
+Run on the double before a real LiveKit server, or on a real `livekit-sip` where `LIVEKIT_SIP_BIN`
+names one. What only the service itself can show is left out: its death, and the codecs of its RTP.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from tests.fakes.livekit_sip import Answers, Callee, RefersTo, Refuses, Unreacha
 from tests.integration.livekit_server import LiveKitServer
 from tests.integration.sip_desk import LIMITS, TRUNK, SipDesk, sip_desk
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.livekit_sip]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def desk(livekit_server: LiveKitServer) -> AsyncIterator[SipDesk]:
+async def desk(
+    livekit_server: LiveKitServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[SipDesk]:
     """One trunk both ways with its rule, and the catch-all."""
-    async with sip_desk(livekit_server) as desk:
+    async with sip_desk(livekit_server, tmp_path_factory.mktemp("telephony")) as desk:
         yield desk
 
 
@@ -67,7 +69,7 @@ async def test_what_cannot_be_is_refused(desk: SipDesk) -> None:
 
 
 async def test_json_is_understood_and_a_missing_grant_refused(desk: SipDesk) -> None:
-    url = f"{desk.double.url.replace('ws', 'http', 1)}/twirp/livekit.SIP/ListSIPInboundTrunk"
+    url = f"{desk.telephony.url.replace('ws', 'http', 1)}/twirp/livekit.SIP/ListSIPInboundTrunk"
     token = api.AccessToken(desk.server.key, desk.server.secret)
     async with aiohttp.ClientSession() as http:
         for grants, status in ((api.SIPGrants(admin=True), 200), (api.SIPGrants(), 401)):
@@ -85,7 +87,7 @@ async def test_phone_that_answers_becomes_active(desk: SipDesk) -> None:
         assert await desk.sip.call_status(room_name, identity) == "active"
         await watcher.saw(lambda seen: seen.statuses == ["dialing", "ringing", "active"])
         assert watcher.attributes["sip.callIDFull"]
-        line = desk.double.lines[identity]
+        line = desk.line(identity)
         await line.hang_up()
         assert await watcher.saw_leave(identity) == api.DisconnectReason.CLIENT_INITIATED
         assert watcher.statuses[-1] == "hangup"
@@ -161,6 +163,7 @@ async def test_phone_removed_while_it_rings_is_cancelled(desk: SipDesk) -> None:
         assert await watcher.saw_leave(identity) == api.DisconnectReason.PARTICIPANT_REMOVED
 
 
+@pytest.mark.double_only(reason="takes the service or its Redis away")
 @pytest.mark.parametrize(
     ("state", "code"), [("is_running", "unavailable"), ("has_redis", "internal")]
 )
@@ -207,7 +210,7 @@ async def test_transferred_phone_is_there_when_the_api_says_so_and_gone_a_second
     await transfer(desk, room_name, identity)
     began = time.monotonic()
     assert await desk.sip.call_status(room_name, identity) == "active"
-    line = desk.double.lines[identity]
+    line = desk.line(identity)
     assert line.referred_to == "tel:+14155550123"
     async with asyncio.timeout(5):
         await line.ended.wait()
@@ -238,7 +241,7 @@ async def test_transfer_that_fails_leaves_the_phone_where_it_is(
         await transfer(desk, room_name, identity, timeout_s=1.0)
     assert (caught.value.code, caught.value.sip_status_code) == (code, status_code)
     assert await desk.sip.call_status(room_name, identity) == "active"
-    await desk.double.lines[identity].hang_up()
+    await desk.line(identity).hang_up()
 
 
 async def test_transfer_needs_a_scheme_a_participant_and_an_answered_call(desk: SipDesk) -> None:
@@ -251,7 +254,7 @@ async def test_transfer_needs_a_scheme_a_participant_and_an_answered_call(desk: 
         with pytest.raises(SipError) as caught:
             await attempt
         assert caught.value.code == code
-    await desk.double.lines[identity].hang_up()
+    await desk.line(identity).hang_up()
     caller, room_name, identity = await desk.ring()
     with pytest.raises(SipRefused) as refused:
         await transfer(desk, room_name, identity)

@@ -32,7 +32,7 @@ from tests.integration.platform import Platform, running_platform
 from tests.integration.waiting import until
 from voicefleet.fleet import Fleet
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.livekit_sip]
 
 DID = "+911140001000"
 UNANSWERED = "+911140001001"
