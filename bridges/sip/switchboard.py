@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -29,6 +30,7 @@ from bridges.wire.sip.endpoint import Overloaded, UnknownCall
 
 log = structlog.get_logger(__name__)
 
+_FAILED = "signalling has failed over it"
 GUARD_S = 32.0
 """After which a caller is refused whom the media process neither answers nor refuses."""
 
@@ -121,7 +123,12 @@ class Switchboard:
         """Act on one event of the endpoint."""
         match event:
             case wire.Invited():
-                self._invited(event)
+                try:
+                    self._invited(event)
+                except Exception:
+                    log.exception("sip_invite_failed", sip_call_id=event.call_id)
+                    self._metrics.invites.labels(outcome="failed").inc()
+                    self._abandon(event)
             case wire.Registered() | wire.RegistrationFailed() | wire.Unregistered():
                 self.registrar.event_happened(event)
             case _:
@@ -160,6 +167,8 @@ class Switchboard:
         except Exception:
             # That call's trouble, which must not be the others'.
             log.exception("sip_order_failed", leg=order.leg, order=order.type)
+            if isinstance(order, ipc.Dial):
+                self._abandon_dial(link, order.leg)
         finally:
             self.driver.flush()
 
@@ -207,6 +216,16 @@ class Switchboard:
                 endpoint.ring(call, self._now())
                 link.send(news)
 
+    def _abandon(self, invited: wire.Invited) -> None:
+        """Refuse a caller whom nobody will answer, wherever taking them in has failed."""
+        leg = self.legs.of_call(invited.call)
+        if leg is not None:
+            self._end(leg, 500)
+            self._over(leg, over(leg.name, "lost", detail=_FAILED))
+        else:
+            with suppress(UnknownCall, InvalidState):
+                self.driver.endpoint.reject(invited.call, 500, self._now())
+
     def _guard(self, leg: Leg) -> None:
         """Refuse a caller whom nobody has answered: the media process should have, long ago."""
         log.error("sip_call_unattended", leg=leg.name, bridge_id=leg.link.bridge_id)
@@ -250,6 +269,15 @@ class Switchboard:
         )
         self._metrics.dials.inc()
         self._add(leg, dial.ringing_timeout_s, self._give_up)
+
+    def _abandon_dial(self, link: MediaLink, name: str) -> None:
+        """End what was begun of a dial: its media process would wait for ever."""
+        leg = self.legs.named(name)
+        if leg is None:
+            link.send(over(name, "lost", detail=_FAILED))
+        elif leg.link is link:
+            self._end(leg, 480)
+            self._over(leg, over(name, "lost", rang=leg.rang, detail=_FAILED))
 
     def _give_up(self, leg: Leg) -> None:
         """Nobody picked up in time."""

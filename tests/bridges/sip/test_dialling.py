@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from bridges.sip import ipc
+from bridges.sip.leg_table import LegTable
+from bridges.wire.sip.endpoint import Endpoint
 from contracts.trunk import Trunk
 from tests.bridges.sip.exchange import Exchange, eventually, exchange
 from tests.fakes import sipp
@@ -220,6 +222,25 @@ async def test_number_that_cannot_be_dialled_is_lost(tmp_path: Path) -> None:
         dial(running, 5060, address="not a host!")
         over = await running.media.hear(ipc.Over)
         assert (over.how, over.detail) == ("lost", "the trunk's address is none")
+
+
+@pytest.mark.parametrize(("part", "step"), [(Endpoint, "invite"), (LegTable, "add")])
+async def test_dial_that_fails_for_no_foreseen_cause_is_over_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: type, step: str
+) -> None:
+    usual = getattr(part, step)
+
+    def fail(*given: object, **named: object) -> object:
+        usual(*given, **named)
+        raise RuntimeError("not foreseen")
+
+    async with exchange(tmp_path / "state") as running:
+        monkeypatch.setattr(part, step, fail)
+        dial(running, free_port())
+        over = await running.media.hear(ipc.Over)
+        assert (over.how, over.detail) == ("lost", "signalling has failed over it")
+        assert running.media.kinds() == ["over"]
+        assert len(running.board.legs) == 0
 
 
 @pytest.mark.parametrize("hangs_up", ["caller", "callee"])
