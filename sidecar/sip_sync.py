@@ -2,7 +2,8 @@
 
 What is to be done follows from our rows and what LiveKit says it has, so a lost answer, a change
 made by hand or a crash in between is mended by looking again. One sidecar at a time does it.
-Without a managed trunk, nothing is asked of LiveKit at all.
+Without a managed trunk, nothing is asked of LiveKit at all, once it has forgotten the last one:
+the lease, which stays until then, keeps that in mind.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class SipSync:
         self._bell = bell
         self._looked_at: datetime | None = None
         self._retry_at: datetime | None = None
-        self._had_trunks = False
+        self._had_trunks: bool | None = None
 
     async def turn(self) -> None:
         """Bring LiveKit up to date, then wait for a change, or for the time to look again."""
@@ -119,6 +120,10 @@ class SipSync:
         """Bring LiveKit up to date, if it is not known to be."""
         now = self._clock()
         wishes = await self._wishes()
+        if self._had_trunks is None:
+            # Those of the last one may be left there, if LiveKit was away as it was removed.
+            async with self._database.read() as connection:
+                self._had_trunks = await leases.was_taken(connection, LEASE_NAME)
         if not wishes and not self._had_trunks:
             return
         # Those that are deleted are to leave LiveKit, too.
@@ -137,7 +142,10 @@ class SipSync:
             await self._sync(await self._wishes())
         finally:
             async with self._database.transaction() as connection:
-                await leases.release(connection, LEASE_NAME, self._holder, self._clock())
+                if self._had_trunks:
+                    await leases.release(connection, LEASE_NAME, self._holder, self._clock())
+                else:
+                    await leases.put_away(connection, LEASE_NAME, self._holder)
 
     async def _wishes(self) -> list[_Wish]:
         async with self._database.read() as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.store.telephony import leases
@@ -31,3 +31,14 @@ async def release(connection: AsyncConnection, name: str, holder: str, now: date
     """Let the next one have it."""
     mine = (leases.c.name == name, leases.c.holder == holder)
     await connection.execute(update(leases).where(*mine).values(until_at=now))
+
+
+async def was_taken(connection: AsyncConnection, name: str) -> bool:
+    """Return whether anybody has had it since it was last put away."""
+    return await connection.scalar(select(leases.c.name).where(leases.c.name == name)) is not None
+
+
+async def put_away(connection: AsyncConnection, name: str, holder: str) -> None:
+    """Give it back with its work all done, as if nobody had ever had it."""
+    mine = (leases.c.name == name, leases.c.holder == holder)
+    await connection.execute(delete(leases).where(*mine))

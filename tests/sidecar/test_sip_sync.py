@@ -212,6 +212,24 @@ async def test_last_trunk_takes_everything_of_ours_along(desk: Desk) -> None:
     assert desk.asked() == []
 
 
+async def test_last_trunk_that_goes_while_livekit_is_away_goes_there_too_after_a_restart(
+    desk: Desk,
+) -> None:
+    await desk.add()
+    await desk.sync.look()
+    await desk.remove()
+    desk.sip.failure = SipUnavailable("unavailable")
+    desk.sync.look_anew()
+    await desk.sync.look()
+    assert desk.sip.outbound
+    desk.sip.failure = None
+    await desk.another("sidecar-2").look()
+    assert (desk.sip.inbound, desk.sip.outbound, desk.sip.rules) == ({}, {}, {})
+    desk.asked()
+    await desk.another("sidecar-3").look()
+    assert desk.asked() == []
+
+
 async def test_trunk_that_lets_nobody_in_loses_its_rule_first(desk: Desk) -> None:
     await desk.add()
     await desk.sync.look()

@@ -50,3 +50,15 @@ async def test_leases_of_different_work_are_apart(database: Database) -> None:
     assert await take(database, "a")
     async with database.transaction() as connection:
         assert await leases.take(connection, "other", "b", START, START + MINUTE)
+
+
+async def test_lease_that_its_holder_puts_away_was_never_taken(database: Database) -> None:
+    async def was_taken(holder: str) -> bool:
+        async with database.transaction() as connection:
+            await leases.put_away(connection, "work", holder)
+            return await leases.was_taken(connection, "work")
+
+    assert not await was_taken("a")
+    assert await take(database, "a")
+    assert await was_taken("b")
+    assert not await was_taken("a")
