@@ -79,6 +79,16 @@ class Baresip:
     async def resume(self) -> None:
         await self.command("resume")
 
+    async def accept(self) -> None:
+        """Pick up."""
+        await self.command("accept")
+
+    async def say(self, pcm: bytes) -> None:
+        """Speak from now on, then be silent; what was being said is cut off."""
+        voice = self.folder / f"says-{len(list(self.folder.glob('says-*.wav')))}.wav"
+        _write_voice(voice, pcm)
+        await self.command("ausrc", f"aufile,{voice}")
+
     async def press(self, digits: str) -> None:
         """Press keys, one after the other."""
         for digit in digits:
@@ -170,12 +180,7 @@ async def baresip(
         missing(Required.SIP_PEERS, "baresip: install Debian's package of that name")
     folder.mkdir(parents=True, exist_ok=True)
     voice = folder / "voice.wav"
-    with wave.open(str(voice), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        # At the end of its file it would start again.
-        file.writeframes(says + bytes(2 * RATE_HZ * 120))
+    _write_voice(voice, says)
     started, attempts = None, 0
     while started is None:
         attempts += 1
@@ -215,6 +220,15 @@ async def baresip(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _write_voice(path: Path, says: bytes) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        # At the end of its file it would start again.
+        file.writeframes(says + bytes(2 * RATE_HZ * 120))
 
 
 async def _started(

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from livekit import api
 
+from bridges.audio.waveform import loud_spans
 from tests.fakes.livekit_sip import Answers, Callee, Line, RefersTo
 from tests.fakes.livekit_sip.phone_script import callee_script, caller_script
 from tests.fakes.livekit_sip.real_calls import Legs, real_sip
 from tests.fakes.livekit_sip.sipp_phone import sipp_phone
+from tests.fakes.livekit_sip.voice import Voice, voice
+from tests.fakes.tone import tone
 from tests.integration.livekit_server import LiveKitServer
 
 NUMBER, DIALLED = "+15550177", "+911140000000"
@@ -89,3 +92,32 @@ async def test_phone_waits_where_its_trunk_leads_to(
             await line.ended.wait()
             await service.over.wait()
             assert (line.ended_by, service.ended_by) == ("phone", "room")
+
+
+async def test_voices_speak_when_they_are_told_and_hear_each_other(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(40),
+        voice(tmp_path / "called", "+14155550101") as called,
+        voice(tmp_path / "calling", "+14155550100") as calling,
+    ):
+        called.picks_up(Answers(0.3))
+        await calling.phone.dial(called.phone.uri)
+        await called.answered.wait()
+        await calling.answered.wait()
+        for _ in range(2):
+            calling.say(tone(0.5))
+            after_s = len(called.heard()) / 16_000
+            while not _is_over(called, after_s):  # noqa: ASYNC110 - a growing file
+                await asyncio.sleep(0.05)
+        spans = loud_spans(called.heard())
+        assert [round(span.end_s - span.start_s, 1) for span in spans] == [0.5, 0.5]
+        assert not calling.ended.is_set()
+        await called.hang_up()
+        await calling.ended.wait()
+
+
+def _is_over(hearer: Voice, after_s: float) -> bool:
+    """Tell whether something was heard after a moment, and silence then."""
+    heard = hearer.heard()
+    spans = [span for span in loud_spans(heard) if span.end_s > after_s]
+    return bool(spans) and len(heard) / 16_000 - spans[-1].end_s > 0.3

@@ -3,9 +3,7 @@ of each other, and what is left when a process dies."""
 
 from __future__ import annotations
 
-import array
 import asyncio
-import math
 import os
 import signal
 import sys
@@ -37,6 +35,7 @@ from tests.fakes.ports import free_port
 from tests.fakes.room_agent import RoomAgent
 from tests.fakes.served_sidecar import served
 from tests.fakes.sidecar import SECRET, FakeSidecar
+from tests.fakes.tone import tone
 from tests.integration.livekit_server import LiveKitServer
 
 AUTO = ";answermode=auto"
@@ -62,12 +61,6 @@ class SipBridge:
     async def is_up(self, after: int = 0) -> None:
         """Wait until a media process asks for calls, one more than so many claims later."""
         await until(lambda: len(self.sidecar.claims) > after)
-
-
-def tone(seconds: float, frequency_hz: int = 600) -> bytes:
-    step = 2 * math.pi * frequency_hz / RATE_HZ
-    samples = (int(9000 * math.sin(step * n)) for n in range(int(seconds * RATE_HZ)))
-    return array.array("h", samples).tobytes()
 
 
 async def until(happened: Callable[[], bool], timeout_s: float = 20.0) -> None:
