@@ -67,6 +67,16 @@ class Access:
             raise Denied(Code.SECRET_WRONG, "the service secret is missing or wrong")
         return DEFAULT_TENANT
 
+    async def integrator(self, headers: Mapping[str, str]) -> Principal:
+        """Return who asks by an API key, as a header or a bearer, or one of our own services.
+
+        Raises:
+            Denied: what is shown is missing or wrong.
+        """
+        if any(headers.get(name) for name in SECRET_HEADERS):
+            return Principal(self.require_service(headers), is_admin=True)
+        return await self.principal(with_bearer(headers))
+
     async def principal(self, headers: Mapping[str, str]) -> Principal:
         """Return who an API key belongs to.
 

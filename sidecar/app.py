@@ -36,11 +36,14 @@ from sidecar.api import (
     recordings,
     tasks,
     trunks,
+    web_call,
+    widget,
 )
 from sidecar.api import calls as calls_api
 from sidecar.api import numbers as numbers_api
 from sidecar.api import sip as sip_api
 from sidecar.archive import Archive
+from sidecar.arrival import Arrivals
 from sidecar.calls import Calls
 from sidecar.clock import Clock, utc_now
 from sidecar.configure import ConfigApi, ConfigSource, OwnBots
@@ -86,7 +89,9 @@ from sidecar.vault import Vault
 from sidecar.vetting import VettedConfigs, Vetting
 from sidecar.wake import Bells
 from sidecar.watch import Watch
+from sidecar.web_call import WebCalls
 from sidecar.webhook import WebhookReader
+from sidecar.widget import WidgetDoor
 
 OUTBOX_WORKERS = 32
 """Attempts at once. Those without one rest, so that many receivers may hang at no cost."""
@@ -262,6 +267,13 @@ def create_app(
     transfers = Transfers(database, calls, sip, clock=clock, bells=bells)
     commands = LineCommands(database, calls, rooms, transfers, clock=clock)
     inbound = Inbound(database, planner, calls, rooms, new_id=new_id)
+    web_calls = WebCalls(database, planner, calls, rooms, settings, bells=bells, new_id=new_id)
+    door = WidgetDoor(
+        source,
+        per_address=settings.widget_starts_per_minute,
+        per_bot=settings.widget_bot_starts_per_minute,
+        clock=clock,
+    )
     turns: dict[str, Turn] = {
         "erase": erasing.turn,
         "fleet": fleet.turn,
@@ -314,9 +326,12 @@ def create_app(
             WebhookReader(settings.livekit_api_key, settings.livekit_api_secret),
             losses,
             Departures(database, calls, losses, clock),
+            Arrivals(database, calls, clock),
             inbound,
         ),
         *attach.routes(access, inbound, outbound.config_urls),
+        *web_call.routes(access, web_calls),
+        *widget.routes(access, door, web_calls),
         *sip_api.routes(access, database, book, outbound.dialout.way),
         *keys.routes(access, database, clock, new_id),
         *recordings.routes(access, database, folder, bucket, archive),

@@ -15,8 +15,8 @@ from sidecar.denial import Code, Denied
 from sidecar.store import calls, trunks, workers
 from sidecar.store.workers import WorkerRow
 
-Door = Literal["stream", "sip"]
-"""What a bridge carries. A slot of one kind is none of the other."""
+Door = Literal["stream", "sip", "web"]
+"""What a bridge carries, or a browser. A slot of one kind is none of the other."""
 
 FRESH = timedelta(seconds=3)
 REMEMBERED = timedelta(seconds=60)
@@ -26,8 +26,11 @@ RETRY_AFTER_S = 2
 def door_of(channel: str, media: str) -> Door | None:
     """Return whose slot a call takes beside its agent's; None where no bridge of ours carries it.
 
-    Behind LiveKit SIP and in browsers calls are audio tracks: they need an agent alone.
+    Behind LiveKit SIP calls are audio tracks: they need an agent alone. Those in browsers too, but
+    the operator may have said how many there may be.
     """
+    if channel == Channel.WEB:
+        return "web"
     if media == "tracks":
         return None
     return "stream" if channel in (Channel.WEBSOCKET, Channel.EXOTEL) else "sip"
@@ -41,7 +44,8 @@ class Capacity:
         limit: the operator's cap.
         live_calls: taken slots.
         agents: agent workers heard of lately, fresh or not.
-        slots: what fresh bridges carry, by door; a door of which none is known sets no limit.
+        slots: what fresh bridges carry, by door, and how many calls browsers may have; a door of
+            which nothing is known sets no limit.
         carried: taken slots by the door that carries them.
         bridges: stream bridges that take calls.
     """
@@ -104,9 +108,17 @@ class Capacity:
 
 
 async def measure(
-    connection: AsyncConnection, tenant_id: str, limit: int, now: datetime
+    connection: AsyncConnection, tenant_id: str, limit: int, now: datetime, *, web_limit: int = 0
 ) -> Capacity:
-    """Read the capacity as it is now."""
+    """Read the capacity as it is now.
+
+    Args:
+        connection: to the store.
+        tenant_id: whose calls and workers.
+        limit: how many calls there may be.
+        now: what is fresh.
+        web_limit: how many of them in browsers; 0: any number.
+    """
     fresh_since = now - FRESH
     seen = await workers.listed(connection, tenant_id, now - REMEMBERED)
     bridges = [w for w in seen if w.kind == "bridge" and w.last_seen_at >= fresh_since]
@@ -120,7 +132,7 @@ async def measure(
         live_calls=sum(live.values()),
         agents=tuple(worker for worker in seen if worker.kind == "agent"),
         fresh_since=fresh_since,
-        slots=_slots(bridges),
+        slots=_slots(bridges) | ({"web": web_limit} if web_limit else {}),
         carried=carried,
         bridges=frozenset(b.worker_id for b in bridges if b.ready and b.door == "stream"),
     )

@@ -54,20 +54,28 @@ class Departures:
         async with self._database.read() as connection:
             row = await calls.held_in(connection, tenant_id, room_name)
         if row is not None and row.media == "tracks" and identity == row.caller_identity:
-            if not (row.leg_ended or _is_being_dialled(row)):
-                why = reason_of(reason, row.channel)
+            if not (row.leg_ended or _is_being_dialled(row) or _may_come_back(row, reason)):
+                why = reason_of(reason)
                 ended = LegEnded(at=self._clock(), reason=why, detail=reason.lower())
                 await self._calls.note(tenant_id, row.call_id, ended)
         elif reason in LOST:
             await self._losses.participant(tenant_id, room_name, identity, reason)
 
 
-def reason_of(word: str, channel: str) -> Reason:
+def reason_of(word: str) -> Reason:
     """Return how a call ended whose phone left for this reason; an unknown one is our fault."""
     if word in LOST:
-        # A browser loses its network; a phone is lost with the SIP service that carried it.
-        return Reason.CALLER_DISCONNECTED if channel == Channel.WEB else Reason.BRIDGE_LOST
+        # A phone is lost with the SIP service that carried it.
+        return Reason.BRIDGE_LOST
     return REASONS.get(word, Reason.ROOM_LOST)
+
+
+def _may_come_back(row: CallRow, reason: str) -> bool:
+    """Return whether a browser has lost its network, or is joining anew already.
+
+    Its agent misses one that does not come back.
+    """
+    return row.channel == Channel.WEB and reason not in REASONS
 
 
 def _is_being_dialled(row: CallRow) -> bool:

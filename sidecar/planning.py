@@ -187,7 +187,9 @@ class Planner:
         now = self._clock()
         limit = self._settings.max_concurrent_calls
         door = capacity.door_of(request.channel, request.media)
-        (await capacity.measure(connection, tenant_id, limit, now)).admit(door)
+        web_limit = self._settings.web_max_calls
+        fits = await capacity.measure(connection, tenant_id, limit, now, web_limit=web_limit)
+        fits.admit(door)
         await capacity.admit_by_trunk(connection, tenant_id, request.trunk_id)
         call_id = self._new_id()
         row = CallRow(

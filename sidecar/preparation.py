@@ -49,6 +49,7 @@ from sidecar.wake import Bells
 log = structlog.get_logger(__name__)
 
 MAX_NAME_CHARS = 200
+EMPTY_SLACK_S = 5
 _START_BURST = 2
 _MAX_START_WAIT_S = 4.0
 """Well within what a bridge waits for a plan, and a caller for a voice."""
@@ -64,7 +65,7 @@ _KEPT = {
 }
 """Refusals an operator wants to read about. The rest (wrong tokens, unknown bots) leave no call."""
 KEPT_OF_ATTACHED = {**_KEPT, Code.BOT_UNKNOWN: Reason.BOT_UNKNOWN}
-"""A campaign's dialler has a callee on the line: it is told by the result what became of it."""
+"""Who has a callee on the line, or a visitor in a room, is told by the result what became of it."""
 
 
 class Preparation:
@@ -236,7 +237,7 @@ class Preparation:
         now = self._clock()
         crm_due_at = None
         if request is not None:
-            crm_due_at = due_at(config, row.connected_event, now, answered=request.answered)
+            crm_due_at = due_at(config, row.connected_event, now, answered=request.is_awaited)
         waiting = None
         if request is not None and not request.room_name:
             waiting = await standby.take(connection, row, request, now)
@@ -276,9 +277,17 @@ class Preparation:
 
     async def _call_agent(self, row: CallRow, request: PlanRequest) -> None:
         # A room that somebody else has made is not ours to make anew.
-        call = self._rooms.dispatch if request.room_name else self._rooms.create
         try:
-            await call(row.room_name, row.call_id, row.incarnation)
+            if request.room_name:
+                await self._rooms.dispatch(row.room_name, row.call_id, row.incarnation)
+            else:
+                await self._rooms.create(
+                    row.room_name,
+                    row.call_id,
+                    row.incarnation,
+                    # Its caller may take as long as the slot is kept, and is then missed by us.
+                    empty_timeout_s=math.ceil(self._settings.plan_expiry_s) + EMPTY_SLACK_S,
+                )
         except RoomError as error:
             raise Denied(
                 Code.ROOM_UNAVAILABLE,
@@ -290,7 +299,8 @@ class Preparation:
 
 def kept(row: CallRow) -> dict[Code, Reason]:
     """Return which refusals of a call are kept, and how it then ended."""
-    return KEPT_OF_ATTACHED if row.channel == ids.Channel.ATTACH else _KEPT
+    is_told_by_result = row.channel == ids.Channel.ATTACH or row.is_visit
+    return KEPT_OF_ATTACHED if is_told_by_result else _KEPT
 
 
 async def _until(at: float) -> None:

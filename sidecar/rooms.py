@@ -14,8 +14,10 @@ from sidecar.livekit_api import Failure, LiveKitApi
 EMPTY_TIMEOUT_S = 20
 DEPARTURE_TIMEOUT_S = 3
 STANDBY_SLACK_S = 60
-"""What a waiting room outlives its agent's age limit by, should nobody be left to delete it."""
+"""What a waiting room outlives its agent's age limit by, or its last guest, should nobody be left
+to delete it."""
 TOKEN_TTL = timedelta(minutes=10)
+VISITOR_NAME = "Website Visitor"
 
 _AGENT = api.ParticipantInfo.Kind.AGENT
 _SIP = api.ParticipantInfo.Kind.SIP
@@ -59,8 +61,18 @@ class Attendance:
 class Rooms(Protocol):
     """What the control plane needs of LiveKit."""
 
-    async def create(self, room_name: str, call_id: str, incarnation: int) -> None:
-        """Make the room and call an agent into it, in one request."""
+    async def create(
+        self,
+        room_name: str,
+        call_id: str,
+        incarnation: int,
+        *,
+        empty_timeout_s: int = EMPTY_TIMEOUT_S,
+    ) -> None:
+        """Make the room and call an agent into it, in one request.
+
+        It lasts so long without anybody else in it.
+        """
 
     async def open_standby(self, room_name: str, standby_id: str, max_age: timedelta) -> None:
         """Make a room that lasts, and call an agent into it that waits there."""
@@ -83,6 +95,11 @@ class Rooms(Protocol):
     def caller_token(self, room_name: str, identity: str, *, answered: bool = False) -> str:
         """Return what lets the caller's bridge join this one room, perhaps answered already."""
 
+    def visitor_token(
+        self, room_name: str, identity: str, *, text_only: bool, ttl: timedelta
+    ) -> str:
+        """Return what lets a browser join this one room, and say who it is in no other words."""
+
 
 class LiveKitRooms:
     """`Rooms` on a LiveKit server. Close it with `aclose`."""
@@ -92,13 +109,26 @@ class LiveKitRooms:
         self._api_key = api_key
         self._api_secret = api_secret
 
-    async def create(self, room_name: str, call_id: str, incarnation: int) -> None:
-        await self._create(room_name, job_metadata(call_id, incarnation), EMPTY_TIMEOUT_S)
+    async def create(
+        self,
+        room_name: str,
+        call_id: str,
+        incarnation: int,
+        *,
+        empty_timeout_s: int = EMPTY_TIMEOUT_S,
+    ) -> None:
+        await self._create(room_name, job_metadata(call_id, incarnation), empty_timeout_s)
 
     async def open_standby(self, room_name: str, standby_id: str, max_age: timedelta) -> None:
         # An agent alone does not keep a room from being empty.
         empty_timeout_s = round(max_age.total_seconds()) + STANDBY_SLACK_S
-        await self._create(room_name, standby_metadata(standby_id), empty_timeout_s)
+        # A bridge leaves its seat there before the browser comes that was given the agent.
+        await self._create(
+            room_name,
+            standby_metadata(standby_id),
+            empty_timeout_s,
+            departure_timeout_s=STANDBY_SLACK_S,
+        )
 
     async def dispatch(self, room_name: str, call_id: str, incarnation: int) -> None:
         request = api.CreateAgentDispatchRequest(
@@ -157,15 +187,40 @@ class LiveKitRooms:
             token = token.with_attributes({ANSWERED_ATTRIBUTE: "1"})
         return token.with_ttl(TOKEN_TTL).to_jwt()
 
+    def visitor_token(
+        self, room_name: str, identity: str, *, text_only: bool, ttl: timedelta
+    ) -> str:
+        grants = api.VideoGrants(
+            room_join=True,
+            room=room_name,
+            can_publish=not text_only,
+            can_publish_sources=[] if text_only else ["microphone"],
+            # What is typed. Whatever else a browser sends is nobody's to obey.
+            can_publish_data=True,
+            can_subscribe=True,
+            # Attributes say of a phone whether it is answered, and held.
+            can_update_own_metadata=False,
+        )
+        token = api.AccessToken(self._api_key, self._api_secret)
+        token = token.with_identity(identity).with_name(VISITOR_NAME).with_grants(grants)
+        return token.with_ttl(ttl).to_jwt()
+
     async def aclose(self) -> None:
         """Close the connections, if any were opened."""
         await self._livekit.aclose()
 
-    async def _create(self, room_name: str, metadata: str, empty_timeout_s: int) -> None:
+    async def _create(
+        self,
+        room_name: str,
+        metadata: str,
+        empty_timeout_s: int,
+        *,
+        departure_timeout_s: int = DEPARTURE_TIMEOUT_S,
+    ) -> None:
         request = api.CreateRoomRequest(
             name=room_name,
             empty_timeout=empty_timeout_s,
-            departure_timeout=DEPARTURE_TIMEOUT_S,
+            departure_timeout=departure_timeout_s,
             agents=[api.RoomAgentDispatch(agent_name=AGENT_NAME, metadata=metadata)],
         )
         with self._livekit.asked() as livekit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -24,6 +25,9 @@ class Settings(BaseSettings):
 
     livekit_url: str = Field(
         default="ws://127.0.0.1:7880", description="LiveKit server, as bridges and agents reach it."
+    )
+    livekit_public_url: str = Field(
+        default="", description="LiveKit server, as browsers reach it; empty: `LIVEKIT_URL`."
     )
     livekit_api_key: str = Field(min_length=1, description="LiveKit API key.")
     livekit_api_secret: str = Field(min_length=1, description="LiveKit API secret.")
@@ -69,6 +73,31 @@ class Settings(BaseSettings):
     )
     max_concurrent_calls: int = Field(
         default=16, ge=1, description="Calls at once, whatever agents and bridges could carry."
+    )
+    web_max_calls: int = Field(
+        default=0, ge=0, description="Calls of browsers at once; 0: any number of all there may be."
+    )
+    web_join_timeout_s: float = Field(
+        default=3.0,
+        gt=0,
+        le=30,
+        description="How long a browser waits for its agent, before it is told that there is none.",
+    )
+    web_token_ttl_s: int = Field(
+        default=300, ge=30, le=3600, description="How long a browser may join with its token."
+    )
+    widget_starts_per_minute: int = Field(
+        default=10,
+        ge=1,
+        description="Calls that one address may ask each sidecar for a minute with a widget's key.",
+    )
+    widget_bot_starts_per_minute: int = Field(
+        default=120, ge=1, description="The same for all visitors of one bot together."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses or networks, separated by commas, whose `X-Forwarded-For` names "
+        "the peer.",
     )
     call_starts_per_s: float = Field(
         default=4.0,
@@ -192,12 +221,17 @@ class Settings(BaseSettings):
         description="Attempts at once per receiver (`https://host[:port]`), over all sidecars.",
     )
 
-    @field_validator("trusted_api_origins", "webhook_delays_s", mode="before")
+    @field_validator("trusted_api_origins", "trusted_proxies", "webhook_delays_s", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return [item.strip() for item in value.split(",") if item.strip()]
         return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(text, strict=False)) for text in value)
 
     @field_validator("result_signing_secret")
     @classmethod
@@ -212,6 +246,11 @@ class Settings(BaseSettings):
         if self.recordings_dir is None:
             self.recordings_dir = self.data_dir / "recordings"
         return self
+
+    @property
+    def browser_url(self) -> str:
+        """The LiveKit server, as browsers reach it."""
+        return self.livekit_public_url or self.livekit_url
 
     @property
     def recordings_path(self) -> Path:

@@ -115,8 +115,8 @@ class Standbys:
 async def take(
     connection: AsyncConnection, call: CallRow, request: PlanRequest, now: datetime
 ) -> StandbyRow | None:
-    """Give a ready agent to a call that is answered already, if there is one."""
-    if not request.answered or request.channel not in DOORS:
+    """Give a ready agent to a call whose caller waits for it already, if there is one."""
+    if not request.is_awaited or request.channel not in DOORS:
         return None
     rows = await standbys.listed(connection, call.tenant_id)
     ready = [row for row in rows if row.state is StandbyState.READY]

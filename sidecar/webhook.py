@@ -12,6 +12,7 @@ from sidecar.sip_caller import SipCaller, caller_of
 
 SIP_ROOM_PREFIX = "call-"
 """How rooms are called that rules make for phones, by the family's contract."""
+_STANDARD = api.ParticipantInfo.Kind.STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,15 @@ class PhoneJoined:
     caller: SipCaller
 
 
-RoomNews = RoomFinished | ParticipantLeft | PhoneJoined
+@dataclass(frozen=True, slots=True)
+class PersonJoined:
+    """Somebody has joined who is neither an agent nor a phone: a browser, or a bridge of ours."""
+
+    room_name: str
+    identity: str
+
+
+RoomNews = RoomFinished | ParticipantLeft | PhoneJoined | PersonJoined
 
 
 class WebhookReader:
@@ -76,6 +85,9 @@ class WebhookReader:
                 who = event.participant
                 caller = caller_of(event.room.name, who.identity, dict(who.attributes))
                 return PhoneJoined(caller)
+            # By its kind, which its token says: attributes are the participant's own words.
+            case "participant_joined" if event.participant.kind == _STANDARD:
+                return PersonJoined(event.room.name, event.participant.identity)
         return None
 
 

@@ -10,13 +10,20 @@ from starlette.routing import BaseRoute, Route
 from sidecar.access import Access
 from sidecar.api.body import body_of, raw_body
 from sidecar.api.errors import text_response
+from sidecar.arrival import Arrivals
 from sidecar.denial import Code, Denied
 from sidecar.departure import Departures
 from sidecar.inbound import Inbound
 from sidecar.loss import Losses
 from sidecar.sip_caller import SipCaller
 from sidecar.store.tables import DEFAULT_TENANT
-from sidecar.webhook import ParticipantLeft, PhoneJoined, RoomFinished, WebhookReader
+from sidecar.webhook import (
+    ParticipantLeft,
+    PersonJoined,
+    PhoneJoined,
+    RoomFinished,
+    WebhookReader,
+)
 
 MAX_NAME_CHARS = 200
 AT_CAPACITY = "At capacity"
@@ -37,6 +44,7 @@ def routes(
     reader: WebhookReader,
     losses: Losses,
     departures: Departures,
+    arrivals: Arrivals,
     inbound: Inbound,
 ) -> list[BaseRoute]:
     """Return `/api/v1/livekit/webhook` and `/livekit/dispatch`."""
@@ -48,6 +56,8 @@ def routes(
                 await losses.room(DEFAULT_TENANT, room_name)
             case ParticipantLeft(room_name, identity, reason):
                 await departures.left(DEFAULT_TENANT, room_name, identity, reason)
+            case PersonJoined(room_name, identity):
+                await arrivals.joined(DEFAULT_TENANT, room_name, identity)
             case PhoneJoined(caller):
                 try:
                     await inbound.dispatch(DEFAULT_TENANT, caller)

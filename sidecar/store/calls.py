@@ -92,11 +92,21 @@ class CallRow:
         return ids.standby_of(self.room_name)
 
     @property
+    def is_visit(self) -> bool:
+        """Whether the call is a browser's, in a room that somebody else has made."""
+        own = ids.room_name(ids.Channel.WEB, self.call_id)
+        return self.channel == ids.Channel.WEB and not self.standby_id and self.room_name != own
+
+    @property
     def caller_identity(self) -> str:
-        """The caller's name in the room. A seat that was kept free had one before the call."""
-        if self.leg_identity:
+        """The caller's name in the room; "" for a visitor who has not come yet.
+
+        A seat that a bridge had kept free had one before the call.
+        """
+        if self.leg_identity or self.is_visit:
             return self.leg_identity
-        return ids.caller_identity(self.standby_id or self.call_id)
+        is_seat = self.standby_id and self.media == "data"
+        return ids.caller_identity(self.standby_id if is_seat else self.call_id)
 
     @property
     def call(self) -> Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from sidecar.rooms import Attendance, RoomError
+from sidecar.rooms import EMPTY_TIMEOUT_S, Attendance, RoomError
 
 
 class FakeRooms:
@@ -18,6 +18,7 @@ class FakeRooms:
         deleted: every room that was deleted, in order.
         removed: every `(room, identity)` that was sent out, in order.
         attendances: who is in which room; nobody, in those not named.
+        empty_timeouts_s: how long each room lasts without a caller.
         failure: raised by every request while set.
     """
 
@@ -28,6 +29,7 @@ class FakeRooms:
         self.deleted: list[str] = []
         self.removed: list[tuple[str, str]] = []
         self.attendances: dict[str, Attendance] = {}
+        self.empty_timeouts_s: dict[str, int] = {}
         self.failure: RoomError | None = None
         self._changed = asyncio.Condition()
 
@@ -45,9 +47,17 @@ class FakeRooms:
                 )
             )
 
-    async def create(self, room_name: str, call_id: str, incarnation: int) -> None:
+    async def create(
+        self,
+        room_name: str,
+        call_id: str,
+        incarnation: int,
+        *,
+        empty_timeout_s: int = EMPTY_TIMEOUT_S,
+    ) -> None:
         self._fail_if_told()
         self.rooms.add(room_name)
+        self.empty_timeouts_s[room_name] = empty_timeout_s
         await self._dispatched(room_name, call_id, incarnation)
 
     async def open_standby(self, room_name: str, standby_id: str, max_age: timedelta) -> None:
@@ -84,6 +94,12 @@ class FakeRooms:
 
     def caller_token(self, room_name: str, identity: str, *, answered: bool = False) -> str:
         return f"token for {identity} in {room_name}{', answered' if answered else ''}"
+
+    def visitor_token(
+        self, room_name: str, identity: str, *, text_only: bool, ttl: timedelta
+    ) -> str:
+        says = "types" if text_only else "speaks"
+        return f"token for {identity} in {room_name}, who {says}, for {ttl.total_seconds():g} s"
 
     async def _dispatched(self, room_name: str, call_id: str, incarnation: int) -> None:
         async with self._changed:

@@ -87,7 +87,7 @@ def test_agents_are_shared_by_all_doors() -> None:
         (Channel.DIALOUT, "data", "sip"),
         (Channel.SIP, "tracks", None),
         (Channel.ATTACH, "tracks", None),
-        (Channel.WEB, "tracks", None),
+        (Channel.WEB, "tracks", "web"),
     ],
 )
 def test_door_of_a_call(channel: Channel, media: str, door: Door | None) -> None:
@@ -125,3 +125,17 @@ async def test_draining_bridge_offers_no_slot(plane: ControlPlane) -> None:
     async with plane.database.read() as connection:
         measured = await measure(connection, "default", 16, plane.clock())
     assert (measured.slots, measured.available) == ({"stream": 0}, 0)
+
+
+async def test_browsers_are_limited_only_where_the_operator_says_so(plane: ControlPlane) -> None:
+    await plane.ready()
+    await plane.beat("bridge", id="s", max_calls=1)
+    await plane.plan("k1", channel=Channel.WEB, media="tracks")
+    async with plane.database.read() as connection:
+        any_number = await measure(connection, "default", 16, plane.clock())
+        one = await measure(connection, "default", 16, plane.clock(), web_limit=1)
+    assert [any_number.available_to(door) for door in ("stream", "web")] == [1, 7]
+    assert [one.available_to(door) for door in ("stream", "web", None)] == [1, 0, 7]
+    with pytest.raises(Denied) as denied:
+        one.admit("web")
+    assert (denied.value.code, denied.value.details["total"]) == (Code.AT_CAPACITY, 1)

@@ -207,18 +207,40 @@ def test_every_word_that_has_a_meaning_is_one_of_livekits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "channel", "reason"),
+    ("word", "reason"),
     [
-        ("CLIENT_INITIATED", Channel.SIP, Reason.CALLER_HUNG_UP),
-        ("USER_REJECTED", Channel.ATTACH, Reason.DECLINED),
-        ("USER_UNAVAILABLE", Channel.ATTACH, Reason.NO_ANSWER),
-        ("SIP_TRUNK_FAILURE", Channel.SIP, Reason.CARRIER_UNREACHABLE),
-        ("PARTICIPANT_REMOVED", Channel.SIP, Reason.BOT_ENDED),
-        ("ROOM_DELETED", Channel.SIP, Reason.ROOM_LOST),
-        ("CONNECTION_TIMEOUT", Channel.SIP, Reason.BRIDGE_LOST),
-        ("CONNECTION_TIMEOUT", Channel.WEB, Reason.CALLER_DISCONNECTED),
-        ("A_NEW_ONE", Channel.SIP, Reason.ROOM_LOST),
+        ("CLIENT_INITIATED", Reason.CALLER_HUNG_UP),
+        ("USER_REJECTED", Reason.DECLINED),
+        ("USER_UNAVAILABLE", Reason.NO_ANSWER),
+        ("SIP_TRUNK_FAILURE", Reason.CARRIER_UNREACHABLE),
+        ("PARTICIPANT_REMOVED", Reason.BOT_ENDED),
+        ("ROOM_DELETED", Reason.ROOM_LOST),
+        ("CONNECTION_TIMEOUT", Reason.BRIDGE_LOST),
+        ("A_NEW_ONE", Reason.ROOM_LOST),
     ],
 )
-def test_reasons(word: str, channel: Channel, reason: Reason) -> None:
-    assert reason_of(word, channel) is reason
+def test_reasons(word: str, reason: Reason) -> None:
+    assert reason_of(word) is reason
+
+
+@pytest.mark.parametrize("reason", [*sorted(LOST), "DUPLICATE_IDENTITY", "JOIN_FAILURE"])
+async def test_browser_that_may_come_back_is_missed_by_its_agent_alone(
+    plane: ControlPlane, reason: str
+) -> None:
+    await plane.ready()
+    plan = await plane.plan(channel=Channel.WEB, media="tracks")
+    await departures(plane).left("default", plan.room_name, plan.caller_identity, reason)
+    assert not (await plane.row(plan.call_id)).leg_ended
+
+
+@pytest.mark.parametrize(
+    ("reason", "ending"),
+    [("CLIENT_INITIATED", Reason.CALLER_HUNG_UP), ("PARTICIPANT_REMOVED", Reason.BOT_ENDED)],
+)
+async def test_browser_that_leaves_ends_its_call(
+    plane: ControlPlane, reason: str, ending: Reason
+) -> None:
+    await plane.ready()
+    plan = await plane.plan(channel=Channel.WEB, media="tracks")
+    await departures(plane).left("default", plan.room_name, plan.caller_identity, reason)
+    assert (await plane.row(plan.call_id)).end_reason is ending

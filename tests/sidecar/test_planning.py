@@ -191,7 +191,7 @@ async def test_livekit_away_is_a_refusal_with_a_result(plane: ControlPlane) -> N
 async def test_planning_that_breaks_leaves_no_slot(plane: ControlPlane) -> None:
     await plane.ready()
 
-    async def broken(*asked: object) -> None:
+    async def broken(*asked: object, **also: object) -> None:
         raise asyncio.CancelledError
 
     plane.rooms.create = broken  # type: ignore[assignment, method-assign]
