@@ -40,9 +40,10 @@ def routes(access: Access, database: Database, claims: DialClaims, vault: Vault)
         return Response(claiming.result().model_dump_json(), media_type="application/json")
 
     async def listed(request: Request) -> Response:
-        access.require_service(request.headers)
+        # Whoever has the service's secret plans and dials for this tenant alone.
+        tenant_id = access.require_service(request.headers)
         async with database.read() as connection:
-            rows = await trunks.of_kind(connection, "bridge")
+            rows = await trunks.listed(connection, tenant_id, kind="bridge")
         active = [complete(row.trunk) for row in rows if row.trunk.is_active]
         answer = BridgeTrunks(trunks=[trunk for trunk in active if trunk])
         return Response(answer.model_dump_json(), media_type="application/json")
@@ -51,7 +52,7 @@ def routes(access: Access, database: Database, claims: DialClaims, vault: Vault)
         try:
             return vault.trunk(trunk)
         except SecretMissing as missing:
-            # One tenant's mistake is no other's; whoever calls by this trunk is told there.
+            # No other trunk's mistake; whoever calls by this one is told there.
             log.warning("trunk_without_secret", trunk_id=trunk.trunk_id, error=str(missing))
             return None
 

@@ -8,8 +8,10 @@ from contracts.plan import Claim
 from contracts.report import AgentJoined, Report, Source
 from contracts.trunk import DialClaim
 from sidecar.clock import utc_now
+from sidecar.store.database import Database
 from tests.fakes.sidecar_app import SidecarApp
 from tests.sidecar.api.test_dialout import BODY, PUBLIC, TRUNK, app, post
+from tests.sidecar.api.test_trunks import key_of_other_tenant
 
 __all__ = ["app"]
 
@@ -73,3 +75,15 @@ async def test_bridges_are_told_of_their_active_trunks_with_secrets(app: Sidecar
         found = await bridge.bridge_trunks()
     assert [trunk.trunk_id for trunk in found.trunks] == ["t1", "t2"]
     assert found.trunks[1].password == "s3same"
+
+
+async def test_bridges_are_not_told_of_trunks_they_cannot_dial_by(
+    app: SidecarApp, sqlite: Database
+) -> None:
+    foreign = await key_of_other_tenant(sqlite)
+    theirs = {**TRUNK, "trunk_id": "t9", "numbers": [], "password": "s3cret-of-theirs"}
+    async with app.operator(foreign) as other:
+        assert (await other.post("/api/v1/trunks", json=theirs)).is_success
+    async with app.service() as bridge:
+        found = await bridge.bridge_trunks()
+    assert [trunk.trunk_id for trunk in found.trunks] == ["t1"]
