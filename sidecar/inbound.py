@@ -5,6 +5,7 @@ Nothing here makes a room. Whoever is refused is sent out of it, which LiveKit S
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -27,6 +28,9 @@ from sidecar.store.database import Database
 log = structlog.get_logger(__name__)
 
 MAX_TRUNK_ID_CHARS = 64
+CLAIMED_WITHIN_S = 5.0
+"""How long an agent that a rule has called may take to ask for its call."""
+LOOK_S = 0.1
 _SOMEBODY_ELSES = frozenset({Code.ALREADY_CLAIMED, Code.PLANNING, Code.KEY_REUSED})
 """Refusals of an agent that say nothing against its caller: another one serves them."""
 _PASSING = frozenset({Code.PLANNING, Code.NO_AGENT, Code.ROOM_UNAVAILABLE})
@@ -57,12 +61,14 @@ class Inbound:
         rooms: Rooms,
         *,
         new_id: Callable[[], str],
+        claimed_within_s: float = CLAIMED_WITHIN_S,
     ) -> None:
         self._database = database
         self._planner = planner
         self._calls = use_cases
         self._rooms = rooms
         self._new_id = new_id
+        self._claimed_within_s = claimed_within_s
 
     async def claim(self, tenant_id: str, claim: RoomClaim) -> AgentPlan:
         """Plan the call of a room for the agent that its rule has called, and give it to that.
@@ -93,6 +99,9 @@ class Inbound:
     async def dispatch(self, tenant_id: str, caller: SipCaller) -> str:
         """Have an agent called for a phone, unless one is on its way already; return the call's id.
 
+        That of an agent on its way is known once it asks for the call, which is waited for where
+        the asker has no name for the call; else the id may be "".
+
         Raises:
             Denied: nobody is called. The caller has been sent away, or rings on where asking again
                 may help.
@@ -104,7 +113,8 @@ class Inbound:
             return known.call_id
         if attendance.has_agent:
             # Its rule has called it, and it asks for its call itself.
-            return self._new_id()
+            is_named = bool(caller.call_ref or caller.identity)
+            return "" if is_named else await self._claimed(tenant_id, caller.room_name)
         if not attendance.identities:
             # It has left, or LiveKit is slower to list it than to tell of it.
             raise Denied(Code.ROOM_UNAVAILABLE, "there is nobody in this room", retry_after_s=1)
@@ -122,6 +132,18 @@ class Inbound:
                 await refused(denied)
             raise
         return row.call_id
+
+    async def _claimed(self, tenant_id: str, room_name: str) -> str:
+        """Return the id of a room's call as soon as its agent has asked for it."""
+        until = asyncio.get_running_loop().time() + self._claimed_within_s
+        while asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(LOOK_S)
+            async with self._database.read() as connection:
+                known = await calls.live_in(connection, tenant_id, room_name)
+            if known is not None:
+                return known.call_id
+        message = "the agent in this room has not asked for its call yet"
+        raise Denied(Code.ROOM_UNAVAILABLE, message, retry_after_s=1)
 
     async def attach(self, tenant_id: str, wanted: Attachment) -> str:
         """Have a bot talk to somebody who has answered already; return the call's id.
