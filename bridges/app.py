@@ -30,7 +30,7 @@ from bridges.settings import Settings
 from bridges.stream_leg import StreamLeg
 from bridges.upgrade import Upgrade, parse_upgrade
 from bridges.wire.dialler import DiallerServer
-from bridges.wire.dialler_message import MAX_MESSAGE_BYTES
+from bridges.wire.message import MAX_MESSAGE_BYTES
 from contracts.ids import Channel
 from contracts.plan import PlanRequest
 from contracts.report import LegEnded

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from bridges.ending import Ending
 from contracts.command import HangUp, SendDigits, Transfer
 from contracts.media import DownPacket, UpPacket
+from contracts.plan import MediaRate
 from contracts.report import (
     DigitPressed,
     LegAnswered,
@@ -40,6 +41,8 @@ class Offered:
     """Whether the phone is answered already, so that somebody listens while the call is planned."""
     answers_at_once: bool = True
     """Whether it may come answered with its first messages, so that planning waits to see."""
+    media_rate_hz: MediaRate = 8000
+    """Of the carrier's audio, both ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,10 @@ class Planned:
     """The call is planned: how the carrier's side is to carry it."""
 
     message_ms: int
+    chunk_bytes: int = 3200
+    """The same at Exotel's door."""
+    stream_limit_s: int = 3600
+    """After how long Exotel ends a stream."""
 
 
 @dataclass(frozen=True, slots=True)

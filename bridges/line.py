@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,10 @@ from bridges.audio.uplink import Uplink
 from bridges.clock import Clock
 from bridges.leg import Emit, Played
 from contracts.media import Clear, DownPacket, Finished, Pause, Resume
-from contracts.playout import Frame, Playout, PlayoutEvent, Stopped
+from contracts.playout import Frame, Marked, Playout, PlayoutEvent, Stopped
+
+RATE_HZ = 8000
+"""A telephone's, unless it is tuned otherwise."""
 
 
 class Line:
@@ -23,6 +27,7 @@ class Line:
         send: takes a frame of bot audio; returns whether it left.
         stop: makes the phone drop what it has not begun to play.
         observe_lateness: told of each frame how late it leaves, for the whole process.
+        mark: has the phone say a number once it has played all it was sent; `confirm` takes it.
     """
 
     def __init__(
@@ -32,28 +37,55 @@ class Line:
         send: Callable[[bytes], bool],
         stop: Callable[[], None],
         observe_lateness: Callable[[float], None],
+        mark: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._emit = emit
         self._send = send
         self._stop = stop
         self._observe_lateness = observe_lateness
+        self._mark = mark
         self._lateness = Lateness()
-        self._playout = Playout()
+        self._rate_hz = RATE_HZ
+        self._playout = Playout(RATE_HZ)
         self._uplink: Uplink | None = None
         self._wake = asyncio.Event()
-        self._waits_for_speech = True
+        self._wakes_at = math.inf
         self._is_paused = False
         self._holders: set[str] = set()
 
-    def resize(self, message_ms: int, lead_ms: int) -> None:
-        """Send frames of `message_ms` from now on; the phone may hold `lead_ms` beyond them."""
-        self._playout.resize(message_ms, lead_ms)
+    def tune(self, rate_hz: int) -> None:
+        """Carry audio of another rate than a telephone's; before `start` and any speech."""
+        self._rate_hz = rate_hz
+        self._playout = Playout(rate_hz)
+
+    def resize(
+        self, message_bytes: int, lead_ms: int, *, mark_every_s: float | None = None
+    ) -> None:
+        """Send frames of so much PCM from now on; see `contracts.playout.Playout.resize`."""
+        self._playout.resize(message_bytes, lead_ms, mark_every_s=mark_every_s)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to play, or to be heard to its end."""
+        return self._playout.deadline() is None
+
+    @property
+    def missed_marks(self) -> int:
+        """How often the phone did not say when it had played what there was to say."""
+        return self._playout.missed_marks
+
+    def confirm(self, mark: int) -> bool:
+        """Take the phone's word that it has played up to `mark`; return whether that was news."""
+        is_news = self._playout.confirm(mark, self._clock.now())
+        if is_news:
+            self.wake()
+        return is_news
 
     def start(self) -> None:
         """Let audio flow: the phone is answered."""
         now = self._clock.now()
-        self._uplink = Uplink(now)
+        self._uplink = Uplink(now, self._rate_hz)
         self._playout.start(now)
         self.wake()
 
@@ -65,7 +97,8 @@ class Line:
         self._perform(self._playout.accept(packet, now))
         if self._holders:
             self._perform(self._playout.accept(Pause(), now))
-        if self._waits_for_speech and self._playout.deadline() is not None:
+        deadline = self._playout.deadline()
+        if deadline is not None and deadline < self._wakes_at:
             self.wake()
 
     def reset(self) -> None:
@@ -121,7 +154,7 @@ class Line:
         if deadline is not None:
             delay_s = max(0.0, deadline - self._clock.now())
             timer = asyncio.get_running_loop().call_later(delay_s, self._wake.set)
-        self._waits_for_speech = timer is None
+        self._wakes_at = math.inf if deadline is None else deadline
         await self._wake.wait()
         self._wake.clear()
         if timer is not None:
@@ -144,6 +177,8 @@ class Line:
                     self._play(event)
                 case Stopped():
                     self._stop()
+                case Marked():
+                    self._mark(event.mark)
                 case Finished():
                     self._emit(event)
 

@@ -122,7 +122,8 @@ class RoomLeg:
         except SidecarError as error:
             return refused_plan(error, self._clock.at())
         self._call_id, self._standby_id = plan.call_id, plan.standby_id
-        emit(Planned(plan.stream_message_ms))
+        self._listen_in = ListenIn(plan.media_rate_hz)
+        emit(Planned(plan.stream_message_ms, plan.exotel_chunk_bytes, plan.exotel_stream_limit_s))
         try:
             room = await self._enter(plan)
         except (rtc.ConnectError, TimeoutError) as error:

@@ -26,13 +26,15 @@ from bridges.wire.dialler_message import (
     MAX_FIELDS,
     Direction,
     coerce_direction,
+    require_linear_8k_mono,
+)
+from bridges.wire.message import (
     coerce_text,
     decode_audio,
     encode_audio,
     malformed,
     parse_message,
     require_encodable,
-    require_linear_8k_mono,
     serialize_message,
 )
 

@@ -14,8 +14,8 @@ from bridges.wire.dialler_event import (
     PhoneEvent,
     TransferAsked,
 )
-from bridges.wire.dialler_message import (
-    RATE_HZ,
+from bridges.wire.dialler_message import RATE_HZ
+from bridges.wire.message import (
     coerce_number,
     coerce_text,
     decode_audio,

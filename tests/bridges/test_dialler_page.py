@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bridges.stream_leg import MAX_UNSENT_BYTES, STALL_TIMEOUT_S, TRANSFER_TIMEOUT_S
-from bridges.wire import dialler, dialler_message
+from bridges.socket_leg import MAX_UNSENT_BYTES, STALL_TIMEOUT_S
+from bridges.stream_leg import TRANSFER_TIMEOUT_S
+from bridges.wire import dialler, dialler_message, message
 from bridges.wire.close import CloseCode
 from bridges.wire.dialler import KNOWN_FIELDS, DiallerServer
 from bridges.wire.dialler_event import Answered, Connected, MediaReceived, Started
@@ -18,12 +19,12 @@ from contracts import playout
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protocols" / "dialler.md").read_text()
 LIMITS = {
-    "MAX_MESSAGE_BYTES": f"{dialler_message.MAX_MESSAGE_BYTES} bytes",
+    "MAX_MESSAGE_BYTES": f"{message.MAX_MESSAGE_BYTES} bytes",
     "MAX_FIELDS": str(dialler_message.MAX_FIELDS),
-    "MAX_DEPTH": str(dialler_message.MAX_DEPTH),
-    "MAX_TEXT_CHARS": f"{dialler_message.MAX_TEXT_CHARS} characters",
-    "MAX_EVENT_CHARS": f"{dialler_message.MAX_EVENT_CHARS} characters",
-    "MAX_NUMBER_CHARS": f"{dialler_message.MAX_NUMBER_CHARS} characters",
+    "MAX_DEPTH": str(message.MAX_DEPTH),
+    "MAX_TEXT_CHARS": f"{message.MAX_TEXT_CHARS} characters",
+    "MAX_EVENT_CHARS": f"{message.MAX_EVENT_CHARS} characters",
+    "MAX_NUMBER_CHARS": f"{message.MAX_NUMBER_CHARS} characters",
     "HANDSHAKE_TIMEOUT_S": f"{dialler.HANDSHAKE_TIMEOUT_S:g} s",
     "MEDIA_TIMEOUT_S": f"{dialler.MEDIA_TIMEOUT_S:g} s",
     "MAX_UNSENT_BYTES": f"{MAX_UNSENT_BYTES} bytes",

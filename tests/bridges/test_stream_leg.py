@@ -17,13 +17,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from bridges import stream_leg
+from bridges import socket_leg, stream_leg
 from bridges.clock import Clock
 from bridges.ending import Ending
 from bridges.leg import AgentReplaced, LegEvent, Offered, Planned
 from bridges.stream_leg import StreamLeg
 from bridges.wire.dialler import DiallerServer
-from bridges.wire.dialler_message import MAX_MESSAGE_BYTES
+from bridges.wire.message import MAX_MESSAGE_BYTES
 from contracts.command import HangUp, Transfer
 from contracts.media import Clear, Finished, Heard, Pause, Speech, SpeechEnd
 from contracts.outcome import Reason
@@ -323,7 +323,7 @@ async def test_dialler_that_vanishes_ends_the_call() -> None:
 async def test_dialler_that_stops_reading_hears_gaps_and_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stream_leg, "STALL_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(socket_leg, "STALL_TIMEOUT_S", 0.3)
     async with stream() as live:
         await live.answered()
         live.peer.transport.pause_reading()
@@ -333,11 +333,11 @@ async def test_dialler_that_stops_reading_hears_gaps_and_is_given_up(
 
     assert (ending.reason, ending.close_code) == (Reason.PEER_STALLED, 4430)
     assert live.leg.dropped_frames >= 10
-    assert unsent_bytes < stream_leg.MAX_UNSENT_BYTES + 2048
+    assert unsent_bytes < socket_leg.MAX_UNSENT_BYTES + 2048
 
 
 async def test_dialler_that_reads_again_hears_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_leg, "MAX_UNSENT_BYTES", 0)
+    monkeypatch.setattr(socket_leg, "MAX_UNSENT_BYTES", 0)
     async with stream() as live:
         await live.answered()
         live.peer.transport.pause_reading()

@@ -341,7 +341,7 @@ def test_segment_ends_while_the_next_is_on_its_way() -> None:
 
 def test_message_size_may_change_before_the_first() -> None:
     playout = started()
-    playout.resize(200, 200)
+    playout.resize(LONG, 200)
     playout.accept(Speech(1, bytes(LONG - FRAME)), 1.0)
 
     assert playout.deadline() is None

@@ -31,8 +31,9 @@ from bridges.wire.dialler_event import (
     Started,
     TransferAsked,
 )
-from bridges.wire.dialler_message import CHUNK_BYTES, MAX_FIELDS, MAX_MESSAGE_BYTES, decode_audio
+from bridges.wire.dialler_message import CHUNK_BYTES, MAX_FIELDS
 from bridges.wire.dialler_phone import DiallerPhone
+from bridges.wire.message import MAX_MESSAGE_BYTES, decode_audio
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "dialler"
 AT = datetime(2026, 6, 5, 15, 45, 7, 987_654, tzinfo=UTC)
