@@ -19,6 +19,7 @@ CLOSE_CODES: dict[Reason, CloseCode] = {
     Reason.NO_RESPONSE: CloseCode.NORMAL,
     Reason.MAX_DURATION: CloseCode.NORMAL,
     Reason.OUTSIDE_HOURS: CloseCode.OUTSIDE_HOURS,
+    Reason.CLOSED_TO_VISITORS: CloseCode.OUTSIDE_HOURS,
     Reason.AGENT_DESK: CloseCode.NORMAL,
     Reason.NO_ANSWER: CloseCode.NORMAL,
     Reason.BUSY: CloseCode.NORMAL,

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NO_RESPONSE = "no_response"
     MAX_DURATION = "max_duration"
     OUTSIDE_HOURS = "outside_hours"
+    CLOSED_TO_VISITORS = "closed_to_visitors"
     AGENT_DESK = "agent_desk"
     NO_ANSWER = "no_answer"
     BUSY = "busy"
@@ -84,6 +85,7 @@ OUTCOMES: dict[Reason, Outcome] = _table(
     (Reason.NO_RESPONSE, Blame.CALLEE, False, "RNR"),
     (Reason.MAX_DURATION, Blame.BOT, False, "timeout"),
     (Reason.OUTSIDE_HOURS, Blame.CALLER, True, "outside_hours"),
+    (Reason.CLOSED_TO_VISITORS, Blame.CALLER, True, "error"),
     (Reason.AGENT_DESK, Blame.BOT, False, "transfer_to_agent"),
     (Reason.NO_ANSWER, Blame.CALLEE, False, "no_answer"),
     (Reason.BUSY, Blame.CALLEE, False, "rejected"),

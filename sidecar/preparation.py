@@ -201,8 +201,14 @@ class Preparation:
             row.call_direction,
         )
         config = await configs.fetch(query)
-        admission.admit(config, request, anonymous=self._settings.stream_anonymous)
         now = self._clock()
+        admission.admit(
+            config,
+            request,
+            anonymous=self._settings.stream_anonymous,
+            secret=self._settings.voxcore_secret,
+            now=now,
+        )
         configured = prepare(config, query, now, is_per_call=configs.is_per_call)
         try:
             require_open(config, now)
@@ -300,7 +306,10 @@ class Preparation:
 def kept(row: CallRow) -> dict[Code, Reason]:
     """Return which refusals of a call are kept, and how it then ended."""
     is_told_by_result = row.channel == ids.Channel.ATTACH or row.is_visit
-    return KEPT_OF_ATTACHED if is_told_by_result else _KEPT
+    reasons = KEPT_OF_ATTACHED if is_told_by_result else _KEPT
+    if row.channel == ids.Channel.WEB:
+        return {**reasons, Code.OUTSIDE_HOURS: Reason.CLOSED_TO_VISITORS}
+    return reasons
 
 
 async def _until(at: float) -> None:

@@ -69,6 +69,7 @@ def test_redialling_is_safe_only_before_anybody_was_reached() -> None:
     retryable = {each.reason for each in OUTCOMES.values() if each.retryable}
     assert retryable == {
         Reason.OUTSIDE_HOURS,
+        Reason.CLOSED_TO_VISITORS,
         Reason.CONFIG_UNAVAILABLE,
         Reason.AT_CAPACITY,
         Reason.NO_AGENT,
