@@ -10,7 +10,7 @@ from livekit import api
 from bridges.audio.waveform import loud_spans
 from tests.fakes.livekit_sip import Answers, Callee, Line, RefersTo
 from tests.fakes.livekit_sip.phone_script import callee_script, caller_script
-from tests.fakes.livekit_sip.real_calls import Legs, real_sip
+from tests.fakes.livekit_sip.real_calls import Leg, Legs, real_sip
 from tests.fakes.livekit_sip.sipp_phone import sipp_phone
 from tests.fakes.livekit_sip.voice import Voice, voice
 from tests.fakes.tone import tone
@@ -51,10 +51,10 @@ async def test_leg_is_taken_for_one_call_alone(livekit_server: LiveKitServer) ->
         legs = Legs(server)
         first, second = Line(f"sip_{NUMBER}", "real-1"), Line(f"sip_{NUMBER}", "real-2")
         await first.join(*livekit, {})
-        assert await legs.next(NUMBER) == ("real-1", f"sip_{NUMBER}")
+        assert await legs.next(NUMBER) == Leg("real-1", f"sip_{NUMBER}", first.call_id)
         # The first one is still there.
         await second.join(*livekit, {})
-        assert await legs.next(NUMBER) == ("real-2", f"sip_{NUMBER}")
+        assert await legs.next(NUMBER) == Leg("real-2", f"sip_{NUMBER}", second.call_id)
         await first.aclose()
         await second.aclose()
 

@@ -98,9 +98,18 @@ class RealCaller:
         self.answered.set()
 
     async def _see_leg(self, phone: SippPhone, legs: Legs) -> None:
-        room_name, identity = await legs.next(self.number)
-        self.line = RealLine(phone, identity, room_name)
+        leg = await legs.next(self.number)
+        self.line = RealLine(phone, leg.identity, leg.room_name)
         self.joined.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A phone in a room; `call_id` is the service's own name of its call."""
+
+    room_name: str
+    identity: str
+    call_id: str
 
 
 class Legs:
@@ -110,8 +119,8 @@ class Legs:
         self._livekit = livekit
         self._known: set[str] = set()
 
-    async def next(self, number: str) -> tuple[str, str]:
-        """Wait for a leg of a caller that was not shown before; return its room and identity."""
+    async def next(self, number: str) -> Leg:
+        """Wait for a leg of a caller that was not shown before."""
         while True:
             for room in (await self._livekit.room.list_rooms(api.ListRoomsRequest())).rooms:
                 asked = api.ListParticipantsRequest(room=room.name)
@@ -119,7 +128,7 @@ class Legs:
                     is_theirs = who.kind == _SIP and who.identity == f"sip_{number}"
                     if is_theirs and who.sid not in self._known:
                         self._known.add(who.sid)
-                        return room.name, who.identity
+                        return Leg(room.name, who.identity, who.attributes["sip.callID"])
             await asyncio.sleep(_LOOK_S)
 
 
@@ -129,6 +138,8 @@ class RealSip:
     Attributes:
         url: the LiveKit server's address.
         lines: the phones that were called, by their identity.
+        sip_port: where the service is called.
+        legs: the phones in rooms.
     """
 
     def __init__(
@@ -136,9 +147,9 @@ class RealSip:
     ) -> None:
         self.url = url
         self.lines: dict[str, RealLine] = {}
-        self._sip_port = sip_port
+        self.sip_port = sip_port
         self._folder = folder
-        self._legs = legs
+        self.legs = legs
         self._phones = phones
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -177,8 +188,8 @@ class RealSip:
 
     async def _call(self, caller: RealCaller, script: str) -> None:
         try:
-            async with sipp_phone(script, self._folder, to=self._sip_port) as phone:
-                await caller.call(phone, self._legs)
+            async with sipp_phone(script, self._folder, to=self.sip_port) as phone:
+                await caller.call(phone, self.legs)
         finally:
             caller.over.set()
 

@@ -20,10 +20,12 @@ class Voice:
     Attributes:
         answered: set once the call is.
         ended: set once it is over.
+        call_id: the service's own name of its call, where somebody has told.
     """
 
     def __init__(self, phone: Baresip) -> None:
         self.phone = phone
+        self.call_id = ""
         self.answered = asyncio.Event()
         self.ended = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
