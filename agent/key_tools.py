@@ -26,8 +26,8 @@ class KeyControl(Protocol):
     ) -> Entered:
         """Ask for keys, and return those the caller pressed."""
 
-    async def send_digits(self, context: RunContext[Any], digits: str) -> bool:
-        """Press keys; return whether the phone took them."""
+    async def send_digits(self, context: RunContext[Any], digits: str) -> str:
+        """Press keys, and return once they are; or return why not."""
 
 
 def key_tools(config: BotConfig, phone: KeyControl, on_called: OnCalled) -> list[llm.Tool]:
@@ -46,8 +46,8 @@ def key_tools(config: BotConfig, phone: KeyControl, on_called: OnCalled) -> list
         digits = str(arguments.get("digits") or "").replace(" ", "").upper()
         if not _SENDABLE.fullmatch(digits):
             raise ToolError("digits: 0-9, *, #, A-D, and a comma for half a second's pause")
-        if not await phone.send_digits(context, digits):
-            raise ToolError("the line did not take the keys")
+        if failed := await phone.send_digits(context, digits):
+            raise ToolError(failed)
         return {"sent": "yes"}
 
     tools: list[llm.Tool] = []

@@ -13,7 +13,7 @@ from livekit.agents.voice import SpeechHandle
 from agent.account import Account
 from agent.handover import Handover
 from agent.keypad import Entered, Keypad, Wanted
-from agent.leg_watch import LegWatch
+from agent.leg_watch import Leg
 from agent.line import Line
 from agent.link import Link
 from agent.patience import Patience
@@ -26,6 +26,10 @@ from contracts.report import DigitsSent, TransferFailed
 from contracts.transfer import METHODS, TRUSTED_METHODS, TransferTargetError, resolve_target
 
 UNDER_WAY = "the caller is being handed over already"
+ON_HOLD = (
+    "the line was on hold, so no keys were pressed; once it is back, press them if still needed"
+)
+NOT_TAKEN = "the line did not take the keys"
 SPEECH_TAIL_S = 1.0
 """So much silence finishes what was being said when the line went away."""
 
@@ -51,7 +55,7 @@ class Telephone:
         *,
         plan: AgentPlan,
         line: Line,
-        leg: LegWatch,
+        leg: Leg,
         session: AgentSession[None],
         link: Link,
         account: Account,
@@ -77,6 +81,7 @@ class Telephone:
         self._is_talking = False
         self._is_transferring = False
         self._held_at_ms: float | None = None
+        self._holds = 0
         self._back = asyncio.Event()
         self._back.set()
         self.is_away = False
@@ -174,20 +179,28 @@ class Telephone:
             prompted.cancel()
             self._silence.restart()
 
-    async def send_digits(self, context: RunContext[Any], digits: str) -> bool:
-        """Press keys once the line that led here was heard; return whether the phone took them."""
-        await context.wait_for_playout()
-        await self.back()
+    async def send_digits(self, context: RunContext[Any], digits: str) -> str:
+        """Press keys once the line that led here was heard; return why not, or "".
+
+        A menu that was there before a hold is not the one that listens after it, so what was to be
+        pressed goes with the hold.
+        """
+        holds = self._holds
+        if not self.is_held:
+            await context.wait_for_playout()
+        if self.is_held or self._holds != holds:
+            return ON_HOLD
         if not await self._line.send_digits(digits):
-            return False
+            return NOT_TAKEN
         self._account.tell(DigitsSent(at=datetime.now(UTC), digits=digits))
-        return True
+        return ""
 
     def held(self, is_held: bool) -> None:
         """The far end holds the line, or is back: nobody hears, and what is heard is music."""
         at_ms = self._link.leg_clock.ms_at(self._link.clock())
         if is_held:
             self._held_at_ms = at_ms
+            self._holds += 1
             self._account.notice("hold_began", at_ms=at_ms)
             self._keypad.forget()
             # Their last words end where the music begins.

@@ -8,6 +8,7 @@ from typing import Any
 from livekit import rtc
 
 from agent.keypad import PAUSE_S
+from agent.telephone import ON_HOLD
 from contracts.command import SendDigits
 from contracts.ids import Channel
 from contracts.leg_news import DigitHeard
@@ -224,6 +225,38 @@ async def test_bot_presses_keys_once_it_has_spoken() -> None:
         (sent,) = [fact for fact in call.facts if isinstance(fact, DigitsSent)]
         assert sent.digits == "1,23#"
         assert call.said("bot") == [GREETING, "One moment.", "Done."]
+
+
+@virtual_time
+async def test_keys_wanted_while_the_line_is_held_are_refused_and_never_pressed() -> None:
+    send = ("", "send_digits", '{"digits": "1"}')
+    async with calling(send, "Later.", channel=SIP, send_digits_enabled=True) as call:
+        await greeted(call)
+        call.caller.say("Press one")
+        call.room.hold()
+        await call.until(lambda: bool(tools(call)))
+        assert tools(call)[0].error == ON_HOLD
+        call.room.hold(False)
+        await call.lines(3)
+        await asyncio.sleep(2)
+        assert (call.room.commands, "digits_sent" in call.types()) == ([], False)
+
+
+@virtual_time
+async def test_keys_that_waited_for_the_bot_to_finish_go_with_a_hold() -> None:
+    send = (STORY, "send_digits", '{"digits": "1"}')
+    async with calling(send, "Later.", channel=SIP, send_digits_enabled=True) as call:
+        await greeted(call)
+        call.caller.say("Press one")
+        await call.until(lambda: call.room.is_playing)
+        await asyncio.sleep(2)
+        call.room.hold()
+        await asyncio.sleep(1)
+        call.room.hold(False)
+        await call.until(lambda: bool(tools(call)))
+        assert tools(call)[0].error == ON_HOLD
+        await asyncio.sleep(2)
+        assert (call.room.commands, "digits_sent" in call.types()) == ([], False)
 
 
 @virtual_time

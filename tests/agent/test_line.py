@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from agent.line import NOT_SENT, PAUSE_S, BridgeLine, ManagedLine, Taken
+import pytest
+
+from agent.line import KEY_S, NOT_SENT, PAUSE_S, BridgeLine, ManagedLine, Taken
 from contracts.command import CommandReceipt, HangUp, SendDigits, Transfer
 from contracts.ids import Channel
 from tests.fakes.call_desk import CallDesk
@@ -71,6 +73,6 @@ async def test_keys_go_through_livekit_one_by_one() -> None:
         began = loop.time()
         assert await line.send_digits("1,*#")
         assert room.dtmf == [(1, "1"), (10, "*"), (11, "#")]
-        assert loop.time() - began == PAUSE_S
+        assert loop.time() - began == pytest.approx(PAUSE_S + 3 * KEY_S)
         room.is_gone = True
         assert not await line.send_digits("1")
