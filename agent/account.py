@@ -14,6 +14,7 @@ from livekit.agents.voice.events import (
     UserStateChangedEvent,
 )
 
+from agent.chat import TYPED
 from agent.intent import intents_in
 from contracts.report import Fact, IntentFound, Noticed, TranscriptLine
 
@@ -65,7 +66,9 @@ class Account:
         message = event.item
         if not isinstance(message, llm.ChatMessage) or not message.text_content:
             return
-        if message.role == "user":
+        if message.role == "user" and message.extra.get(TYPED):
+            self._tell_words(message.text_content, _utc(message.created_at), typed=True)
+        elif message.role == "user":
             self._untold.clear()
             self._tell_caller(message.text_content)
         elif message.role == "assistant":
@@ -100,7 +103,10 @@ class Account:
     def _tell_caller(self, text: str) -> None:
         # The session's own start of a turn still counts words that were held back before it.
         began, self._voice_began = self._voice_began or time(), None
-        self.tell(TranscriptLine(at=_utc(began), speaker="customer", text=text))
+        self._tell_words(text, _utc(began))
+
+    def _tell_words(self, text: str, at: datetime, *, typed: bool = False) -> None:
+        self.tell(TranscriptLine(at=at, speaker="customer", text=text, typed=typed))
         for name, confidence in intents_in(text, self._listening_for):
             self.tell(IntentFound(at=datetime.now(UTC), name=name, confidence=confidence))
         self._tell_intents()

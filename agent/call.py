@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,13 +17,15 @@ from livekit.rtc.participant import PublishDataTrackError
 from pydantic import ValidationError
 
 from agent.account import Account
+from agent.caller import Caller
 from agent.conversation import Conversation
 from agent.ending import Ending
-from agent.leg_watch import LegWatch
+from agent.leg_watch import Leg, LegWatch, NoLeg
 from agent.line import BridgeLine, Line, ManagedLine
 from agent.line_cache import LineCache, Synthesize
 from agent.link import Link
 from agent.presence import (
+    grace_s,
     is_answered,
     is_expected,
     is_told_elsewhere,
@@ -35,8 +38,10 @@ from agent.recording import Recorder
 from agent.room_audio import MediaLink
 from agent.room_tracks import RoomTracks
 from agent.settings import AgentSettings
+from agent.text_link import TextLink
 from agent.track_audio import TrackLink
-from contracts.ids import PRESENCE_TRACK, parse_standby_metadata
+from agent.visitor import Visitor
+from contracts.ids import PRESENCE_TRACK, Channel, parse_standby_metadata
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import AgentEnded, AgentJoined, Fact, Noticed
@@ -46,7 +51,8 @@ log = structlog.get_logger(__name__)
 
 BuildEngines = Callable[[AgentPlan, OnIntent], Engines]
 
-_REJOIN_GRACE_S = 3.0
+_RECEIVED_S = 5.0
+"""How long a browser may take to receive the bot's track before it is spoken to all the same."""
 _TOLD_WITHIN_S = 1.0
 """What the sidecar needs at most to tell how a dial went: the earliest ending counts."""
 
@@ -78,7 +84,15 @@ class Call:
         self._early: list[Fact] = []
         self._answered = asyncio.Event()
         self._is_ready = asyncio.Event()
+        self._caller = Caller(self._room, plan.caller_identity)
+        self._is_web = plan.channel is Channel.WEB
+        self._visitor = (
+            Visitor(self._room, self._caller, text_only=plan.text_only) if self._is_web else None
+        )
+        self._tracks = RoomTracks(self._room, self._caller, plan.media_rate_hz)
         self._link = self._new_link()
+        self._answering: asyncio.Task[None] | None = None
+        self._missing: asyncio.TimerHandle | None = None
         self._recorder: Recorder | None = None
         self._path = recording_path(settings.agent_recordings_dir, plan.call_id, plan.incarnation)
         self._conversation: Conversation | None = None
@@ -93,6 +107,8 @@ class Call:
         """
         try:
             ending = await self._converse()
+            if self._visitor is not None:
+                await self._visitor.see_out(ending)
             await self._claiming
         finally:
             if self._recorder is not None:
@@ -101,7 +117,7 @@ class Call:
 
     async def _converse(self) -> Ending:
         plan, link = self._plan, self._link
-        leg = LegWatch(self._room, plan.caller_identity, self._tell)
+        leg = self._leg()
         sending = asyncio.create_task(self._send(link))
         sending.add_done_callback(self._on_sender_done)
         yielding = asyncio.create_task(self._yield_to_newer(sending))
@@ -117,6 +133,7 @@ class Call:
                 speak=self._speaker(engines),
                 line=self._line(),
                 leg=leg,
+                visitor=self._visitor,
             )
             self._conversation = conversation
             self._follow_caller()
@@ -136,11 +153,20 @@ class Call:
         finally:
             sending.cancel()
             yielding.cancel()
+            if self._answering is not None:
+                self._answering.cancel()
             leg.close()
             link.close()
 
+    def _leg(self) -> Leg:
+        if self._is_web:
+            return NoLeg()
+        return LegWatch(self._room, self._plan.caller_identity, self._tell)
+
     def _new_link(self) -> Link:
         plan = self._plan
+        if plan.text_only:
+            return TextLink(plan.media_rate_hz, time.time)
         if plan.media == "data":
             return MediaLink(
                 self._room,
@@ -151,7 +177,7 @@ class Call:
             )
         answered_at = plan.answered_at
         return TrackLink(
-            RoomTracks(self._room, plan.caller_identity, plan.media_rate_hz),
+            self._tracks,
             rate_hz=plan.media_rate_hz,
             clock=time.time,
             on_audio=self._on_audio,
@@ -218,7 +244,7 @@ class Call:
         on("participant_connected", self._on_caller)
         on("participant_disconnected", self._on_caller_left)
         on("disconnected", self._on_disconnected)
-        caller = self._room.remote_participants.get(self._plan.caller_identity)
+        caller = self._caller.participant
         if caller is not None:
             self._on_caller(caller)
         elif is_expected(self._plan):
@@ -227,17 +253,31 @@ class Call:
             self._answer()
 
     def _on_caller(self, who: rtc.Participant) -> None:
-        if who.identity != self._plan.caller_identity:
+        if not self._caller.is_(who):
             return
-        if is_answered(self._plan, who.attributes):
+        if self._missing is not None:
+            self._missing.cancel()
+            self._missing = None
+            self._tell_alone(False)
+        if not is_answered(self._plan, who.attributes):
+            return
+        if not self._is_web or self._plan.text_only:
             self._answer()
+        elif self._answering is None:
+            self._answering = asyncio.create_task(self._answer_once_received())
+
+    async def _answer_once_received(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_RECEIVED_S):
+                await self._tracks.subscribed()
+        self._answer()
 
     def _answer(self) -> None:
         self._answered.set()
         self._link.open()
 
     def _on_caller_left(self, who: rtc.RemoteParticipant) -> None:
-        if who.identity != self._plan.caller_identity:
+        if not self._caller.is_(who):
             return
         answered = self._answered.is_set()
         reason = why_left(self._plan, who.disconnect_reason, answered=answered)
@@ -250,11 +290,20 @@ class Call:
             self._end(reason)
 
     def _miss_caller(self) -> None:
-        # A lost bridge or server: it may come back within its reconnect window.
-        asyncio.get_running_loop().call_later(_REJOIN_GRACE_S, self._end_unless_back)
+        # A lost bridge, server or network: it may come back within its reconnect window.
+        if self._missing is not None:
+            self._missing.cancel()
+        loop = asyncio.get_running_loop()
+        self._missing = loop.call_later(grace_s(self._plan), self._end_unless_back)
+        self._tell_alone(True)
+
+    def _tell_alone(self, is_alone: bool) -> None:
+        # Whoever carries a phone's leg has its own ways to wait.
+        if self._is_web and self._conversation is not None:
+            self._conversation.leave_alone(is_alone)
 
     def _end_unless_back(self) -> None:
-        if self._plan.caller_identity not in self._room.remote_participants:
+        if self._caller.participant is None:
             self._end(why_gone(self._plan, answered=self._answered.is_set()))
 
     def _on_disconnected(self, _: Any) -> None:

@@ -25,11 +25,11 @@ from agent.bot import Bot
 from agent.ending import Ending
 from agent.key_tools import key_tools
 from agent.latency import TurnClock
-from agent.leg_watch import LegWatch
+from agent.leg_watch import Leg, LegWatch
 from agent.line import BridgeLine, Line
 from agent.line_cache import Synthesize
 from agent.link import Link
-from agent.manners import GiveUp, Prompt, SilencePolicy
+from agent.manners import WRITTEN_PATIENCE, GiveUp, Prompt, SilencePolicy
 from agent.patience import Patience
 from agent.prefetch import Prefetch
 from agent.providers import Engines
@@ -37,7 +37,8 @@ from agent.speaking import follow
 from agent.telephone import SPEECH_TAIL_S, Telephone
 from agent.tools import built_in_tools, declared_tools
 from agent.vigil import DEAF, Vigil
-from contracts.ids import KEYED
+from agent.visitor import Visitor
+from contracts.ids import KEYED, PRESSING
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import ConversationStarted, UsageCounted
@@ -69,17 +70,21 @@ class Conversation:
         account: Account,
         speak: Synthesize | None = None,
         line: Line | None = None,
-        leg: LegWatch | None = None,
+        leg: Leg | None = None,
+        visitor: Visitor | None = None,
     ) -> None:
         self._plan = plan
         self._config = plan.config
         self._room = room
         self._link = link
+        self._visitor = visitor
+        self._is_alone = False
         self._account = account
         self._tell = account.tell
         self._turns = TurnClock(link.clock, link.leg_clock, link.ear, account.tell)
         link.output.watch(self._turns)
-        self._silence = Patience(SilencePolicy(plan.config), self._is_quiet)
+        policy = SilencePolicy(plan.config, WRITTEN_PATIENCE if plan.text_only else 1.0)
+        self._silence = Patience(policy, self._is_quiet)
         loop = asyncio.get_running_loop()
         self._ending: asyncio.Future[Ending] = loop.create_future()
         self._engines = engines
@@ -93,7 +98,7 @@ class Conversation:
             self._session,
             self._fail,
             account.notice,
-            is_excused=lambda: self._phone.is_waiting,
+            is_excused=lambda: self._phone.is_waiting or self._is_alone,
         )
         self._phone = Telephone(
             plan=plan,
@@ -112,11 +117,19 @@ class Conversation:
 
     async def start(self) -> None:
         """Get ready to speak: session running, greeting synthesised."""
-        if self._greeting:
+        if self._greeting and not self._plan.text_only:
             # Made while the session starts: whoever answered at once is waiting for it.
             self._greeting_audio = Prefetch(self._speak(self._greeting))
-        self._session.input.audio = self._link.input
-        self._session.output.audio = self._link.output
+        if not self._plan.text_only:
+            self._session.input.audio = self._link.input
+            self._session.output.audio = self._link.output
+        if self._visitor is not None:
+            self._visitor.attach(
+                self._session,
+                self._link.output,
+                silence=self._silence,
+                notice=self._account.notice,
+            )
         self._phone.attach()
         await self._session.start(
             self._bot,
@@ -158,6 +171,8 @@ class Conversation:
         self._phone.begin()
         try:
             self._greet()
+            if self._visitor is not None:
+                self._visitor.begin()
             async with asyncio.TaskGroup() as tasks:
                 watch = tasks.create_task(self._watch_silence())
                 cap = tasks.create_task(self._watch_duration())
@@ -171,10 +186,11 @@ class Conversation:
     def _greet(self) -> None:
         # However long the phone rang, that was no silence.
         self._silence.restart()
-        if self._greeting_audio is None:
-            return
-        handle = self._session.say(self._greeting, audio=self._greeting_audio.frames())
-        handle.add_done_callback(self._on_greeted)
+        if self._greeting_audio is not None:
+            handle = self._session.say(self._greeting, audio=self._greeting_audio.frames())
+            handle.add_done_callback(self._on_greeted)
+        elif self._greeting:
+            self._session.say(self._greeting)
 
     def _on_greeted(self, _: SpeechHandle) -> None:
         if self._greeting_audio is not None and self._greeting_audio.error is not None:
@@ -182,6 +198,8 @@ class Conversation:
             self.end(Reason.PIPELINE_FAILED, type(self._greeting_audio.error).__name__)
 
     async def _close(self, ending: Ending) -> None:
+        if self._visitor is not None:
+            await self._visitor.see_out(ending)
         if not ending.by_bot:
             await self._last_words()
         else:
@@ -195,6 +213,8 @@ class Conversation:
             async with asyncio.timeout(_CLOSE_S):
                 await self._session.aclose()
                 await self._engines.aclose()
+                if self._visitor is not None:
+                    await self._visitor.aclose()
         except TimeoutError:
             log.warning("session did not close in time", timeout_s=_CLOSE_S)
         # Not before: closing the session may still take up the caller's last turn.
@@ -265,9 +285,18 @@ class Conversation:
         # A line that fails before its first sample changes no state.
         event.speech_handle.add_done_callback(lambda _: self._silence.weigh())
 
+    def leave_alone(self, is_alone: bool) -> None:
+        """The visitor's connection broke, and may come back; or it is back."""
+        self._is_alone = is_alone
+        if is_alone:
+            self._link.output.hold()
+        else:
+            self._link.output.release()
+        self._silence.restart()
+
     def _is_quiet(self) -> bool:
         session = self._session
-        if self._phone.is_waiting:
+        if self._phone.is_waiting or self._is_alone:
             return False
         is_busy = session.agent_state in ("thinking", "speaking")
         return session.user_state != "speaking" and not is_busy
@@ -281,15 +310,21 @@ class Conversation:
         self._vigil.heard()
         self._silence.heard_caller()
         self._account.said_over_bot(text)
+        if self._visitor is not None:
+            self._visitor.said_over_bot(text)
 
     def _make_bot(self) -> Bot:
         can_transfer = self._plan.channel in METHODS and bool(
             self._config.transfer_targets or self._config.transfer_numbers
         )
-        has_keys = self._plan.channel in KEYED
+        has_keys, can_press = (self._plan.channel in doors for doors in (KEYED, PRESSING))
         tools: list[llm.Tool | llm.Toolset] = [
             *built_in_tools(self._config, self, self._phone, self._tell, can_transfer=can_transfer),
-            *(key_tools(self._config, self._phone, self._tell) if has_keys else []),
+            *(
+                key_tools(self._config, self._phone, self._tell, can_press=can_press)
+                if has_keys
+                else []
+            ),
             *declared_tools(self._engines.rules, self._local_now, self._tell),
         ]
         history = llm.ChatContext.empty()

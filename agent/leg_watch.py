@@ -52,6 +52,32 @@ class LegListener(Protocol):
         """They are still here."""
 
 
+class Leg(Protocol):
+    """A caller's leg, as far as it tells anything."""
+
+    is_held: bool
+
+    def listen(self, listener: LegListener) -> None:
+        """Tell `listener` from now on."""
+        ...
+
+    def close(self) -> None:
+        """Tell nothing any more; safe to call twice."""
+        ...
+
+
+class NoLeg:
+    """A browser's: whatever such a participant sends or shows is a visitor's own making."""
+
+    is_held = False
+
+    def listen(self, listener: LegListener) -> None:
+        """There is nothing to tell."""
+
+    def close(self) -> None:
+        """There was nothing to tell."""
+
+
 class LegWatch:
     """Follows one caller's leg until `close`. Obeys the caller's identity only.
 

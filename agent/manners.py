@@ -11,6 +11,9 @@ from contracts.outcome import Reason
 ANSWERING_TAIL_S = 1.2
 """A short word that falls into the last 1.2 s of a question is its answer, not a backchannel."""
 
+WRITTEN_PATIENCE = 4.0
+"""So many times longer may a silence be in which somebody reads, and then types."""
+
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*", re.UNICODE)
 
 
@@ -35,15 +38,15 @@ class SilencePolicy:
     Silence counts while neither side speaks and nothing is being worked out. After `after_seconds`
     of it comes the next prompt; after the last one the call ends once `dead_air_seconds` (a
     conversation) or `no_response_seconds` (nobody ever spoke) of silence have passed. Whatever the
-    caller says starts the prompts anew.
+    caller says starts the prompts anew. All times are `stretched` by a factor.
     """
 
-    def __init__(self, config: BotConfig) -> None:
+    def __init__(self, config: BotConfig, stretched: float = 1.0) -> None:
         engagement = config.re_engagement
         self._prompts = list(engagement.messages) if engagement else []
-        self._after_s = engagement.after_seconds if engagement else 0.0
-        self._dead_air_s = config.dead_air_seconds
-        self._no_response_s = config.no_response_seconds
+        self._after_s = stretched * engagement.after_seconds if engagement else 0.0
+        self._dead_air_s = stretched * config.dead_air_seconds
+        self._no_response_s = stretched * config.no_response_seconds
         self._prompted = 0
         self._silent_since: float | None = None
         self.caller_spoke = False

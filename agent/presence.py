@@ -11,11 +11,17 @@ from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 
 _ACTIVE = "active"
+_GRACE_S = 3.0
+_WEB_GRACE_S = 15.0
+"""LiveKit's browser client tries to come back five times within 12 s, and then every 7 s: whom a
+change of network has cut off is there again by then."""
 _Left = rtc.DisconnectReason
 
 
 def is_answered(plan: AgentPlan, attributes: Mapping[str, str]) -> bool:
     """Return whether somebody listens, by the attributes of a caller who is in the room."""
+    if plan.channel is Channel.WEB:
+        return True  # somebody at a screen; what their participant shows is of their own making
     if plan.is_seated or attributes.get(ANSWERED_ATTRIBUTE):
         return True
     if plan.media == "data":
@@ -68,6 +74,11 @@ def why_gone(plan: AgentPlan, *, answered: bool) -> Reason:
     if plan.call_direction == "incoming" and not answered:
         return Reason.CALLER_HUNG_UP  # while it rang, as often as not
     return Reason.BRIDGE_LOST
+
+
+def grace_s(plan: AgentPlan) -> float:
+    """Return how long a caller whose connection broke may take to come back."""
+    return _WEB_GRACE_S if plan.channel is Channel.WEB else _GRACE_S
 
 
 def sends_always(plan: AgentPlan) -> bool:

@@ -71,11 +71,11 @@ class ProviderUnknown(ConfigUnusable):
 
 @dataclass(slots=True)
 class Engines:
-    """What one call runs on."""
+    """What one call runs on; one by text has nothing that hears or speaks."""
 
-    stt: stt.STT[Any]
+    stt: stt.STT[Any] | None
     llm: llm.LLM[Any]
-    tts: tts.TTS[Any]
+    tts: tts.TTS[Any] | None
     vad: vad.VAD | None
     turn_detection: Any
     rules: RulesConfig
@@ -103,9 +103,9 @@ class Engines:
     def session(self, config: BotConfig) -> AgentSession[None]:
         """Return the session, with the options a telephone call needs."""
         return AgentSession(
-            stt=self.stt,
+            stt=self.stt or NOT_GIVEN,
             llm=self.llm,
-            tts=self.tts,
+            tts=self.tts or NOT_GIVEN,
             vad=self.vad,
             turn_handling=turn_handling(_turn(config), self.turn_detection),
             conn_options=PHONE_PATIENCE,
@@ -121,10 +121,13 @@ class Engines:
     async def aclose(self) -> None:
         """Hang up on the vendors."""
         for engine in (self.stt, self.llm, self.tts):
-            await engine.aclose()
+            if engine is not None:
+                await engine.aclose()
 
     async def synthesize(self, text: str) -> AsyncIterator[rtc.AudioFrame]:
-        """Yield a line's audio as it is made."""
+        """Yield a line's audio as it is made; nothing where nobody speaks."""
+        if self.tts is None:
+            return
         patience = PHONE_PATIENCE.tts_conn_options
         async with self.tts.synthesize(text, conn_options=patience) as stream:
             async for audio in stream:
@@ -165,6 +168,8 @@ def build_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
         pydantic.ValidationError: the rules of a `rules` brain are malformed.
     """
     config = plan.config
+    if plan.text_only:
+        return _writing_engines(plan, on_intent)
     _require_usable(config)
     rules = RulesConfig.model_validate(config.llm.rules or {})
     return Engines(
@@ -182,6 +187,22 @@ def build_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
         },
         ignored_options=ignored_options(config),
         cleans_text=config.tts.provider != "elevenlabs",
+    )
+
+
+def _writing_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
+    config = plan.config
+    _require_usable(BotConfig(llm=config.llm))
+    rules = RulesConfig.model_validate(config.llm.rules or {})
+    return Engines(
+        stt=None,
+        llm=_llm(config.llm, rules, plan, on_intent),
+        tts=None,
+        vad=None,
+        turn_detection="manual",
+        rules=rules,
+        pipeline={"llm": {"provider": config.llm.provider, "model": config.llm.model}},
+        ignored_options=ignored_options(BotConfig(llm=config.llm)),
     )
 
 

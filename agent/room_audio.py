@@ -44,6 +44,13 @@ class Watch(Protocol):
         """The phone plays it: since `played_ms` of the leg's clock, after so much silence."""
 
 
+class Reader(Protocol):
+    """Wants to read the bot's lines as they are heard; `agent.captions.Captions` does."""
+
+    def said(self, line: object, text: str, *, is_over: bool) -> None:
+        """So much of a line has been heard; no more will be if it `is_over`."""
+
+
 class RoomAudioInput(io.AudioInput):
     """The caller's voice as frames of the leg's own rate."""
 
@@ -127,6 +134,11 @@ class RoomAudioOutput(io.AudioOutput):
         self._clear_timer: asyncio.TimerHandle | None = None
         self._abandoned = False
         self._watch: Watch | None = None
+        self._reader: Reader | None = None
+
+    def show(self, reader: Reader) -> None:
+        """Let somebody read each line as it is heard."""
+        self._reader = reader
 
     def watch(self, watch: Watch) -> None:
         """Tell somebody what becomes of each line."""
@@ -254,6 +266,8 @@ class RoomAudioOutput(io.AudioOutput):
         segment.played = played
         if at_ms is not None:
             self._tell_heard(segment, at_ms)
+        if self._reader is not None:
+            self._reader.said(segment.line, self._heard(segment), is_over=False)
         return new
 
     def finish(
@@ -295,12 +309,18 @@ class RoomAudioOutput(io.AudioOutput):
             )
             self._watch.heard(segment.line.speech_id, at_ms - played_ms, lead_in_ms)
 
+    def _heard(self, segment: _Segment) -> str:
+        return segment.line.heard(segment.played / self._rate_hz, segment.pushed / self._rate_hz)
+
     def _report(self, segment: _Segment, interrupted: bool) -> None:
-        played_s, pushed_s = segment.played / self._rate_hz, segment.pushed / self._rate_hz
+        heard = self._heard(segment) if interrupted else None
+        if self._reader is not None:
+            text = segment.line.text if heard is None else heard
+            self._reader.said(segment.line, text, is_over=True)
         self.on_playback_finished(
-            playback_position=played_s,
+            playback_position=segment.played / self._rate_hz,
             interrupted=interrupted,
-            synchronized_transcript=segment.line.heard(played_s, pushed_s) if interrupted else None,
+            synchronized_transcript=heard,
         )
 
 

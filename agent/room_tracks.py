@@ -9,6 +9,8 @@ from typing import Protocol
 import structlog
 from livekit import rtc
 
+from agent.caller import Caller
+
 log = structlog.get_logger(__name__)
 
 FRAME_MS = 20
@@ -64,13 +66,14 @@ class RoomTracks:
         shed_frames: what was not sent because too much was waiting.
     """
 
-    def __init__(self, room: rtc.Room, caller_identity: str, rate_hz: int) -> None:
+    def __init__(self, room: rtc.Room, caller: Caller, rate_hz: int) -> None:
         self.shed_frames = 0
         self._room = room
-        self._caller_identity = caller_identity
+        self._caller = caller
         self._rate_hz = rate_hz
         self._source: rtc.AudioSource | None = None
         self._publication: rtc.LocalTrackPublication | None = None
+        self._published = asyncio.Event()
         self._heard: asyncio.Queue[rtc.Track] = asyncio.Queue()
         self._listened: rtc.Track | None = None
 
@@ -87,11 +90,13 @@ class RoomTracks:
         )
         options.audio_encoding.max_bitrate = MAX_BITRATE
         self._publication = await self._room.local_participant.publish_track(track, options)
+        self._published.set()
 
     async def subscribed(self) -> None:
         """Return once somebody receives the bot's track."""
-        if self._publication is not None:
-            await self._publication.wait_for_subscription()
+        await self._published.wait()
+        assert self._publication is not None
+        await self._publication.wait_for_subscription()
 
     async def listen(self, hear: HearPcm) -> None:
         """Listen to the caller's microphone; to the newest, if it is published again."""
@@ -151,14 +156,14 @@ class RoomTracks:
             log.warning("frames_shed", count=self.shed_frames)
 
     def _want_published(self) -> None:
-        caller = self._room.remote_participants.get(self._caller_identity)
+        caller = self._caller.participant
         for publication in list(caller.track_publications.values()) if caller else []:
             self._want(publication)
 
     def _on_published(
         self, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
     ) -> None:
-        if who.identity == self._caller_identity:
+        if self._caller.is_(who):
             self._want(publication)
 
     def _want(self, publication: rtc.RemoteTrackPublication) -> None:
@@ -171,7 +176,7 @@ class RoomTracks:
     def _on_subscribed(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
     ) -> None:
-        if who.identity == self._caller_identity and track.kind == rtc.TrackKind.KIND_AUDIO:
+        if self._caller.is_(who) and track.kind == rtc.TrackKind.KIND_AUDIO:
             self._heard.put_nowait(track)
 
     async def _read(self, track: rtc.Track, hear: HearPcm) -> None:

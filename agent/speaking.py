@@ -17,6 +17,7 @@ from livekit.agents.voice.events import (
     UserInputTranscribedEvent,
 )
 
+from agent.chat import TYPED
 from agent.latency import TurnClock
 from agent.speech.keys import pressed_in
 
@@ -39,9 +40,10 @@ def follow(session: AgentSession[Any], turns: TurnClock) -> None:
             turns.transcribed()
 
     def on_item(event: ConversationItemAddedEvent) -> None:
-        # Told by the task of the speech that answers it. Keys are no words: their end is not heard.
+        # Told by the task of the speech that answers it. What was pressed or typed has no end that
+        # could be heard.
         item = event.item
-        if not isinstance(item, llm.ChatMessage) or item.role != "user":
+        if not isinstance(item, llm.ChatMessage) or item.role != "user" or item.extra.get(TYPED):
             return
         if not pressed_in(item.text_content or ""):
             turns.taken_up(speech_id(), item.metrics, time())

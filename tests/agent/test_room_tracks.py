@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from livekit import rtc
 
+from agent.caller import Caller
 from agent.room_tracks import HELD_FRAMES, MAX_QUEUED_S, RoomTracks
 from tests.fakes.phone_room import FakeCaller, PhoneRoom
 
@@ -105,7 +106,7 @@ class Listening:
     def __init__(self) -> None:
         self.room = TrackRoom()
         anything: Any = self.room
-        self.tracks = RoomTracks(anything, "caller", 8000)
+        self.tracks = RoomTracks(anything, Caller(anything, "caller"), 8000)
         self.heard: list[bytes] = []
         self.task: asyncio.Task[None] | None = None
 

@@ -40,6 +40,7 @@ class TrackPhone:
         self.room = rtc.Room()
         # One that keeps a queue sends silence where there is nothing in it.
         self._source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=200 if sends else 0)
+        self._sends = sends
         self._to_say = bytearray()
         self._joined_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -52,21 +53,32 @@ class TrackPhone:
     ) -> AsyncIterator[TrackPhone]:
         """Join, ringing, with a microphone that is on, or brings no packet at all."""
         phone = cls(sends=sends)
-        await phone.room.connect(url, token)
-        phone._joined_at = monotonic()
-        track = rtc.LocalAudioTrack.create_audio_track("phone", phone._source)
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
-        await phone.room.local_participant.publish_track(track, options)
-        if sends:
-            phone._tasks.append(asyncio.create_task(phone._speak()))
-        try:
+        async with phone.joined(url, token):
             yield phone
+
+    @asynccontextmanager
+    async def joined(self, url: str, token: str, *, microphone: bool = True) -> AsyncIterator[None]:
+        """Be in the room, with a microphone unless there is none."""
+        self._joined_at = monotonic()
+        await self.room.connect(url, token)
+        if microphone:
+            await self.unmute()
+        try:
+            yield
         finally:
-            for task in phone._tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*phone._tasks, return_exceptions=True)
-            await phone.room.disconnect()
-            await phone._source.aclose()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.room.disconnect()
+            await self._source.aclose()
+
+    async def unmute(self) -> None:
+        """Publish the microphone."""
+        track = rtc.LocalAudioTrack.create_audio_track("phone", self._source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
+        await self.room.local_participant.publish_track(track, options)
+        if self._sends:
+            self._tasks.append(asyncio.create_task(self._speak()))
 
     def now_s(self) -> float:
         return monotonic() - self._joined_at

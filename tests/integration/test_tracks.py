@@ -7,21 +7,14 @@ last report. Only the sidecar is played.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
-from livekit import api, rtc
 
 from agent.call import recording_path
-from agent.job import serve
-from agent.settings import AgentSettings
-from agent.speech import load
 from agent.track_audio import NO_MEDIA_S
 from bridges.audio.waveform import loud_spans
 from contracts.bot import BotConfig
@@ -30,6 +23,7 @@ from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import DigitPressed, TranscriptLine
 from tests.fakes.call_desk import CallDesk
+from tests.fakes.room_job import RoomJob, running_job
 from tests.fakes.track_phone import RATE_HZ, TrackPhone, sip_token
 from tests.integration.bots import TALKER
 from tests.integration.listening import hears, words_in
@@ -74,49 +68,17 @@ def plan() -> AgentPlan:
     )
 
 
-class Job:
-    """The agent's job, with a room of its own, in this process."""
-
-    def __init__(self, server: LiveKitServer) -> None:
-        self.room = rtc.Room()
-        self.job = SimpleNamespace(metadata=SIP_JOB_METADATA)
-        self.proc = SimpleNamespace(userdata={"tls": ssl.create_default_context()})
-        self.shutdowns: list[str] = []
-        self._server = server
-
-    async def connect(self, **_: Any) -> None:
-        grants = api.VideoGrants(room_join=True, room=ROOM, agent=True)
-        token = api.AccessToken(self._server.key, self._server.secret)
-        token = token.with_identity(room_agent_identity(ROOM)).with_kind("agent")
-        options = rtc.RoomOptions(auto_subscribe=False)
-        await self.room.connect(self._server.url, token.with_grants(grants).to_jwt(), options)
-
-    def shutdown(self, reason: str) -> None:
-        self.shutdowns.append(reason)
-
-
 @asynccontextmanager
 async def serving(
     server: LiveKitServer, desk: CallDesk, folder: Path, *, sends: bool = True
 ) -> AsyncIterator[tuple[TrackPhone, asyncio.Task[None]]]:
-    load()
-    settings = AgentSettings(
-        agent_recordings_dir=folder,
-        agent_lines_dir=folder / "lines",
-        agent_spool_dir=folder / "spool",
-        agent_worker_id="worker",
-    )
-    job: Any = Job(server)
+    job = RoomJob(server, SIP_JOB_METADATA, ROOM, room_agent_identity(ROOM))
     token = sip_token(server, ROOM, CALLER, RINGING)
-    joining = TrackPhone.in_room(server.url, token, sends=sends)
-    async with desk.client() as client, joining as phone:
-        task = asyncio.create_task(serve(job, settings, client))
-        try:
-            yield phone, task
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await job.room.disconnect()
+    async with (
+        TrackPhone.in_room(server.url, token, sends=sends) as phone,
+        running_job(job, desk, folder) as task,
+    ):
+        yield phone, task
 
 
 def voice(text: str) -> bytes:
