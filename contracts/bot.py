@@ -189,6 +189,9 @@ class TransferTarget(_Open):
 class ExotelApi(_Open):
     """An Exotel account's REST API, to hang up by where a call outlives its stream (ours)."""
 
+    hang_up: Literal["call", "leg"] = "call"
+    """By the API for calls, or for accounts with Exotel's Legs by the one for those."""
+
     account_sid: str = Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")
     api_key: str = Field(min_length=1)
     """As it is, or `secret://name`; the token likewise."""
@@ -307,6 +310,8 @@ class BotConfig(_Open):
     """
     exotel_chunk_bytes: int = Field(default=3200, ge=320, le=32_000, multiple_of=320)
     """The same at Exotel's door, whose rule is 3,200; some accounts take less."""
+    exotel_sample_rate: Literal[8000, 16000, 24000] = 8000
+    """Samples a second that `/exotel/{bot_id}/url` asks for; a telephone has 8000."""
     exotel_stream_limit_s: int = Field(default=3600, ge=60, le=14_400)
     """After how long the account's plan ends a stream; the bot says goodbye before."""
     exotel_api: ExotelApi | None = None

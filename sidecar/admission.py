@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import hmac
+from datetime import datetime
 from ipaddress import ip_address, ip_network
 
 from contracts.bot import BotConfig
 from contracts.ids import Channel
 from contracts.plan import PlanRequest
+from sidecar import ticket
 from sidecar.denial import Code, Denied
 
 _STREAMS = frozenset({Channel.WEBSOCKET, Channel.EXOTEL})
 
 
-def admit(config: BotConfig, request: PlanRequest, *, anonymous: bool) -> None:
+def admit(
+    config: BotConfig, request: PlanRequest, *, anonymous: bool, secret: str, now: datetime
+) -> None:
     """Let the peer of a stream door in.
 
     Args:
         config: the bot it wants.
         request: what it showed.
         anonymous: whether bots that do not say so themselves are open to peers without a token.
+        secret: what tickets to Exotel's door are signed with.
+        now: the time.
 
     Raises:
         Denied: its token or address is not the bot's.
@@ -29,7 +35,11 @@ def admit(config: BotConfig, request: PlanRequest, *, anonymous: bool) -> None:
     if config.stream_allowed_ips and not _is_allowed(request.peer_ip, config.stream_allowed_ips):
         raise Denied(Code.UNAUTHORISED, "this address may not stream to the bot")
     if config.stream_token:
-        if not same_secret(request.presented_token, config.stream_token):
+        shown = request.presented_token
+        is_ticket = request.channel is Channel.EXOTEL and ticket.holds(
+            secret, shown, request.bot_id, now
+        )
+        if not (is_ticket or same_secret(shown, config.stream_token)):
             raise Denied(Code.UNAUTHORISED, "the stream token is missing or wrong")
         return
     open_to_all = anonymous if config.stream_anonymous is None else config.stream_anonymous

@@ -40,6 +40,7 @@ from sidecar.api import (
     widget,
 )
 from sidecar.api import calls as calls_api
+from sidecar.api import exotel as exotel_api
 from sidecar.api import numbers as numbers_api
 from sidecar.api import sip as sip_api
 from sidecar.archive import Archive
@@ -48,12 +49,13 @@ from sidecar.calls import Calls
 from sidecar.clock import Clock, utc_now
 from sidecar.configure import ConfigApi, ConfigSource, OwnBots
 from sidecar.courier import Courier, Trust
-from sidecar.credential import PushCredentials
+from sidecar.credential import Credentials
 from sidecar.crm import Crm
 from sidecar.departure import Departures
 from sidecar.dialled import NumberApi, NumberSource, OwnNumbers
 from sidecar.egress import EgressGuard, keep_no_cookies
 from sidecar.erasure import Erasures
+from sidecar.exotel import Exotel
 from sidecar.fleet import Fleet
 from sidecar.hearing import Hearing
 from sidecar.inbound import Inbound
@@ -233,7 +235,7 @@ def create_app(
         http,
         EgressGuard(allow_private=settings.allow_private_webhooks),
         SigningSecrets(database, settings.result_signing_secret),
-        PushCredentials(database, source),
+        Credentials(database, source, vault),
         Trust(settings.voxcore_secret, settings.trusted_api_origins),
         timeout_s=settings.webhook_timeout_s,
     )
@@ -266,6 +268,16 @@ def create_app(
     )
     transfers = Transfers(database, calls, sip, clock=clock, bells=bells)
     commands = LineCommands(database, calls, rooms, transfers, clock=clock)
+    exotel = Exotel(
+        database,
+        source,
+        calls,
+        folder,
+        settings,
+        clock=clock,
+        bells=bells,
+        chance=random.random,
+    )
     inbound = Inbound(database, planner, calls, rooms, new_id=new_id)
     web_calls = WebCalls(database, planner, calls, rooms, settings, bells=bells, new_id=new_id)
     door = WidgetDoor(
@@ -316,6 +328,7 @@ def create_app(
         *calls_api.routes(access, database),
         *call_results.routes(access, database, clock, folder.token),
         *cdr.routes(access, database, clock),
+        *exotel_api.routes(exotel),
         *erasures.routes(access, erasing),
         *deliveries.routes(access, database, clock, bells.deliveries),
         *endpoints.routes(access, database),

@@ -14,6 +14,7 @@ import httpx
 
 from sidecar.denial import Denied
 from sidecar.egress import EgressGuard, EgressRefused
+from sidecar.exotel_hang_up import HANG_UP_CALL
 from sidecar.origin import origin_of
 from sidecar.schedule import asked_s
 from sidecar.secrecy import MASK
@@ -26,6 +27,7 @@ READ_BYTES = 2 * KEPT_CHARS
 ANSWER_S = 2.0
 """How long the beginning of an answer's body is waited for, once its status is there."""
 LEAST_SECRET_CHARS = 6
+_FORM = "application/x-www-form-urlencoded"
 FRAMING = ("connection", "content-length", "host", "transfer-encoding", "upgrade")
 """Headers that are the connection's own, whatever a tenant has set."""
 
@@ -149,7 +151,7 @@ class Courier:
                 # Connections are kept by address, and an address may serve other hosts as well:
                 # the next body would go over one that was verified for somebody else.
                 "Connection": "close",
-                "Content-Type": "application/json",
+                "Content-Type": _FORM if delivery.kind == HANG_UP_CALL else "application/json",
                 "Host": target.host_header,
                 "webhook-id": delivery.delivery_id,
                 "webhook-timestamp": str(int(at.timestamp())),

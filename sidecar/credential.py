@@ -1,4 +1,4 @@
-"""What a CRM push shows for itself: looked up when it is sent, since rows that wait hold none.
+"""What a delivery shows for itself: looked up when it is sent, since rows that wait hold none.
 
 Our own bots are read as they are now. A bot from `CONFIG_URL` is asked for again, as for the call:
 the snapshot that the call kept has its secrets masked.
@@ -7,19 +7,22 @@ the snapshot that the call kept has its secrets masked.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from contracts.bot import PostCallPush
+from contracts.bot import ExotelApi, PostCallPush
+from sidecar import exotel_hang_up
 from sidecar.configure import ConfigQuery, ConfigSource
 from sidecar.denial import Code, Denied
 from sidecar.origin import origin_of
 from sidecar.store import bots, calls
 from sidecar.store.database import Database
 from sidecar.store.deliveries import Delivery
+from sidecar.vault import SecretMissing, Vault
 
 PUSH = "push"
+Model = TypeVar("Model", bound=BaseModel)
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 
@@ -44,20 +47,22 @@ def headers_of(push: PostCallPush) -> dict[str, str]:
     return found
 
 
-class PushCredentials:
-    """Finds a push's `token` and `headers`."""
+class Credentials:
+    """Finds a push's `token` and `headers`, and a hang-up's account."""
 
-    def __init__(self, database: Database, source: ConfigSource) -> None:
+    def __init__(self, database: Database, source: ConfigSource, vault: Vault) -> None:
         """
         Args:
             database: where our own bots are, and the calls.
             source: where calls have their configs from.
+            vault: where secrets are that bots name instead of telling.
         """
         self._database = database
         self._source = source
+        self._vault = vault
 
     async def headers(self, delivery: Delivery) -> dict[str, str]:
-        """Return a push's headers; none for a delivery of another kind.
+        """Return a delivery's headers; none for one that has nothing to show.
 
         None either if the bot is gone, or its push goes to another origin by now: a new place's
         token is not the old one's to see.
@@ -66,27 +71,44 @@ class PushCredentials:
             Denied: the config API does not give them out at this moment.
             HeaderInvalid: what is set cannot be sent.
         """
-        if delivery.kind != PUSH:
-            return {}
-        push = await self._push(delivery)
+        if delivery.kind in exotel_hang_up.KINDS:
+            return await self._of_hang_up(delivery)
+        return await self._of_push(delivery) if delivery.kind == PUSH else {}
+
+    async def _of_push(self, delivery: Delivery) -> dict[str, str]:
+        push = await self._setting(delivery, "post_call_push", PostCallPush)
         if push is None or origin_of(push.url) != origin_of(delivery.url):
             return {}
         return headers_of(push)
 
-    async def _push(self, delivery: Delivery) -> PostCallPush | None:
+    async def _of_hang_up(self, delivery: Delivery) -> dict[str, str]:
+        api = await self._setting(delivery, "exotel_api", ExotelApi)
+        if api is None or not exotel_hang_up.is_of(api, delivery):
+            raise HeaderInvalid("the bot has this Exotel account no more")
+        try:
+            key, token = map(self._vault.resolve, (api.api_key, api.api_token))
+        except SecretMissing as missing:
+            raise HeaderInvalid(str(missing)) from missing
+        return {"Authorization": exotel_hang_up.authorization(key, token)}
+
+    async def _setting(self, delivery: Delivery, name: str, model: type[Model]) -> Model | None:
+        found = await self._found(delivery, name)
+        try:
+            return None if found is None else model.model_validate(found)
+        except ValidationError:
+            # Its text would show what is set, token and all.
+            raise HeaderInvalid(f"{name} is not what it should be") from None
+
+    async def _found(self, delivery: Delivery, name: str) -> Any:
+        """Return a setting as it was written, or as a model; None where there is none."""
         if self._source.is_per_call:
-            return await self._asked_for(delivery)
+            return await self._asked_for(delivery, name)
         async with self._database.read() as connection:
             bot = await bots.get(connection, delivery.tenant_id, delivery.bot_id)
         # Switched off or not: its calls were held, and their results are due.
-        found: Any = None if bot is None else bot.config.get("post_call_push")
-        try:
-            return None if found is None else PostCallPush.model_validate(found)
-        except ValidationError:
-            # Its text would show what is set, token and all.
-            raise HeaderInvalid("post_call_push is not what it should be") from None
+        return None if bot is None else bot.config.get(name)
 
-    async def _asked_for(self, delivery: Delivery) -> PostCallPush | None:
+    async def _asked_for(self, delivery: Delivery, name: str) -> Any:
         async with self._database.read() as connection:
             call = await calls.get(connection, delivery.tenant_id, delivery.call_id)
         if call is None:
@@ -99,7 +121,7 @@ class PushCredentials:
             connected_event=call.connected_event,
         )
         try:
-            return (await self._source.fetch(query)).post_call_push
+            return getattr(await self._source.fetch(query), name)
         except Denied as denied:
             if denied.code is Code.BOT_UNKNOWN:
                 return None

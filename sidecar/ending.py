@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.bot import BotConfig
 from contracts.event import EventType
 from contracts.outcome import Reason, outcome
-from sidecar import analysis, dialling, disposition, progress, revision
+from sidecar import analysis, dialling, disposition, exotel_hang_up, progress, revision
 from sidecar.recording import RecordingFolder
-from sidecar.store import calls, events, tasks
+from sidecar.store import calls, deliveries, events, tasks
 from sidecar.store.calls import CallRow
 from sidecar.store.events import Draft
 from sidecar.store.tasks import TaskRow
@@ -40,11 +40,14 @@ async def close(
         reported: facts that are not stored yet.
         deadline_s: how long the result waits for answers of the bot's language model.
     """
-    asked = analysis.asks(BotConfig.model_validate(row.config or {}))
+    config = BotConfig.model_validate(row.config or {})
+    asked = analysis.asks(config)
     ended = progress.close(row, now)
     # The row comes first: whoever else ends the call waits here, and finds it ended.
     saved = await calls.save(connection, before, ended if asked else revision.at_rest(ended))
     await dialling.close(connection, saved, now)
+    if hang_up := exotel_hang_up.delivery_of(saved, config, now):
+        await deliveries.add(connection, hang_up)
     await events.append(connection, row.tenant_id, [*reported, *_told(saved, before.state, now)])
     if asked:
         facts = await events.facts(connection, row.tenant_id, row.call_id)

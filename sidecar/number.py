@@ -12,6 +12,7 @@ SEPARATORS = " -().,/+"
 """What people and programs put between digits, or before them."""
 
 _NUMBER = re.compile(rf"[0-9{re.escape(SEPARATORS)}]+")
+_DIALLED = re.compile(rf"\+?[0-9]{{3,{MOST_DIGITS}}}")
 _URI = re.compile(r"\s*<?(?:sips?|tel):([^@;>]+)", re.IGNORECASE)
 
 
@@ -26,6 +27,12 @@ def normalised(text: str) -> str:
     if not _NUMBER.fullmatch(spelt):
         return ""
     return re.sub(r"\D", "", spelt).lstrip("0")
+
+
+def dialable(text: str) -> str:
+    """Return a number as it is dialled, `+914412345678` or `04412345678`; "" for what is none."""
+    spelt = re.sub(r"[ \-().,/]", "", text.strip().removeprefix("tel:"))
+    return spelt if _DIALLED.fullmatch(spelt) else ""
 
 
 def is_named_in(value: Any, number: str) -> bool:

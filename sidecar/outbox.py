@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from sidecar import exotel_hang_up
 from sidecar.clock import Clock
 from sidecar.courier import Answer, Courier
 from sidecar.metrics import Metrics
@@ -68,6 +69,7 @@ class Outbox:
         self._database = database
         self._courier = courier
         self._schedule = schedule
+        self._hang_ups = replace(schedule, delays_s=exotel_hang_up.DELAYS_S)
         self._per_destination = per_destination
         self._clock = clock
         self._bells = bells
@@ -107,10 +109,11 @@ class Outbox:
         leased_until = now + timedelta(seconds=self._lease_s)
         async with self._database.transaction() as connection:
             delivery = await deliveries.claim(connection, now, leased_until, self._per_destination)
-            if delivery is not None and delivery.tried < self._schedule.attempts:
+            if delivery is not None and delivery.tried < self._schedule_of(delivery).attempts:
                 # An attempt that vanishes waits like one that failed, or a process that dies at
                 # each start would use up days of patience in minutes.
-                wait_s = max(self._lease_s, self._schedule.delay_s(delivery.tried))
+                delay_s = self._schedule_of(delivery).delay_s(delivery.tried)
+                wait_s = max(self._lease_s, delay_s)
                 await deliveries.postpone(connection, delivery, now + timedelta(seconds=wait_s))
         return delivery
 
@@ -132,9 +135,12 @@ class Outbox:
 
     async def _refused_unsent(self, delivery: Delivery) -> Verdict | None:
         """Return why a delivery is not to be attempted, or None."""
-        if delivery.tried > self._schedule.attempts + LOST_ATTEMPTS_ALLOWED:
+        if delivery.tried > self._schedule_of(delivery).attempts + LOST_ATTEMPTS_ALLOWED:
             return Verdict(DeliveryState.DEAD, "attempts vanish unsettled")
         async with self._database.read() as connection:
+            if delivery.kind in exotel_hang_up.KINDS:
+                moot = await exotel_hang_up.why_not(connection, delivery, self._clock())
+                return Verdict(DeliveryState.DELIVERED, moot) if moot else None
             disabled = await endpoints.is_disabled(connection, delivery.tenant_id, delivery.url)
         return Verdict(DeliveryState.PARKED, deliveries.DISABLED) if disabled else None
 
@@ -144,9 +150,10 @@ class Outbox:
         error = answer.error or f"status {answer.status_code}"
         if answer.status_code in PARKING_STATUSES:
             return Verdict(DeliveryState.PARKED, error, is_gone=answer.status_code == GONE)
-        if delivery.tried >= self._schedule.attempts:
+        schedule = self._schedule_of(delivery)
+        if delivery.tried >= schedule.attempts:
             return Verdict(DeliveryState.DEAD, error)
-        wait_s = self._schedule.delay_s(delivery.tried, answer.asked_s)
+        wait_s = schedule.delay_s(delivery.tried, answer.asked_s)
         return Verdict(DeliveryState.PENDING, error, wait_s)
 
     async def _settle(self, delivery: Delivery, verdict: Verdict, attempt: Attempt | None) -> None:
@@ -190,6 +197,9 @@ class Outbox:
                 log.warning("settling_failed", error=type(error).__name__)
                 await Wake.wait(self._bells.closing, BUSY_WAIT_S)
         return await self._database.run(settle)
+
+    def _schedule_of(self, delivery: Delivery) -> Schedule:
+        return self._hang_ups if delivery.kind in exotel_hang_up.KINDS else self._schedule
 
     async def _idle_s(self) -> float:
         async with self._database.read() as connection:

@@ -37,6 +37,7 @@ from contracts.report import (
 )
 from contracts.result import CallResult, ResultLine
 from contracts.sip_status import call_status, status_text
+from contracts.transfer import PASSTHRU
 from sidecar.latency import known, mean, percentile
 from sidecar.store.calls import CallRow
 
@@ -52,7 +53,8 @@ _LEG_EVENTS = {
     "leg_held": "call_hold",
     "leg_resumed": "call_resume",
 }
-_REFER = "livekit_sip_refer"
+_CONFIRMED = frozenset({"livekit_sip_refer", PASSTHRU})
+"""Ways to hand a caller over that leave no doubt whether they were still there."""
 _TOO_SOON = "the caller hung up before the transfer came about"
 
 
@@ -264,7 +266,7 @@ def _transfer(facts: Sequence[Fact], clock: _Clock) -> dict[str, Any]:
                 sent = True
             case TransferFailed():
                 sent, failed_reason = False, fact.failed_reason
-            case LegEnded() if sent and started is not None and started.method == _REFER:
+            case LegEnded() if sent and started is not None and started.method in _CONFIRMED:
                 # A carrier that has taken the caller over says so; one who hangs up before is lost.
                 if fact.reason is not Reason.TRANSFERRED:
                     sent, failed_reason = False, _TOO_SOON

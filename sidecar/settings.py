@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from sidecar.exotel_url import Place
 from sidecar.signing import secrets_of
 
 HOUR_S = 3600.0
@@ -98,6 +99,12 @@ class Settings(BaseSettings):
         default=(),
         description="Addresses or networks, separated by commas, whose `X-Forwarded-For` names "
         "the peer.",
+    )
+    stream_public_url: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Comma-separated `wss://…` under which Exotel reaches the bridges, each with"
+        " its bridge's host name before it if there are several (`box1=wss://a.example.com`);"
+        " empty: the host of Exotel's own request.",
     )
     call_starts_per_s: float = Field(
         default=4.0,
@@ -221,7 +228,13 @@ class Settings(BaseSettings):
         description="Attempts at once per receiver (`https://host[:port]`), over all sidecars.",
     )
 
-    @field_validator("trusted_api_origins", "trusted_proxies", "webhook_delays_s", mode="before")
+    @field_validator(
+        "stream_public_url",
+        "trusted_api_origins",
+        "trusted_proxies",
+        "webhook_delays_s",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -232,6 +245,13 @@ class Settings(BaseSettings):
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(ip_network(text, strict=False)) for text in value)
+
+    @field_validator("stream_public_url")
+    @classmethod
+    def _are_places(cls, value: list[str]) -> list[str]:
+        for text in value:
+            Place.parse(text)
+        return value
 
     @field_validator("result_signing_secret")
     @classmethod

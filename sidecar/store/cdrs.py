@@ -31,10 +31,13 @@ async def save(
     stream_id: str,
     body: dict[str, Any],
     at: datetime,
+    *,
+    call_id: str | None = None,
 ) -> bool:
     """Keep a record in place of an older one; return whether its call is known.
 
-    The newest call of that name has it. One that nobody knows yet is kept for when it is.
+    The newest call of that name has it, where none is named. One that nobody knows yet is kept for
+    when it is.
     """
     newest = (
         select(calls.c.call_id)
@@ -42,7 +45,7 @@ async def save(
         .order_by(calls.c.planned_at.desc())
         .limit(1)
     )
-    call_id = await connection.scalar(newest)
+    call_id = call_id or await connection.scalar(newest)
     values = {"call_id": call_id, "body": body, "received_at": at}
     mine = and_(cdrs.c.tenant_id == tenant_id, cdrs.c.stream_id == stream_id)
     changed = await connection.execute(update(cdrs).where(mine).values(**values))
@@ -50,6 +53,12 @@ async def save(
         key = {"tenant_id": tenant_id, "stream_id": stream_id}
         await connection.execute(insert(cdrs).values(**key, **values))
     return call_id is not None
+
+
+async def is_told(connection: AsyncConnection, tenant_id: str, call_id: str) -> bool:
+    """Return whether the carrier has told of a call that it knows by name."""
+    mine = and_(cdrs.c.tenant_id == tenant_id, cdrs.c.call_id == call_id)
+    return await connection.scalar(select(cdrs.c.call_id).where(mine).limit(1)) is not None
 
 
 async def of_stream(

@@ -11,6 +11,8 @@ from contracts.ids import Channel
 from contracts.plan import PlanRequest
 from sidecar.admission import admit, same_secret
 from sidecar.denial import Code, Denied
+from sidecar.ticket import LIFETIME, issue
+from tests.fakes.control_plane import START
 
 
 def is_admitted(
@@ -18,7 +20,9 @@ def is_admitted(
 ) -> bool:
     request = PlanRequest(channel=channel, bot_id="desk", idempotency_key="k", **shown)
     try:
-        admit(BotConfig.model_validate(bot), request, anonymous=anonymous)
+        admit(
+            BotConfig.model_validate(bot), request, anonymous=anonymous, secret="s3cret", now=START
+        )
     except Denied as denied:
         return denied.code is not Code.UNAUTHORISED
     return True
@@ -57,6 +61,28 @@ def test_list_of_addresses_that_cannot_be_read_admits_nobody() -> None:
 
 def test_other_doors_have_keys_of_their_own() -> None:
     assert is_admitted({"stream_token": "right"}, channel=Channel.WEB)
+
+
+def test_ticket_stands_in_for_the_token_at_exotels_door() -> None:
+    bot = {"stream_token": "right"}
+    good = issue("s3cret", "desk", START + LIFETIME)
+    assert is_admitted(bot, presented_token=good)
+    assert not is_admitted(bot, presented_token=issue("s3cret", "desk", START - LIFETIME))
+    assert not is_admitted(bot, presented_token=issue("s3cret", "sales", START + LIFETIME))
+    assert not is_admitted(bot, presented_token=issue("guess", "desk", START + LIFETIME))
+    assert not is_admitted(bot, presented_token=good, channel=Channel.WEBSOCKET)
+
+
+def test_ticket_opens_no_bot_that_has_no_token() -> None:
+    good = issue("s3cret", "desk", START + LIFETIME)
+    assert not is_admitted({}, presented_token=good)
+
+
+def test_ticket_helps_nobody_from_elsewhere() -> None:
+    bot = {"stream_token": "right", "stream_allowed_ips": ["192.0.2.0/24"]}
+    good = issue("s3cret", "desk", START + LIFETIME)
+    assert is_admitted(bot, presented_token=good, peer_ip="192.0.2.1")
+    assert not is_admitted(bot, presented_token=good, peer_ip="198.51.100.1")
 
 
 def test_secrets_beyond_ascii_compare() -> None:

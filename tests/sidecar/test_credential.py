@@ -8,10 +8,11 @@ import pytest
 
 from contracts.bot import BotConfig, PostCallPush
 from sidecar.configure import ConfigQuery, OwnBots
-from sidecar.credential import HeaderInvalid, PushCredentials, headers_of
+from sidecar.credential import Credentials, HeaderInvalid, headers_of
 from sidecar.denial import Code, Denied
 from sidecar.store import bots
 from sidecar.store.deliveries import Delivery
+from sidecar.vault import Vault
 from tests.fakes.control_plane import ControlPlane, FakeClock
 from tests.fakes.outbox import delivery
 
@@ -45,8 +46,8 @@ class ConfigSource:
         return self._answer
 
 
-def own(plane: ControlPlane) -> PushCredentials:
-    return PushCredentials(plane.database, OwnBots(plane.database))
+def own(plane: ControlPlane) -> Credentials:
+    return Credentials(plane.database, OwnBots(plane.database), Vault(None))
 
 
 async def test_push_shows_its_bots_token_and_headers(plane: ControlPlane) -> None:
@@ -120,7 +121,7 @@ async def test_bot_of_another_api_is_asked_for_again_as_for_the_call(plane: Cont
     await plane.ready()
     call_id = await plane.talking("k1", caller_id="+15550100", connected_event={"n": 1})
     source = ConfigSource(BotConfig(post_call_push=PostCallPush.model_validate(PUSH)))
-    credentials = PushCredentials(plane.database, source)
+    credentials = Credentials(plane.database, source, Vault(None))
     assert await credentials.headers(pushed(call_id=call_id)) == SHOWN
     (query,) = source.queries
     assert (query.bot_id, query.caller_id, query.connected_event) == (
@@ -133,15 +134,19 @@ async def test_bot_of_another_api_is_asked_for_again_as_for_the_call(plane: Cont
 async def test_api_that_knows_the_bot_no_more_has_nothing_to_show(plane: ControlPlane) -> None:
     await plane.ready()
     call_id = await plane.talking("k1")
-    unknown = PushCredentials(plane.database, ConfigSource(Denied(Code.BOT_UNKNOWN, "gone")))
+    unknown = Credentials(
+        plane.database, ConfigSource(Denied(Code.BOT_UNKNOWN, "gone")), Vault(None)
+    )
     assert await unknown.headers(pushed(call_id=call_id)) == {}
-    erased = PushCredentials(plane.database, ConfigSource(BotConfig()))
+    erased = Credentials(plane.database, ConfigSource(BotConfig()), Vault(None))
     assert await erased.headers(pushed(call_id="erased")) == {}
 
 
 async def test_api_that_does_not_answer_keeps_the_push_waiting(plane: ControlPlane) -> None:
     await plane.ready()
     call_id = await plane.talking("k1")
-    silent = PushCredentials(plane.database, ConfigSource(Denied(Code.CONFIG_UNAVAILABLE, "no")))
+    silent = Credentials(
+        plane.database, ConfigSource(Denied(Code.CONFIG_UNAVAILABLE, "no")), Vault(None)
+    )
     with pytest.raises(Denied):
         await silent.headers(pushed(call_id=call_id))

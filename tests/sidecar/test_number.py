@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.number import SEPARATORS, is_named_in, normalised
+from sidecar.number import SEPARATORS, dialable, is_named_in, normalised
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,23 @@ def test_separators_and_leading_zeros_change_nothing(digits: str, data: st.DataO
 )
 def test_number_is_found_as_a_value_at_any_depth(value: Any, named: bool) -> None:
     assert is_named_in(value, "15550100") is named
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("+91 44 1234-5678", "+914412345678"),
+        ("(044) 12.34.56.78", "04412345678"),
+        ("tel:+914412345678", "+914412345678"),
+        ("100", "100"),
+    ],
+)
+def test_number_is_dialled_as_it_was_meant(text: str, number: str) -> None:
+    assert dialable(text) == number
+
+
+@pytest.mark.parametrize(
+    "text", ["", "12", "+", "desk", "sip:100@pbx", "1" * 19, "+91+44", "12;ext=3", "١٢٣٤"]
+)
+def test_what_cannot_be_dialled_is_no_number(text: str) -> None:
+    assert dialable(text) == ""

@@ -373,3 +373,24 @@ async def test_delivery_may_be_slow_without_losing_its_lease(sqlite: Database) -
     await bench.add()
     await bench.outbox.deliver_one()
     assert ((await bench.row()).state, (await bench.row()).attempt) == (DeliveryState.DELIVERED, 1)
+
+
+HANG_UP = {"kind": "hang_up_call", "url": "https://api.in.exotel.com/v1/Accounts/a/Calls/c1"}
+
+
+async def test_hang_up_is_soon_given_up(sqlite: Database) -> None:
+    receiver = Receiver(*[500] * 20)
+    bench = Bench(sqlite, receiver)
+    await bench.add(**HANG_UP)
+    assert (await bench.until_settled()).state == DeliveryState.DEAD
+    assert len(receiver.requests) == 3
+    assert bench.clock() - START == timedelta(seconds=35)
+
+
+async def test_hang_up_that_is_not_needed_any_more_is_not_made(sqlite: Database) -> None:
+    receiver = Receiver()
+    bench = Bench(sqlite, receiver)
+    await bench.add(**HANG_UP, created_at=START - timedelta(hours=1))
+    row = await bench.until_settled()
+    assert (row.state, row.last_error) == ("delivered", "not needed: the call is long over")
+    assert receiver.requests == []

@@ -1,0 +1,263 @@
+"""What Exotel's flows ask beside a call's stream: where it goes, how it went, whom to connect to.
+
+Every question names a bot, and shows what its stream would be let in with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.bot import BotConfig
+from contracts.ids import Channel
+from contracts.plan import PlanRequest
+from contracts.report import TransferFailed
+from sidecar import admission, capacity, revision, ticket
+from sidecar.calls import Calls
+from sidecar.clock import Clock
+from sidecar.configure import ConfigQuery, ConfigSource, require_open
+from sidecar.denial import Code, Denied
+from sidecar.exotel_passthru import StreamReport, transfer_wanted
+from sidecar.exotel_url import Place, choose, stream_url
+from sidecar.number import dialable
+from sidecar.recording import RecordingFolder
+from sidecar.settings import Settings
+from sidecar.store import calls as call_rows
+from sidecar.store import cdrs, events, exotel, workers
+from sidecar.store.calls import CallRow
+from sidecar.store.database import Database
+from sidecar.store.tables import DEFAULT_TENANT
+from sidecar.wake import Bells, Wake
+
+log = structlog.get_logger(__name__)
+
+MAX_BOT_ID_CHARS = 128
+"""What the bridge takes."""
+REMEMBERED = timedelta(hours=6)
+"""How far back a telephone call is looked for: Exotel's last four hours at most."""
+TOLD_WITHIN_S = 2.0
+"""How long the agent's own word of a transfer may take to arrive: the flow waits three to five."""
+LOOK_S = 0.2
+HUNG_UP = "the caller hung up before the transfer came about"
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks: what would let a stream in.
+
+    Attributes:
+        bot_id: whose door it is.
+        token: what was shown; "" for nothing.
+        peer_ip: where it was shown from.
+    """
+
+    bot_id: str
+    token: str = field(repr=False)
+    peer_ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """A call that is about to open its stream."""
+
+    call_sid: str = ""
+    caller_id: str = ""
+    did: str = ""
+
+
+class Exotel:
+    """The control plane's half of Exotel's door."""
+
+    def __init__(
+        self,
+        database: Database,
+        configs: ConfigSource,
+        use_cases: Calls,
+        folder: RecordingFolder,
+        settings: Settings,
+        *,
+        clock: Clock,
+        bells: Bells,
+        chance: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._configs = configs
+        self._calls = use_cases
+        self._folder = folder
+        self._settings = settings
+        self._clock = clock
+        self._bells = bells
+        self._chance = chance
+        self._places = [Place.parse(text) for text in settings.stream_public_url]
+
+    async def url(
+        self, visitor: Visitor, call: Ringing, custom: Mapping[str, str], here: Callable[[], Place]
+    ) -> str:
+        """Return where the stream of a call goes.
+
+        Args:
+            visitor: who asks.
+            call: the call, as far as it is told.
+            custom: what is to be handed on.
+            here: returns where the request itself went, for where no place is set.
+
+        Raises:
+            Denied: the bot is not to be had now, or the URL would be too long.
+        """
+        config = await self._admitted(visitor, call)
+        require_open(config, self._clock())
+        async with self._database.read() as connection:
+            limit, now = self._settings.max_concurrent_calls, self._clock()
+            found = await capacity.measure(connection, DEFAULT_TENANT, limit, now)
+            found.admit("stream")
+            heard = await workers.listed(connection, DEFAULT_TENANT, found.fresh_since)
+        token = ""
+        if config.stream_token:
+            expires_at = self._clock() + ticket.LIFETIME
+            token = ticket.issue(self._settings.voxcore_secret, visitor.bot_id, expires_at)
+        place = choose(self._places or [here()], _free(heard), self._chance)
+        rate_hz = config.exotel_sample_rate
+        return stream_url(place, visitor.bot_id, custom, rate_hz=rate_hz, token=token)
+
+    async def passthru(self, visitor: Visitor, report: StreamReport) -> bool:
+        """Keep what became of a stream; return whether its caller is to be connected to somebody.
+
+        Told again, it is the same.
+
+        Raises:
+            Denied: the bot is not there, or not for this visitor.
+        """
+        await self._admitted(visitor, Ringing(report.call_sid))
+        if report.is_beforehand or not (report.call_sid or report.stream_sid):
+            return False
+        row = await self._database.run(lambda c: self._keep(c, visitor.bot_id, report))
+        if report.error:
+            log.warning(
+                "exotel_stream_failed",
+                bot_id=visitor.bot_id,
+                call_id=row and row.call_id,
+                error=report.error,
+                detail=report.fields.get("DetailedStatus"),
+            )
+        if row is None:
+            return False
+        if report.ended_by_caller:
+            await self._take_back(row)
+            return False
+        return await self._is_wanted(row)
+
+    async def number(self, visitor: Visitor, call_sid: str) -> str:
+        """Return the number to which the bot has handed its caller.
+
+        Raises:
+            Denied: there is none, or the bot is not for this visitor.
+        """
+        await self._admitted(visitor, Ringing(call_sid))
+        async with self._database.read() as connection:
+            row = await self._row(connection, visitor.bot_id, call_sid, "")
+            facts = await events.facts(connection, DEFAULT_TENANT, row.call_id) if row else []
+        wanted = transfer_wanted(facts)
+        number = dialable(wanted.destination) if wanted else ""
+        if not number:
+            raise Denied(Code.NUMBER_UNKNOWN, "the call is to be connected to nobody")
+        return number
+
+    async def _admitted(self, visitor: Visitor, call: Ringing) -> BotConfig:
+        if len(visitor.bot_id) > MAX_BOT_ID_CHARS or not visitor.bot_id.strip("."):
+            raise Denied(Code.BOT_UNKNOWN, "no bot has such an id")
+        event = {"call_sid": call.call_sid} if call.call_sid else {}
+        query = ConfigQuery(
+            DEFAULT_TENANT, visitor.bot_id, call.caller_id, connected_event=event, did=call.did
+        )
+        config = await self._configs.fetch(query)
+        shown = PlanRequest(
+            channel=Channel.EXOTEL,
+            bot_id=visitor.bot_id,
+            idempotency_key="",
+            presented_token=visitor.token,
+            peer_ip=visitor.peer_ip,
+        )
+        admission.admit(
+            config,
+            shown,
+            anonymous=self._settings.stream_anonymous,
+            secret=self._settings.voxcore_secret,
+            now=self._clock(),
+        )
+        return config
+
+    async def _row(
+        self, connection: AsyncConnection, bot_id: str, call_sid: str, stream_sid: str
+    ) -> CallRow | None:
+        since = self._clock() - REMEMBERED
+        row = await exotel.call_of(
+            connection, DEFAULT_TENANT, call_sid=call_sid, stream_sid=stream_sid, since=since
+        )
+        return row if row is not None and row.bot_id == bot_id else None
+
+    async def _keep(
+        self, connection: AsyncConnection, bot_id: str, report: StreamReport
+    ) -> CallRow | None:
+        row = await self._row(connection, bot_id, report.call_sid, report.stream_sid)
+        # A stream that never began has no name of its own.
+        stream_id = report.stream_sid or (row and row.stream_id) or f"call {report.call_sid}"
+        call_id = row.call_id if row else None
+        body = {"bot_id": bot_id, **report.record()}
+        at = self._clock()
+        await cdrs.save(connection, DEFAULT_TENANT, stream_id, body, at, call_id=call_id)
+        return row
+
+    async def _is_wanted(self, row: CallRow) -> bool:
+        """Return whether the caller is handed over: the agent's word may still be on its way."""
+        try:
+            async with asyncio.timeout(TOLD_WITHIN_S):
+                while True:
+                    armed = self._bells.events.armed()
+                    async with self._database.read() as connection:
+                        now = await call_rows.get(connection, row.tenant_id, row.call_id)
+                        facts = await events.facts(connection, row.tenant_id, row.call_id)
+                    if transfer_wanted(facts):
+                        return True
+                    if now is None or now.is_ended or now.agent_ended:
+                        return False
+                    await Wake.wait(armed, LOOK_S)
+        except TimeoutError:
+            log.warning("exotel_agent_silent", call_id=row.call_id)
+            return False
+
+    async def _take_back(self, row: CallRow) -> None:
+        """Let a transfer count for nothing whose caller was gone, also where the result is out."""
+        async with self._database.read() as connection:
+            facts = await events.facts(connection, row.tenant_id, row.call_id)
+        if not transfer_wanted(facts):
+            return
+        failed = TransferFailed(at=self._clock(), failed_reason=HUNG_UP)
+        await self._calls.note(row.tenant_id, row.call_id, failed)
+
+        async def amend(connection: AsyncConnection) -> None:
+            ended = await call_rows.get(connection, row.tenant_id, row.call_id)
+            told = await call_rows.latest_result(connection, row.tenant_id, row.call_id)
+            if ended is None or told is None or not told.get("was_transferred"):
+                return
+            ended = await call_rows.save(connection, ended, ended)
+            config = ended.config or {}
+            await revision.add(connection, ended, config, self._folder, self._clock())
+            await self._database.notify(connection)
+
+        await self._database.run(amend)
+        self._bells.ring_all()
+
+
+def _free(heard: Sequence[workers.WorkerRow]) -> dict[str, int]:
+    """Return how many more streams each host's bridges take."""
+    free: Counter[str] = Counter()
+    for worker in heard:
+        if worker.kind == "bridge" and worker.door == "stream" and worker.ready:
+            free[worker.host] += max(0, worker.max_calls - len(worker.calls))
+    return dict(free)

@@ -1,0 +1,38 @@
+"""Finds calls by what Exotel calls them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.ids import Channel
+from sidecar.store.calls import CallRow, get
+from sidecar.store.tables import calls
+
+
+async def call_of(
+    connection: AsyncConnection, tenant_id: str, *, call_sid: str, stream_sid: str, since: datetime
+) -> CallRow | None:
+    """Return the newest call of a stream; where there is none, of a telephone call.
+
+    Args:
+        connection: a transaction.
+        tenant_id: whose call it is.
+        call_sid: Exotel's name of the telephone call; "" for none.
+        stream_sid: its name of the stream; "" for none.
+        since: no call from before this is meant: names of telephone calls have no index.
+    """
+    mine = and_(
+        calls.c.tenant_id == tenant_id,
+        calls.c.channel == Channel.EXOTEL,
+        calls.c.planned_at >= since,
+    )
+    by_stream = calls.c.stream_id == stream_sid
+    by_call = calls.c.connected_event["call_sid"].as_string() == call_sid
+    for sid, is_it in ((stream_sid, by_stream), (call_sid, by_call)):
+        newest = select(calls.c.call_id).where(mine, is_it).order_by(calls.c.planned_at.desc())
+        if sid and (call_id := await connection.scalar(newest.limit(1))):
+            return await get(connection, tenant_id, call_id)
+    return None
