@@ -178,7 +178,7 @@ class Calls:
         receipt, row = recorded.receipt, recorded.row
         self._metrics.recorded(tenant_id, row.bot_id, recorded.facts)
         if recorded.has_ended:
-            self._metrics.call_ended(row.end_reason)
+            self._metrics.call_ended(row, row.end_reason)
         self._bells.events.ring()
         if dialling.is_readied(row, recorded.facts):
             self._bells.dials.ring()
@@ -215,7 +215,7 @@ class Calls:
 
         ended = await self._database.run(work)
         if ended is not None:
-            self._metrics.call_ended(ended.end_reason)
+            self._metrics.call_ended(ended, ended.end_reason)
             self._bells.ring_all()
             log.info("call_finished", call_id=seen.call_id, reason=reason)
         return ended is not None

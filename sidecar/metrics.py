@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from contracts.ids import Channel
 from contracts.outcome import Reason
 from contracts.report import STAGES, Fact, TurnMeasured
 from sidecar.clock import Clock, utc_now
-from sidecar.store import calls, deliveries
+from sidecar.store import calls, deliveries, dials, queue, trunks
+from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
 
 MAX_BOTS = 200
 """Bots with figures of their own, the first to talk since the start. Each costs 15 lines."""
+MAX_TRUNKS = 200
+"""Trunks with figures, the oldest first."""
 OTHERS = "_others"
 """Stands for all further bots: a label that no bot's id can be."""
+ANSWERED = "answered"
 ATTEMPT_OUTCOMES = ("delivered", "refused", "failed")
 """What an attempt to deliver may come to: a 2xx, another answer, none."""
 _RESPONSE_S = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
@@ -53,6 +59,41 @@ class Metrics:
         self._ended = Counter(
             "sidecar_calls_ended", "Calls ended.", ["reason"], registry=self._registry
         )
+        self._dials = Gauge(
+            "sidecar_dials",
+            "Calls to be placed: waiting for their agent, ready, or claimed and not answered yet.",
+            ["state"],
+            registry=self._registry,
+        )
+        self._dials_ended = Counter(
+            "sidecar_dials_ended",
+            "Calls placed that have ended: answered, or why they were not.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._queued = Gauge(
+            "sidecar_queue_calls",
+            "Outgoing calls that wait for a slot, or are being dispatched.",
+            ["state"],
+            registry=self._registry,
+        )
+        self._queue_oldest = Gauge(
+            "sidecar_queue_oldest_seconds",
+            "Since the call that has waited longest was queued; 0 without any.",
+            registry=self._registry,
+        )
+        self._trunk_calls = Gauge(
+            "sidecar_trunk_calls",
+            "Calls that a trunk carries, both ways.",
+            ["trunk_id"],
+            registry=self._registry,
+        )
+        self._trunk_channels = Gauge(
+            "sidecar_trunk_channels",
+            "Calls that it may carry.",
+            ["trunk_id"],
+            registry=self._registry,
+        )
         self._agents_lost = Counter(
             "sidecar_agents_lost", "Agents that died in a call.", registry=self._registry
         )
@@ -72,14 +113,20 @@ class Metrics:
         )
         for reason in Reason:
             self._ended.labels(reason=reason.value)
+            self._dials_ended.labels(outcome=reason.value)
+        self._dials_ended.labels(outcome=ANSWERED)
         for stage in STAGES:
             self._stages.labels(stage=_name(stage))
         for attempted in ATTEMPT_OUTCOMES:
             self._attempts.labels(outcome=attempted)
 
-    def call_ended(self, reason: str | None) -> None:
-        """Count a call that has ended."""
-        self._ended.labels(reason=reason or Reason.ABANDONED.value).inc()
+    def call_ended(self, row: CallRow, reason: str | None) -> None:
+        """Count a call that has ended, and what came of its dial if we placed it."""
+        reason = reason or Reason.ABANDONED.value
+        self._ended.labels(reason=reason).inc()
+        if row.channel == Channel.DIALOUT:
+            is_answered = row.answered_at is not None
+            self._dials_ended.labels(outcome=ANSWERED if is_answered else reason).inc()
 
     def agent_lost(self) -> None:
         """Count an agent that died while it served a call."""
@@ -105,11 +152,26 @@ class Metrics:
             live = await calls.live_by_state(connection)
             backlog = await deliveries.backlog(connection)
             oldest_at = await deliveries.oldest_pending_at(connection)
-        waited_s = 0.0 if oldest_at is None else (self._clock() - oldest_at).total_seconds()
-        self._oldest_pending.set(max(0.0, waited_s))
+            dialling = await dials.open_by_state(connection)
+            queued = await queue.open_by_state(connection)
+            queued_at = await queue.oldest_at(connection)
+            loads = await trunks.loads(connection, MAX_TRUNKS)
+        self._oldest_pending.set(self._since_s(oldest_at))
+        self._queue_oldest.set(self._since_s(queued_at))
         _show(self._live, live)
         _show(self._deliveries, backlog)
+        _show(self._dials, dialling)
+        _show(self._queued, queued)
+        # Those that were removed leave.
+        self._trunk_calls.clear()
+        self._trunk_channels.clear()
+        for load in loads:
+            self._trunk_calls.labels(trunk_id=load.trunk_id).set(load.live_calls)
+            self._trunk_channels.labels(trunk_id=load.trunk_id).set(load.channels)
         return generate_latest(self._registry)
+
+    def _since_s(self, at: datetime | None) -> float:
+        return 0.0 if at is None else max(0.0, (self._clock() - at).total_seconds())
 
     def _count(self, tenant_id: str, bot_id: str, turn: TurnMeasured) -> None:
         if turn.response_ms is not None:

@@ -184,7 +184,7 @@ class Preparation:
             return True
 
         if await self._database.run(undo):
-            self._metrics.call_ended(reason or Reason.NO_AGENT)
+            self._metrics.call_ended(row, reason or Reason.NO_AGENT)
         self._bells.ring_all()
         log.info("call_refused", call_id=row.call_id, bot_id=row.bot_id, code=denied.code)
 

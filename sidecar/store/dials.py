@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, insert, select, text, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.store.telephony import dials
@@ -122,6 +122,13 @@ async def claimed(connection: AsyncConnection) -> Sequence[DialRow]:
     """Return every tenant's dials that are being placed."""
     statement = select(*_COLUMNS).where(_OPEN, dials.c.state == DialState.CLAIMED)
     return [_row(values) for values in await connection.execute(statement)]
+
+
+async def open_by_state(connection: AsyncConnection) -> dict[str, int]:
+    """Return how many dials of all tenants are in each state before the last."""
+    count = select(dials.c.state, func.count()).where(_OPEN).group_by(dials.c.state)
+    found = {state.value: 0 for state in DialState if state is not DialState.SETTLED}
+    return found | {row[0]: row[1] for row in await connection.execute(count)}
 
 
 async def settle(

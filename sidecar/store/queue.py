@@ -89,6 +89,21 @@ async def waiting_for(connection: AsyncConnection, now: datetime) -> Sequence[tu
     return [(row.tenant_id, row.trunk_id) for row in rows]
 
 
+async def open_by_state(connection: AsyncConnection) -> dict[str, int]:
+    """Return how many items of all tenants wait, and how many are being dispatched."""
+    state = queue_items.c.state
+    count = select(state, func.count()).where(_OPEN).group_by(state)
+    found = {QueueState.PENDING.value: 0, QueueState.DISPATCHING.value: 0}
+    return found | {row[0]: row[1] for row in await connection.execute(count)}
+
+
+async def oldest_at(connection: AsyncConnection) -> datetime | None:
+    """Return when the item was queued that has waited longest; None if none waits."""
+    oldest = select(func.min(queue_items.c.queued_at)).where(_OPEN)
+    at: datetime | None = await connection.scalar(oldest)
+    return at
+
+
 async def is_any_left(connection: AsyncConnection, now: datetime) -> bool:
     """Return whether there is an item whose dispatcher has died."""
     left = select(queue_items.c.queue_id).where(_OPEN, queue_items.c.due_at <= now, _IS_LEFT)

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.trunk import Trunk
+from sidecar.store.tables import calls
 from sidecar.store.telephony import trunks
 
 _NAMES = (trunks.c.trunk_id, trunks.c.inbound_id, trunks.c.outbound_id)
+_LIVE = text("state <> 'ended'")
+"""The index's own words: SQLite goes by a partial index only where a query repeats them."""
 _PACE = frozenset({trunks.c.tokens.name, trunks.c.tokens_at.name})
 
 
@@ -33,6 +36,15 @@ class TrunkRow:
     sync_error: str | None = None
     tokens: float = 0.0
     tokens_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many calls a trunk carries, both ways, and how many it may."""
+
+    trunk_id: str
+    live_calls: int
+    channels: int
 
 
 async def add(connection: AsyncConnection, row: TrunkRow) -> None:
@@ -69,6 +81,18 @@ async def listed(
 async def of_kind(connection: AsyncConnection, kind: str) -> Sequence[TrunkRow]:
     """Return every tenant's trunks of one kind, the oldest first."""
     return await _where(connection, trunks.c.kind == kind)
+
+
+async def loads(connection: AsyncConnection, limit: int) -> Sequence[Load]:
+    """Return what the oldest trunks of all tenants carry."""
+    carried = select(calls.c.trunk_id, func.count()).where(_LIVE).group_by(calls.c.trunk_id)
+    live = {row[0]: row[1] for row in await connection.execute(carried)}
+    oldest = select(trunks.c.trunk_id, trunks.c.config)
+    oldest = oldest.order_by(trunks.c.created_at, trunks.c.trunk_id).limit(limit)
+    return [
+        Load(row.trunk_id, live.get(row.trunk_id, 0), row.config["channels"])
+        for row in await connection.execute(oldest)
+    ]
 
 
 async def remove(connection: AsyncConnection, tenant_id: str, trunk_id: str) -> bool:

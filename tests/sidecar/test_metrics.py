@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from contracts.outcome import Reason
-from contracts.report import Source, TurnMeasured
+from contracts.report import LegAnswered, LegDialled, Source, TurnMeasured
 from sidecar.denial import Denied
 from sidecar.metrics import MAX_BOTS, Metrics
+from sidecar.store import trunks
 from tests.fakes.control_plane import START, ControlPlane
+from tests.fakes.dial_desk import DialDesk
 
 
 def turn(response_ms: float | None = 450, **stages: float) -> TurnMeasured:
@@ -31,6 +33,52 @@ async def test_calls_are_counted_by_state_and_by_ending(plane: ControlPlane) -> 
     assert 'sidecar_live_calls{state="ringing"} 0.0' in shown
     assert 'sidecar_calls_ended_total{reason="caller_hung_up"} 1.0' in shown
     assert 'sidecar_calls_ended_total{reason="no_agent"} 0.0' in shown
+
+
+async def test_dials_are_counted_by_state_and_by_outcome(plane: ControlPlane) -> None:
+    desk = DialDesk(plane)
+    await desk.ready(channels=5, burst=5)
+    await desk.order()
+    busy, answered = await desk.due(), await desk.due()
+    shown = await lines(plane.metrics)
+    assert 'sidecar_dials{state="waiting"} 1.0' in shown
+    assert 'sidecar_dials{state="ready"} 2.0' in shown
+    assert 'sidecar_trunk_calls{trunk_id="t1"} 3.0' in shown
+    assert 'sidecar_trunk_channels{trunk_id="t1"} 5.0' in shown
+    await desk.take()
+    assert 'sidecar_dials{state="claimed"} 2.0' in await lines(plane.metrics)
+    now = plane.clock()
+    await desk.tell(answered, LegDialled(at=now), LegAnswered(at=now))
+    await plane.calls.finish(await plane.row(answered), Reason.BOT_ENDED)
+    await plane.calls.finish(await plane.row(busy), Reason.BUSY)
+    shown = await lines(plane.metrics)
+    assert 'sidecar_dials{state="claimed"} 0.0' in shown
+    assert 'sidecar_dials_ended_total{outcome="answered"} 1.0' in shown
+    assert 'sidecar_dials_ended_total{outcome="busy"} 1.0' in shown
+    assert 'sidecar_dials_ended_total{outcome="bot_ended"} 0.0' in shown
+    assert 'sidecar_trunk_calls{trunk_id="t1"} 1.0' in shown
+
+
+async def test_calls_that_wait_are_counted_and_for_how_long(plane: ControlPlane) -> None:
+    desk = DialDesk(plane)
+    metrics = Metrics(plane.database, plane.clock)
+    await desk.ready(channels=1)
+    assert "sidecar_queue_oldest_seconds 0.0" in await lines(metrics)
+    for _ in range(2):
+        await desk.wish()
+        plane.clock.advance(30)
+    shown = await lines(metrics)
+    assert 'sidecar_queue_calls{state="pending"} 2.0' in shown
+    assert 'sidecar_queue_calls{state="dispatching"} 0.0' in shown
+    assert "sidecar_queue_oldest_seconds 60.0" in shown
+
+
+async def test_trunk_that_is_removed_has_no_figures(plane: ControlPlane) -> None:
+    await DialDesk(plane).ready()
+    assert 'sidecar_trunk_calls{trunk_id="t1"} 0.0' in await lines(plane.metrics)
+    async with plane.database.transaction() as connection:
+        await trunks.remove(connection, "default", "t1")
+    assert not any(line.startswith("sidecar_trunk_calls{") for line in await lines(plane.metrics))
 
 
 async def test_call_whose_time_was_up_is_counted_by_its_reason(plane: ControlPlane) -> None:
