@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -152,3 +154,36 @@ def test_token_opens_one_room_to_data_and_a_voice() -> None:
         "canSubscribe": True,
         "canUpdateOwnMetadata": True,
     }
+
+
+def claims_of_visitor(*, text_only: bool) -> dict[str, Any]:
+    rooms = LiveKitRooms("ws://127.0.0.1:1", "devkey", SECRET)
+    token = rooms.visitor_token(
+        "web-1", f"caller-{CALL_ID}", text_only=text_only, ttl=timedelta(minutes=5)
+    )
+    claims: dict[str, Any] = jwt.decode(token, SECRET, algorithms=["HS256"])
+    return claims
+
+
+def test_visitors_token_opens_one_room_to_a_microphone_and_no_attributes() -> None:
+    claims = claims_of_visitor(text_only=False)
+    assert claims["video"] == {
+        "roomJoin": True,
+        "room": "web-1",
+        "canPublish": True,
+        "canPublishSources": ["microphone"],
+        "canPublishData": True,
+        "canSubscribe": True,
+        "canUpdateOwnMetadata": False,
+    }
+    who = (claims["sub"], claims["name"], claims["exp"] - claims["nbf"])
+    assert who == (f"caller-{CALL_ID}", "Website Visitor", 300)
+    assert not {"attributes", "metadata", "kind", "roomConfig", "sip"} & {
+        key for key, value in claims.items() if value
+    }
+
+
+def test_visitor_who_types_publishes_nothing() -> None:
+    video = claims_of_visitor(text_only=True)["video"]
+    assert (video["canPublish"], video["canPublishSources"]) == (False, [])
+    assert (video["canPublishData"], video["canUpdateOwnMetadata"]) == (True, False)

@@ -15,7 +15,13 @@ from contracts.ids import agent_identity
 from sidecar.denial import Code, Denied
 from sidecar.rooms import Attendance, RoomUnavailable
 from sidecar.sip_caller import SipCaller
-from sidecar.webhook import ParticipantLeft, PhoneJoined, RoomFinished, WebhookReader
+from sidecar.webhook import (
+    ParticipantLeft,
+    PersonJoined,
+    PhoneJoined,
+    RoomFinished,
+    WebhookReader,
+)
 from tests.fakes.control_plane import BOT
 from tests.fakes.sidecar_app import SidecarApp
 from tests.sidecar.api.test_hostile import BEAT, EVERYTHING
@@ -93,6 +99,16 @@ def test_phone_that_a_rule_let_in_is_told() -> None:
             connected_event={},
         )
     )
+
+
+@pytest.mark.parametrize("attributes", [{}, JOINED["participant"]["attributes"]])
+@pytest.mark.parametrize("room", ["web-1", "call-1", "shop"])
+def test_person_that_joins_is_no_phone_whatever_they_say_of_themselves(
+    room: str, attributes: dict[str, str]
+) -> None:
+    who = {"identity": "caller-1", "kind": "STANDARD", "attributes": attributes}
+    told = read({**JOINED, "room": {"name": room}, "participant": who})
+    assert told == PersonJoined(room, "caller-1")
 
 
 def test_others_that_join_are_no_concern_of_ours() -> None:
