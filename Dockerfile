@@ -2,8 +2,8 @@
 #
 #   docker build -t voicefleet .
 #
-# Which package index is asked is the builder's affair (--build-arg UV_DEFAULT_INDEX=…); what is
-# installed is not: the lock's versions, checked by the lock's hashes.
+# Which package index is asked is the builder's affair (--build-arg UV_DEFAULT_INDEX=…,
+# NPM_CONFIG_REGISTRY=…); what is installed is not: the lock's versions, checked by the lock's hashes.
 
 FROM python:3.12.12-slim-bookworm AS packages
 ARG UV_DEFAULT_INDEX
@@ -13,6 +13,16 @@ WORKDIR /src
 COPY pyproject.toml uv.lock ./
 COPY scripts scripts
 RUN python -m scripts.image /opt/voicefleet
+
+FROM python:3.12.12-slim-bookworm AS web
+ARG UV_DEFAULT_INDEX
+ARG PIP_INDEX_URL
+ARG NPM_CONFIG_REGISTRY
+WORKDIR /src
+COPY pyproject.toml uv.lock ./
+COPY scripts scripts
+COPY web web
+RUN python -m scripts.web build
 
 FROM python:3.12.12-slim-bookworm
 ENV PATH=/opt/voicefleet/bin:$PATH \
@@ -32,6 +42,7 @@ COPY sidecar sidecar
 COPY bridges bridges
 COPY agent agent
 COPY voicefleet voicefleet
+COPY --from=web /src/web/dist web/dist
 COPY deploy/healthy.py deploy/healthy.py
 RUN python -m compileall -q contracts sidecar bridges agent voicefleet
 USER 10001:10001

@@ -7,19 +7,19 @@ CALLS := tests/integration
 ALONE := tests/faults tests/deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test env demo run test check coverage fmt bench bench-peer faults fuzz lock
+.PHONY: help setup setup-test env demo run test check coverage fmt bench bench-peer faults fuzz lock web
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: # the locked environment and the LiveKit server
+setup: # the locked environment, the LiveKit server, the browser's part
 	@$(PYTHON) -m scripts.bootstrap
 
 setup-test: # and the S3 server that tests run on
 	@$(PYTHON) -m scripts.bootstrap --s3
 
 env: # the locked environment alone
-	@$(PYTHON) -m scripts.bootstrap --no-server
+	@$(PYTHON) -m scripts.bootstrap --env
 
 demo: setup ## start everything, place one real call, show it, print its result
 	@$(BIN)/voicefleet demo
@@ -32,6 +32,7 @@ ifeq ($(ARGS),)
 	@$(BIN)/pytest -n auto --dist loadfile $(patsubst %,--ignore=%,$(CALLS) $(ALONE))
 	@$(BIN)/pytest -n 2 --dist loadfile $(CALLS)
 	@$(BIN)/pytest $(ALONE)
+	@$(PYTHON) -m scripts.web test
 else
 	@$(BIN)/pytest $(ARGS)
 endif
@@ -42,6 +43,7 @@ check: env ## format, lint, types, import arrows, structure, docs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q tests/test_structure.py tests/test_docs.py
+	@$(PYTHON) -m scripts.web check
 
 coverage: env ## hold modules to full branch coverage by their own tests
 	@$(BIN)/python -m scripts.own_coverage
@@ -49,6 +51,9 @@ coverage: env ## hold modules to full branch coverage by their own tests
 fmt: env ## format the code and sort its imports
 	@$(BIN)/ruff check --select I --fix-only .
 	@$(BIN)/ruff format .
+
+web: ## build the widget and the dialler page (also done by every set-up)
+	@$(PYTHON) -m scripts.web build
 
 bench: setup ## measure one call; figures go to bench/out
 	@$(BIN)/python -m bench

@@ -1,4 +1,4 @@
-"""Sets the project up: uv, the locked environment, the servers.
+"""Sets the project up: uv, the locked environment, the servers, the browser's part.
 
 Run by the Makefile before everything else. Only what is missing or out of date is done; a stamp
 makes the ordinary case instant.
@@ -19,6 +19,8 @@ from scripts.interpreter import CHOICE, PREFERRED, PythonMissing, choose, versio
 from scripts.progress import Progress
 from scripts.server import LIVEKIT, S3, Server, ServerMissing, find_or_compile
 from scripts.uv import UvMissing, child_environ, find_or_fetch
+from scripts.web import WebFailed
+from scripts.web import build as build_web
 
 _INPUTS = ("uv.lock", "scripts/bootstrap.py")
 _TABLES = ("project", "dependency-groups", "build-system")
@@ -68,10 +70,18 @@ def build_environment(root: Path, uv: Path, environ: Mapping[str, str], stamp: s
 
 
 def main(arguments: list[str], root: Path, environ: Mapping[str, str]) -> int:
-    """Set up the environment, and the servers: none with `--no-server`, all with `--s3`."""
-    servers = [] if "--no-server" in arguments else [LIVEKIT]
-    if "--s3" in arguments:
-        servers.append(S3)
+    """Set up the environment, servers and the browser's part: `--env` for the first alone.
+
+    With `--s3` the server that tests of recordings need is set up too.
+    """
+    if "--env" in arguments:
+        return set_up([], root, environ)
+    servers = [LIVEKIT, S3] if "--s3" in arguments else [LIVEKIT]
+    return set_up(servers, root, environ) or set_up_web(root, environ)
+
+
+def set_up(servers: Sequence[Server], root: Path, environ: Mapping[str, str]) -> int:
+    """Set up the environment and these servers."""
     stamp = stamp_of(root, environ)
     if is_ready(root, stamp, servers):
         return 0
@@ -84,6 +94,16 @@ def main(arguments: list[str], root: Path, environ: Mapping[str, str]) -> int:
     except (PythonMissing, ServerMissing, CommandFailed, UvMissing) as error:
         sys.stderr.write(f"\nSet-up failed. {error}\n")
         return 1
+    return 0
+
+
+def set_up_web(root: Path, environ: Mapping[str, str]) -> int:
+    """Build the browser's part. Where that fails everything else still works, so only CI minds."""
+    try:
+        build_web(root, environ)
+    except WebFailed as error:
+        sys.stderr.write(f"\n{error}\nEverything else works without it.\n")
+        return 1 if environ.get("CI") else 0
     return 0
 
 

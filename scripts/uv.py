@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from scripts.command import run_quietly
 from scripts.index import IndexFailed, configured_index, fetch_file, verify
 from scripts.lock import fitting, locked_wheels
 
@@ -69,6 +70,24 @@ def child_environ(environ: Mapping[str, str]) -> dict[str, str]:
     # An activated environment of somebody else is not where we install.
     child.pop("VIRTUAL_ENV", None)
     return child | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+
+
+def install_group(
+    group: str, folder: Path, root: Path, uv: Path, environ: Mapping[str, str]
+) -> None:
+    """Unpack a locked dependency group into `folder`, outside of any environment.
+
+    Raises:
+        CommandFailed: it could not be fetched, or is not what the lock holds.
+    """
+    requirements = root / ".voicefleet" / f"{group}.txt"
+    requirements.parent.mkdir(exist_ok=True)
+    child = child_environ(environ)
+    export: list[str | Path] = ["--frozen", "--only-group", group, "-o", requirements]
+    run_quietly([uv, "export", "-q", *export], root, child)
+    install: list[str | Path] = ["--no-deps", "--require-hashes"]
+    install += ["--python", sys.executable, "--target", folder]
+    run_quietly([uv, "pip", "install", "-q", *install, "-r", requirements], root, child)
 
 
 def fetch_wheel(lock: Path, environ: Mapping[str, str], folder: Path) -> Path:

@@ -27,7 +27,7 @@ def steps(name: str) -> list[str]:
 
 def test_stages_begin_at_one_exact_image() -> None:
     bases = {words.split()[0] for words in steps("FROM")}
-    assert len(steps("FROM")) == 2
+    assert len(steps("FROM")) == 3
     assert len(bases) == 1
     assert re.fullmatch(r"python:3\.12\.[0-9]+-slim-[a-z]+", bases.pop())
 
@@ -56,6 +56,12 @@ def test_every_part_of_the_composition_is_in_it() -> None:
     for name in OURS:
         folder = services[name]["volumes"][0].partition(":")[2]
         assert any(folder in words for words in steps("RUN")), folder
+
+
+def test_the_browser_s_part_is_built_in_it_and_lies_where_the_sidecar_looks() -> None:
+    assert "python -m scripts.web build" in steps("RUN")
+    assert "--from=web /src/web/dist web/dist" in steps("COPY")
+    assert {"web/node_modules", "web/dist"} <= set(IGNORED)
 
 
 def test_locked_packages_are_all_that_the_parts_need(

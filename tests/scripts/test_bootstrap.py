@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import web
 from scripts.bootstrap import is_ready, main, stamp_of
 from scripts.interpreter import CHOICE
 from scripts.progress import Progress
@@ -23,6 +24,9 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / ".venv" / "voicefleet.stamp").write_text(stamp_of(tmp_path, {}))
+    (tmp_path / "web" / "dist").mkdir(parents=True)
+    (tmp_path / "web" / "package-lock.json").write_text("{}")
+    (tmp_path / "web" / "dist" / "stamp").write_text(web.stamp_of(tmp_path))
     return tmp_path
 
 
@@ -79,6 +83,27 @@ def test_failure_is_one_message_and_a_code(root: Path, capsys: pytest.CaptureFix
     (root / "uv.lock").write_text('[[package]]\nname = "uv"\nversion = "1"\nwheels = []\n')
     assert main([], root, {"PATH": ""}) == 1
     assert "Set-up failed. Could not get uv." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("environ", "code"), [({}, 0), ({"CI": "true"}, 1)])
+def test_only_ci_minds_that_the_browser_s_part_cannot_be_built(
+    root: Path, capsys: pytest.CaptureFixture[str], environ: dict[str, str], code: int
+) -> None:
+    (root / "web" / "dist" / "stamp").unlink()
+    broken = root / "bin" / "npm"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    (root / "bin" / "node").write_text("#!/bin/sh\necho v22.0.0\n")
+    for program in (root / "bin").iterdir():
+        program.chmod(0o755)
+    path = f"{root / 'bin'}:/usr/bin:/bin"
+    assert main([], root, {"PATH": path, "HOME": str(root), **environ}) == code
+    assert "Everything else works without it." in capsys.readouterr().err
+
+
+def test_environment_alone_does_not_ask_for_the_browser_s_part(root: Path) -> None:
+    (root / "web" / "dist" / "stamp").unlink()
+    assert main(["--env"], root, {"PATH": ""}) == 0
 
 
 def test_quick_step_says_nothing() -> None:
