@@ -17,9 +17,10 @@ from websockets.protocol import State
 
 from bridges.clock import Clock
 from bridges.couple import couple
+from bridges.exotel_leg import ExotelLeg
 from bridges.fleet import Fleet, FleetSidecar
 from bridges.goodbye import load_clip
-from bridges.leg import Offered
+from bridges.leg import Leg, Offered
 from bridges.metrics import Metrics
 from bridges.peer import Peer
 from bridges.race import cancel
@@ -30,7 +31,8 @@ from bridges.settings import Settings
 from bridges.stream_leg import StreamLeg
 from bridges.upgrade import Upgrade, parse_upgrade
 from bridges.wire.dialler import DiallerServer
-from bridges.wire.message import MAX_MESSAGE_BYTES
+from bridges.wire.exotel import ExotelServer
+from bridges.wire.exotel_message import MAX_STREAM_MESSAGE_BYTES
 from contracts.ids import Channel
 from contracts.plan import PlanRequest
 from contracts.report import LegEnded
@@ -42,7 +44,7 @@ RETRY_AFTER_S = 5
 CLOSE_TIMEOUT_S = 1.0
 SEND_BUFFER_BYTES = 16 * 1024
 """The kernel's part of what waits for a slow peer; by default it would hold a minute of audio."""
-LIBRARY_MAX_BYTES = 4 * MAX_MESSAGE_BYTES
+LIBRARY_MAX_BYTES = 2 * MAX_STREAM_MESSAGE_BYTES
 """Above our own limit, so that it is our protocol that refuses, with its reason."""
 
 
@@ -154,7 +156,11 @@ class Bridge:
             request.path, request.headers, socket_ip, self._settings.trusted_proxies
         )
         if upgrade is None:
-            return _refuse(HTTPStatus.NOT_FOUND, "not_found", "streams are at /ws/{bot_id}")
+            return _refuse(
+                HTTPStatus.NOT_FOUND,
+                "not_found",
+                "streams are at /ws/{bot_id} and /exotel/{bot_id}",
+            )
         if self._draining or len(self._live_seats()) >= self._settings.bridge_max_calls:
             cause = "draining" if self._draining else "at_capacity"
             self.metrics.refused.labels(cause=cause).inc()
@@ -171,24 +177,38 @@ class Bridge:
         report = seat.report = CallReport(
             self._sidecar, lambda offered: self._request(seat.upgrade, offered), self._spool
         )
-        server = DiallerServer(
-            self._clock.now(),
-            handshake_timeout_s=self._settings.bridge_handshake_timeout_s,
-            media_timeout_s=self._settings.bridge_media_timeout_s,
-        )
-        leg = StreamLeg(connection, server, self._clock, self.metrics.observe_lateness)
+        leg = self._leg(connection, seat.upgrade)
         room = RoomLeg(report.plan, self._clock, self.seats)
         try:
             await couple(leg, room, report, self._clock, clip=self._clip)
         finally:
             del self._seats[connection]
             if report.ended is not None:
-                self.metrics.call_ended(report.ended)
-                _log_end(seat.upgrade.bot_id, report.call_id, report.ended)
+                self.metrics.call_ended(seat.upgrade.channel, report.ended)
+                _log_end(seat.upgrade, report.call_id, report.ended)
+
+    def _leg(self, connection: ServerConnection, upgrade: Upgrade) -> Leg:
+        """Return the leg that speaks what is spoken at this door."""
+        now, settings, observe = self._clock.now(), self._settings, self.metrics.observe_lateness
+        handshake_timeout_s = settings.bridge_handshake_timeout_s
+        if upgrade.channel is Channel.EXOTEL:
+            exotel = ExotelServer(
+                now,
+                url_rate=upgrade.url_rate,
+                handshake_timeout_s=handshake_timeout_s,
+                media_timeout_s=settings.bridge_exotel_media_timeout_s,
+            )
+            return ExotelLeg(connection, exotel, self._clock, observe)
+        dialler = DiallerServer(
+            now,
+            handshake_timeout_s=handshake_timeout_s,
+            media_timeout_s=settings.bridge_media_timeout_s,
+        )
+        return StreamLeg(connection, dialler, self._clock, observe)
 
     def _request(self, upgrade: Upgrade, offered: Offered) -> PlanRequest:
         return PlanRequest(
-            channel=Channel.WEBSOCKET,
+            channel=upgrade.channel,
             bot_id=upgrade.bot_id,
             caller_id=offered.caller_id,
             did=offered.did,
@@ -200,6 +220,7 @@ class Bridge:
             peer_ip=upgrade.peer_ip,
             bridge_id=self.bridge_id,
             answered=offered.answered,
+            media_rate_hz=offered.media_rate_hz,
             seats=self.seats.held() if offered.answered else [],
         )
 
@@ -214,10 +235,11 @@ class Bridge:
         return [seat.report.call_id if seat.report else "" for seat in self._live_seats().values()]
 
 
-def _log_end(bot_id: str, call_id: str, ended: LegEnded) -> None:
+def _log_end(upgrade: Upgrade, call_id: str, ended: LegEnded) -> None:
     log.info(
         "call_ended",
-        bot_id=bot_id,
+        bot_id=upgrade.bot_id,
+        door=upgrade.channel.value,
         call_id=call_id,
         reason=ended.reason.value,
         detail=ended.detail,

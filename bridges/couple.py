@@ -43,7 +43,7 @@ async def couple(
         room: the agent's side.
         report: what the sidecar is told.
         clock: the times.
-        clip: our last words, PCM at the carrier's rate.
+        clip: our last words, PCM at 8 kHz.
         judge: says what an ending means on the carrier's side, whose phone may not be answered yet.
     """
 

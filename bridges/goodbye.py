@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import wave
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from bridges.ending import Ending
-from bridges.leg import AgentReplaced, Leg, LegEvent
+from bridges.leg import AgentReplaced, Leg, LegEvent, Offered
 from bridges.race import cancel
 from contracts.media import Finished, Speech, SpeechEnd
 from contracts.outcome import Reason
@@ -22,6 +25,7 @@ RATE_HZ = 8000
 MAX_CLIP_S = 30.0
 SLACK_S = 2.0
 _SEGMENT = 1
+_TAPS_EACH_SIDE = 16
 
 
 class ClipUnusable(Exception):
@@ -49,22 +53,39 @@ def load_clip(path: Path | None) -> bytes:
     return pcm
 
 
+@lru_cache(maxsize=8)
+def at_rate(clip: bytes, rate_hz: int) -> bytes:
+    """Return a clip of 8 kHz at a whole multiple of that rate; made once, then kept."""
+    factor = rate_hz // RATE_HZ
+    if factor == 1:
+        return clip
+    spread = np.zeros(len(clip) // 2 * factor)
+    spread[::factor] = np.frombuffer(clip, np.int16)
+    # A low pass at 4 kHz: what lies between the samples is what was sampled.
+    taps = np.arange(-_TAPS_EACH_SIDE * factor, _TAPS_EACH_SIDE * factor + 1)
+    filtered = np.convolve(spread, np.sinc(taps / factor) * np.hamming(len(taps)), "same")
+    return filtered.round().clip(-32768, 32767).astype(np.int16).tobytes()
+
+
 class Goodbye:
     """Says the clip on a carrier's leg, once, where a call ends by our fault.
 
     Args:
-        clip: 16-bit mono PCM at the carrier's rate; empty: the line drops without a word.
+        clip: 16-bit mono PCM at 8 kHz; empty: the line drops without a word.
     """
 
     def __init__(self, clip: bytes) -> None:
         self._clip = clip
+        self._rate_hz = RATE_HZ
         self._is_answered = False
         self._is_speaking = False
         self._said = asyncio.Event()
 
     def note(self, event: LegEvent) -> None:
         """Take note of what the carrier's leg tells."""
-        if isinstance(event, LegAnswered):
+        if isinstance(event, Offered):
+            self._rate_hz = event.media_rate_hz
+        elif isinstance(event, LegAnswered):
             self._is_answered = True
         elif isinstance(event, Finished) and self._is_speaking:
             self._said.set()
@@ -82,7 +103,7 @@ class Goodbye:
         # What the agent had not finished is void, a pause included.
         carrier.accept(AgentReplaced())
         self._is_speaking = True
-        carrier.accept(Speech(_SEGMENT, self._clip))
+        carrier.accept(Speech(_SEGMENT, at_rate(self._clip, self._rate_hz)))
         carrier.accept(SpeechEnd(_SEGMENT))
         duration_s = len(self._clip) / 2 / RATE_HZ
         said = asyncio.create_task(self._said.wait())

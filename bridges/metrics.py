@@ -10,12 +10,14 @@ from prometheus_client.registry import Collector
 
 from bridges.audio.lateness import Lateness
 from bridges.wire.close import CloseCode
+from contracts.ids import Channel
 from contracts.outcome import Reason
 from contracts.report import LegEnded
 
 _PROTOCOL_REASONS = frozenset(
     {Reason.PROTOCOL_BROKEN, Reason.HANDSHAKE_TIMEOUT, Reason.MEDIA_TIMEOUT, Reason.PEER_STALLED}
 )
+DOORS = (Channel.WEBSOCKET, Channel.EXOTEL)
 _BOUNDS_MS = (1, 2, 5, 10, 20, 40, 60, 100, 200, 500)
 
 
@@ -32,11 +34,14 @@ class Metrics:
         )
         self.refused = self._counter("bridge_refused", "Upgrades refused.", "cause")
         self._endings = self._counter("bridge_endings", "Calls ended.", "reason")
+        self._calls = self._counter("bridge_calls", "Calls ended, by door.", "door")
         self._errors = self._counter("bridge_protocol_errors", "Protocols broken.", "reason")
         self._dropped = self._counter("bridge_dropped_frames", "Bot audio dropped: peer too slow.")
         self._ignored = self._counter("bridge_ignored_events", "Messages of unknown events.")
         for reason in Reason:
             self._endings.labels(reason=reason.value)
+        for door in DOORS:
+            self._calls.labels(door=door.value)
 
     def observe_lateness(self, late_s: float) -> None:
         """Count one frame of bot audio."""
@@ -48,8 +53,9 @@ class Metrics:
         recent, self._recent_lateness = self._recent_lateness, Lateness()
         return recent.summary()
 
-    def call_ended(self, ended: LegEnded) -> None:
+    def call_ended(self, door: Channel, ended: LegEnded) -> None:
         """Count a finished call."""
+        self._calls.labels(door=door.value).inc()
         self._endings.labels(reason=ended.reason.value).inc()
         if ended.reason in _PROTOCOL_REASONS:
             code = CloseCode(ended.stats["close_code"])

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bridges.wire import exotel
 from bridges.wire.dialler import HANDSHAKE_TIMEOUT_S, MEDIA_TIMEOUT_S
 
 Network = IPv4Network | IPv6Network
@@ -43,6 +44,11 @@ class Settings(BaseSettings):
         default=MEDIA_TIMEOUT_S,
         gt=0,
         description="How long an answered dialler may send no `media` before its call is ended.",
+    )
+    bridge_exotel_media_timeout_s: float = Field(
+        default=exotel.MEDIA_TIMEOUT_S,
+        gt=0,
+        description="How long Exotel may send no `media` before its call is ended.",
     )
     bridge_spool_dir: Path = Field(
         default=Path(".voicefleet/bridge/spool"),

@@ -1,11 +1,11 @@
-"""What an upgrade request says: which bot, with which token, from which address."""
+"""What an upgrade request says: which door and bot, with which token, from which address."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,18 +13,28 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from websockets.datastructures import Headers
 
 from bridges.settings import Network
+from contracts.ids import Channel
 
 MAX_BOT_ID_CHARS = 128
-_STREAM_PATH = re.compile(r"/ws/([^/]+)")
+MAX_RATE_CHARS = 16
+_STREAM_PATH = re.compile(r"/(ws|exotel)/([^/]+)")
+_DOORS = {"ws": Channel.WEBSOCKET, "exotel": Channel.EXOTEL}
 
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """A dialler wants a stream."""
+    """A carrier wants a stream.
+
+    Attributes:
+        channel: by which door it comes.
+        url_rate: the sample rate its URL asks for; "": none.
+    """
 
     bot_id: str
     token: str = field(repr=False)
     peer_ip: str
+    channel: Channel = Channel.WEBSOCKET
+    url_rate: str = ""
 
 
 def parse_upgrade(
@@ -38,15 +48,27 @@ def parse_upgrade(
     match = _STREAM_PATH.fullmatch(url.path)
     if match is None:
         return None
-    bot_id = unquote(match[1])
+    bot_id = unquote(match[2])
     if len(bot_id) > MAX_BOT_ID_CHARS:
         return None
-    token = _presented_token(url.query, headers)
-    return Upgrade(bot_id, token, _peer_ip(headers, socket_ip, trusted_proxies))
+    query = parse_qs(url.query)
+    return Upgrade(
+        bot_id,
+        _presented_token(query, headers),
+        _peer_ip(headers, socket_ip, trusted_proxies),
+        _DOORS[match[1]],
+        _asked_rate(query),
+    )
 
 
-def _presented_token(query: str, headers: Headers) -> str:
-    for token in parse_qs(query).get("token", []):
+def _asked_rate(query: Mapping[str, Sequence[str]]) -> str:
+    # One of the vendor's examples has it with an underscore.
+    asked = [*query.get("sample-rate", []), *query.get("sample_rate", [])]
+    return next((rate for rate in asked if len(rate) <= MAX_RATE_CHARS), "")
+
+
+def _presented_token(query: Mapping[str, Sequence[str]], headers: Headers) -> str:
+    for token in query.get("token", []):
         return token
     for token in headers.get_all("X-Stream-Token"):
         return token.strip()

@@ -80,8 +80,10 @@ class Channel(StrEnum):
     WEB = "web"
 
 
-KEYED = frozenset({Channel.SIP, Channel.DIALOUT, Channel.ATTACH})
-"""The doors whose callers have keys that we hear, and hear those we press."""
+PRESSING = frozenset({Channel.SIP, Channel.DIALOUT, Channel.ATTACH})
+"""The doors whose callers hear the keys we press."""
+KEYED = PRESSING | {Channel.EXOTEL}
+"""The doors whose callers have keys that we hear."""
 
 
 def call_id_from(random_bytes: bytes) -> str:

@@ -113,7 +113,7 @@ async def test_metrics_are_in_prometheus_format() -> None:
     assert 'bridge_endings_total{reason="peer_stalled"} 0.0' in text
 
 
-@pytest.mark.parametrize("path", ["/", "/ws", "/ws/a/b", "/exotel/desk"])
+@pytest.mark.parametrize("path", ["/", "/ws", "/ws/a/b", "/exotel", "/exotel/a/b"])
 async def test_unknown_path_is_not_found(path: str) -> None:
     async with running() as (bridge, _):
         answer = await get(bridge, path)

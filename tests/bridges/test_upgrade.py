@@ -8,6 +8,7 @@ import pytest
 from websockets.datastructures import Headers
 
 from bridges.upgrade import MAX_BOT_ID_CHARS, Upgrade, parse_upgrade
+from contracts.ids import Channel
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -28,7 +29,15 @@ def test_bot_is_named_by_the_path(path: str, bot_id: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/ws", "/ws/", "/ws/a/b", "/exotel/desk", "/ws/" + "x" * (MAX_BOT_ID_CHARS + 1)],
+    [
+        "/",
+        "/ws",
+        "/ws/",
+        "/ws/a/b",
+        "/exotel/",
+        "/phone/desk",
+        "/ws/" + "x" * (MAX_BOT_ID_CHARS + 1),
+    ],
 )
 def test_other_paths_are_no_streams(path: str) -> None:
     assert parse_upgrade(path, Headers(), "192.0.2.1", PROXIES) is None
@@ -55,6 +64,26 @@ def test_token_comes_from_where_diallers_can_put_it(
     headers = Headers({header: value}) if header else Headers()
 
     assert parsed(path, headers).token == token
+
+
+def test_door_is_named_by_the_path() -> None:
+    assert parsed("/ws/desk").channel is Channel.WEBSOCKET
+    assert parsed("/exotel/desk").channel is Channel.EXOTEL
+    assert parsed("/exotel/desk").bot_id == "desk"
+
+
+@pytest.mark.parametrize(
+    ("query", "rate"),
+    [
+        ("", ""),
+        ("?sample-rate=16000", "16000"),
+        ("?sample_rate=24000", "24000"),
+        ("?sample-rate=8000&sample_rate=16000", "8000"),
+        ("?sample-rate=" + "1" * 17, ""),
+    ],
+)
+def test_rate_may_be_asked_for_by_the_url(query: str, rate: str) -> None:
+    assert parsed(f"/exotel/desk{query}").url_rate == rate
 
 
 def test_token_is_not_shown() -> None:

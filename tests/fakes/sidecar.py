@@ -13,7 +13,7 @@ from livekit import api
 
 from contracts.ids import Channel, caller_identity, room_name, standby_room
 from contracts.outcome import Reason
-from contracts.plan import Plan, PlanRequest
+from contracts.plan import MediaRate, Plan, PlanRequest
 from contracts.report import Fact, Heartbeat, HeartbeatReceipt, LegEnded, Report, Seat
 from contracts.trunk import BridgeTrunks, DialClaim, DialOrder, DialOrders, Trunk
 from sidecar.client import SidecarClient
@@ -62,6 +62,7 @@ class FakeSidecar:
         self.trunks: list[Trunk] = []
         self._orders: list[DialOrder] = []
         self.max_call_duration_s = 600
+        self.exotel_chunk_bytes = 3200
         self._livekit_url = livekit_url
         self._key = key
         self._secret = secret
@@ -155,13 +156,13 @@ class FakeSidecar:
             status, code, message = self.refusal
             error = {"code": code, "message": message, "details": {}}
             return httpx.Response(status, json={"error": error})
-        plan = self._plan_of(request.channel)
+        plan = self._plan_of(request.channel, request.media_rate_hz)
         async with self._changed:
             self.plans[plan.call_id] = plan
             self._changed.notify_all()
         return httpx.Response(200, json=json.loads(plan.model_dump_json()))
 
-    def _plan_of(self, channel: Channel) -> Plan:
+    def _plan_of(self, channel: Channel, rate_hz: MediaRate = 8000) -> Plan:
         call_id = str(uuid4())
         room, caller = room_name(channel, call_id), caller_identity(call_id)
         if self.standby_id:
@@ -173,6 +174,8 @@ class FakeSidecar:
             livekit_url=self._livekit_url,
             token=self._caller_token(room, caller),
             caller_identity=caller,
+            media_rate_hz=rate_hz,
+            exotel_chunk_bytes=self.exotel_chunk_bytes,
             max_call_duration_s=self.max_call_duration_s,
             standby_id=self.standby_id,
         )
