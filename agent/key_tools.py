@@ -30,8 +30,17 @@ class KeyControl(Protocol):
         """Press keys, and return once they are; or return why not."""
 
 
-def key_tools(config: BotConfig, phone: KeyControl, on_called: OnCalled) -> list[llm.Tool]:
-    """Return the tools a bot's config allows it on a line that has keys."""
+def key_tools(
+    config: BotConfig, phone: KeyControl, on_called: OnCalled, *, can_press: bool = True
+) -> list[llm.Tool]:
+    """Return the tools a bot's config allows it on a line whose keys are heard.
+
+    Args:
+        config: the bot's.
+        phone: the line.
+        on_called: told of each use.
+        can_press: whether the far end can hear keys of ours, too.
+    """
 
     async def collect(arguments: dict[str, Any], context: RunContext[Any]) -> Any:
         prompt = str(arguments.get("prompt") or "")
@@ -61,7 +70,7 @@ def key_tools(config: BotConfig, phone: KeyControl, on_called: OnCalled) -> list
                 on_called,
             )
         )
-    if config.send_digits_enabled:
+    if config.send_digits_enabled and can_press:
         tools.append(
             tool(
                 SEND_DIGITS,

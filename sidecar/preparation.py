@@ -53,6 +53,8 @@ EMPTY_SLACK_S = 5
 _START_BURST = 2
 _MAX_START_WAIT_S = 4.0
 """Well within what a bridge waits for a plan, and a caller for a voice."""
+_STREAM_MARGIN_S = 20
+"""For the closing message."""
 
 Also = Callable[[AsyncConnection, CallRow], Awaitable[None]]
 """What a door does in the transaction that confirms its call; it may still deny the call."""
@@ -209,6 +211,7 @@ class Preparation:
             secret=self._settings.voxcore_secret,
             now=now,
         )
+        config = _ended_in_time(config, row.channel)
         configured = prepare(config, query, now, is_per_call=configs.is_per_call)
         try:
             require_open(config, now)
@@ -310,6 +313,14 @@ def kept(row: CallRow) -> dict[Code, Reason]:
     if row.channel == ids.Channel.WEB:
         return {**reasons, Code.OUTSIDE_HOURS: Reason.CLOSED_TO_VISITORS}
     return reasons
+
+
+def _ended_in_time(config: BotConfig, channel: ids.Channel) -> BotConfig:
+    """Let the bot say goodbye before Exotel ends its stream."""
+    longest_s = config.exotel_stream_limit_s - _STREAM_MARGIN_S
+    if channel != ids.Channel.EXOTEL or config.max_call_duration_seconds <= longest_s:
+        return config
+    return config.model_copy(update={"max_call_duration_seconds": longest_s})
 
 
 async def _until(at: float) -> None:

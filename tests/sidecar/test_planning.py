@@ -38,6 +38,19 @@ async def test_plan_makes_a_room_with_an_agent_called_to_it(plane: ControlPlane)
     assert await plane.live() == 1
 
 
+@pytest.mark.parametrize(
+    ("channel", "own_s", "kept_s"),
+    [(Channel.EXOTEL, 7200, 1780), (Channel.EXOTEL, 600, 600), (Channel.WEBSOCKET, 7200, 7200)],
+)
+async def test_bot_says_goodbye_before_exotel_ends_its_stream(
+    plane: ControlPlane, channel: Channel, own_s: int, kept_s: int
+) -> None:
+    await plane.ready(max_call_duration_seconds=own_s, exotel_stream_limit_s=1800)
+    plan = await plane.plan(channel=channel)
+    assert plan.max_call_duration_s == kept_s
+    assert (await plane.claim(plan.call_id)).config.max_call_duration_seconds == kept_s
+
+
 async def test_plan_tells_exotels_door_what_the_account_takes(plane: ControlPlane) -> None:
     api = {"account_sid": "acme1", "api_key": "key", "api_token": "token"}
     await plane.ready(exotel_chunk_bytes=640, exotel_stream_limit_s=1800, exotel_api=api)
