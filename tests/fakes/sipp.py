@@ -84,7 +84,7 @@ async def running(
         *("-i", "127.0.0.1", "-p", str(port), "-t", transport, "-m", str(calls)),
         *("-nostdin", "-trace_msg", "-trace_err", "-message_file", str(work / "messages")),
         *("-error_file", str(work / "errors"), "-timeout", "20", "-timeout_error"),
-        *("-mp", str(20_000 + port % 10_000)),
+        *("-mp", str(10_000 + port % 10_000)),
         *arguments,
         *(() if to is None else (f"127.0.0.1:{to}",)),
         cwd=work,

@@ -23,6 +23,7 @@ from bridges.sip.switchboard import GUARD_S, Switchboard
 from bridges.sip.trunk_book import TrunkBook
 from bridges.wire.sip.flow import Transport
 from contracts.trunk import Trunk
+from tests.fakes.ports import free_port
 from tests.fakes.sip_media import FakeMedia, opened
 
 
@@ -65,7 +66,8 @@ class Exchange:
 def settings_of(folder: Path, **changes: Any) -> SipSettings:
     """Return settings that a test can run on."""
     values: dict[str, Any] = {
-        "sip_port": 0,
+        # Of any that the system gives for TCP, somebody may have the same for UDP.
+        "sip_port": free_port(),
         "sip_tls_port": 0,
         "sip_health_port": 0,
         "sip_state_dir": folder,

@@ -20,6 +20,7 @@ from bridges.sip.tls import client_context, server_context
 from bridges.sip.transport import DEFAULT_LIMITS, Limits, Transports, Unwanted
 from bridges.wire.sip.error import ProtocolError
 from bridges.wire.sip.flow import Destination, Flow, Send, Target, Transport
+from tests.fakes.ports import free_port
 
 CERTIFICATE = Path(__file__).parents[2] / "vectors" / "tls" / "localhost.pem"
 MESSAGE = b"OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r\n"
@@ -98,7 +99,7 @@ async def opened(
         server_context(settings),
         limits,
     )
-    transports.open(0, 0)
+    transports.open(free_port(), 0)
     try:
         yield transports, ear
     finally:
