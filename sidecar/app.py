@@ -314,6 +314,7 @@ def create_app(
         await outbound.aclose()
         await planner.aclose()
         await transfers.aclose(TRANSFER_CLOSE_S)
+        await exotel.aclose(TRANSFER_CLOSE_S)
         await prefetch.aclose(RINGING.total_seconds())
 
     routes: list[BaseRoute] = [

@@ -43,6 +43,7 @@ REMEMBERED = timedelta(hours=6)
 """How far back a telephone call is looked for: Exotel's last four hours at most."""
 TOLD_WITHIN_S = 2.0
 """How long the agent's own word of a transfer may take to arrive: the flow waits three to five."""
+NOTED_WITHIN_S = 0.5
 LOOK_S = 0.2
 HUNG_UP = "the caller hung up before the transfer came about"
 
@@ -85,6 +86,7 @@ class Exotel:
         clock: Clock,
         bells: Bells,
         chance: Callable[[], float],
+        told_within_s: float = TOLD_WITHIN_S,
     ) -> None:
         self._database = database
         self._configs = configs
@@ -94,6 +96,8 @@ class Exotel:
         self._clock = clock
         self._bells = bells
         self._chance = chance
+        self._told_within_s = told_within_s
+        self._noting: set[asyncio.Task[None]] = set()
         self._places = [Place.parse(text) for text in settings.stream_public_url]
 
     async def url(
@@ -136,7 +140,8 @@ class Exotel:
         await self._admitted(visitor, Ringing(report.call_sid))
         if report.is_beforehand or not (report.call_sid or report.stream_sid):
             return False
-        row = await self._database.run(lambda c: self._keep(c, visitor.bot_id, report))
+        async with self._database.read() as connection:
+            row = await self._row(connection, visitor.bot_id, report.call_sid, report.stream_sid)
         if report.error:
             log.warning(
                 "exotel_stream_failed",
@@ -145,12 +150,18 @@ class Exotel:
                 error=report.error,
                 detail=report.fields.get("DetailedStatus"),
             )
-        if row is None:
-            return False
-        if report.ended_by_caller:
-            await self._take_back(row)
-            return False
-        return await self._is_wanted(row)
+        # A database that takes nothing must not keep a caller from a human.
+        noting = asyncio.create_task(self._note(visitor.bot_id, report, row))
+        self._noting.add(noting)
+        noting.add_done_callback(self._noted)
+        is_wanted = row is not None and not report.ended_by_caller and await self._is_wanted(row)
+        await asyncio.wait({noting}, timeout=NOTED_WITHIN_S)
+        return is_wanted
+
+    async def aclose(self, timeout_s: float) -> None:
+        """Let what was told be kept, as far as there is time."""
+        if self._noting:
+            await asyncio.wait(self._noting, timeout=timeout_s)
 
     async def number(self, visitor: Visitor, call_sid: str) -> str:
         """Return the number to which the bot has handed its caller.
@@ -169,7 +180,8 @@ class Exotel:
         return number
 
     async def _admitted(self, visitor: Visitor, call: Ringing) -> BotConfig:
-        if len(visitor.bot_id) > MAX_BOT_ID_CHARS or not visitor.bot_id.strip("."):
+        bot_id = visitor.bot_id
+        if len(bot_id) > MAX_BOT_ID_CHARS or not bot_id.strip(".") or not bot_id.isprintable():
             raise Denied(Code.BOT_UNKNOWN, "no bot has such an id")
         event = {"call_sid": call.call_sid} if call.call_sid else {}
         query = ConfigQuery(
@@ -201,22 +213,29 @@ class Exotel:
         )
         return row if row is not None and row.bot_id == bot_id else None
 
-    async def _keep(
-        self, connection: AsyncConnection, bot_id: str, report: StreamReport
-    ) -> CallRow | None:
-        row = await self._row(connection, bot_id, report.call_sid, report.stream_sid)
+    async def _note(self, bot_id: str, report: StreamReport, row: CallRow | None) -> None:
         # A stream that never began has no name of its own.
         stream_id = report.stream_sid or (row and row.stream_id) or f"call {report.call_sid}"
         call_id = row.call_id if row else None
         body = {"bot_id": bot_id, **report.record()}
-        at = self._clock()
-        await cdrs.save(connection, DEFAULT_TENANT, stream_id, body, at, call_id=call_id)
-        return row
+
+        async def keep(connection: AsyncConnection) -> None:
+            at = self._clock()
+            await cdrs.save(connection, DEFAULT_TENANT, stream_id, body, at, call_id=call_id)
+
+        await self._database.run(keep)
+        if row is not None and report.ended_by_caller:
+            await self._take_back(row)
+
+    def _noted(self, noting: asyncio.Task[None]) -> None:
+        self._noting.discard(noting)
+        if not noting.cancelled() and (failure := noting.exception()) is not None:
+            log.error("exotel_report_not_kept", exc_info=failure)
 
     async def _is_wanted(self, row: CallRow) -> bool:
         """Return whether the caller is handed over: the agent's word may still be on its way."""
         try:
-            async with asyncio.timeout(TOLD_WITHIN_S):
+            async with asyncio.timeout(self._told_within_s):
                 while True:
                     armed = self._bells.events.armed()
                     async with self._database.read() as connection:

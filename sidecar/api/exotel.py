@@ -36,7 +36,6 @@ _ITS_OWN_FAULT = frozenset({Code.UNAUTHORISED, Code.BOT_UNKNOWN, Code.BODY_INVAL
 
 def routes(exotel: Exotel) -> list[BaseRoute]:
     """Return `/exotel/{bot_id}/…`; the stream itself is the bridge's."""
-    keeping: set[asyncio.Task[bool]] = set()
 
     async def url(request: Request) -> Response:
         pairs = request.query_params.multi_items()
@@ -57,25 +56,17 @@ def routes(exotel: Exotel) -> list[BaseRoute]:
 
     async def passthru(request: Request) -> Response:
         report = StreamReport.parse(await _told(request))
-        asked = asyncio.create_task(exotel.passthru(_visitor(request), report))
-        keeping.add(asked)
-        asked.add_done_callback(_done)
         try:
-            # What is told is kept, also where the flow is answered before.
-            is_wanted = await asyncio.wait_for(asyncio.shield(asked), ANSWER_S)
+            async with asyncio.timeout(ANSWER_S):
+                is_wanted = await exotel.passthru(_visitor(request), report)
         except Denied as denied:
             if denied.code in _ITS_OWN_FAULT:
                 raise
             is_wanted = False
-        except (TimeoutError, SQLAlchemyError, OSError):
+        except (TimeoutError, SQLAlchemyError, OSError) as error:
+            log.error("exotel_passthru_failed", error=type(error).__name__)
             is_wanted = False
         return Response(status_code=302 if is_wanted else 200)
-
-    def _done(asked: asyncio.Task[bool]) -> None:
-        keeping.discard(asked)
-        failure = None if asked.cancelled() else asked.exception()
-        if failure is not None and not isinstance(failure, Denied):
-            log.error("exotel_passthru_failed", exc_info=failure)
 
     async def transfer(request: Request) -> Response:
         call_sid = _first(request.query_params.multi_items(), "CallSid")
