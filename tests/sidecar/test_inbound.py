@@ -255,40 +255,6 @@ async def test_no_agent_is_called_where_a_rule_has(desk: Desk) -> None:
     assert await desk.plane.live() == 0
 
 
-NAMELESS = SipCaller(room_name=ROOM, identity="", caller_id="+15550100", dialled=NUMBER)
-
-
-async def test_id_is_that_of_the_call_the_rules_agent_asks_for(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await desk.open()
-    desk.plane.rooms.attendances[ROOM] = Attendance((PHONE,), PHONE, has_agent=True)
-    looks, looked, live_in = 0, asyncio.Event(), calls.live_in
-
-    async def counted(*given: Any) -> CallRow | None:
-        nonlocal looks
-        found = await live_in(*given)
-        looks += 1
-        if looks == 2:
-            looked.set()
-        return found
-
-    monkeypatch.setattr(calls, "live_in", counted)
-    asking = asyncio.create_task(desk.dispatch(NAMELESS))
-    await looked.wait()
-    plan = await desk.claim()
-    assert await asking == plan.call_id
-    assert desk.plane.rooms.dispatches == []
-
-
-async def test_agent_that_never_asks_for_its_call_gives_no_id(plane: ControlPlane) -> None:
-    desk = Desk(plane, claimed_within_s=0.15)
-    await desk.open()
-    desk.plane.rooms.attendances[ROOM] = Attendance((PHONE,), PHONE, has_agent=True)
-    assert (await refused(desk.dispatch(NAMELESS))).code is Code.ROOM_UNAVAILABLE
-    assert await desk.plane.live() == 0
-
-
 async def test_phone_that_has_left_gets_no_agent(desk: Desk) -> None:
     await desk.open()
     desk.plane.rooms.attendances.clear()

@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 
 from bridges.sip import ipc
-from bridges.sip.inbound import Reception
-from bridges.sip.media_link import MediaLink
-from bridges.wire.sip.endpoint import Endpoint
 from contracts.trunk import Trunk
 from tests.bridges.sip.exchange import eventually, exchange
 from tests.fakes import sipp
@@ -65,27 +62,6 @@ async def test_call_is_refused_as_its_media_process_says(
         await phone.succeeds()
         over = await running.media.hear(ipc.Over)
         assert (over.how, over.status_code) == ("refused", status)
-
-
-@pytest.mark.parametrize(
-    ("part", "step"), [(Reception, "receive"), (Endpoint, "ring"), (MediaLink, "send")]
-)
-async def test_call_that_nobody_can_take_in_is_refused_and_keeps_no_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: type, step: str
-) -> None:
-    usual = getattr(part, step)
-
-    def fail(self: object, *given: object) -> object:
-        if step != "send" or isinstance(given[0], ipc.Incoming):
-            raise RuntimeError("not foreseen")
-        return usual(self, *given)
-
-    async with exchange(tmp_path / "state") as running:
-        monkeypatch.setattr(part, step, fail)
-        async with sipp.running(scenario(refused(500)), tmp_path, to=running.port) as phone:
-            await phone.succeeds()
-        assert len(running.board.legs) == 0
-        assert running.board.idle.is_set()
 
 
 @TRANSPORTS
