@@ -207,6 +207,7 @@ async def test_tools_for_keys_are_offered_where_there_are_keys_and_the_bot_allow
         (SIP, {"send_digits_enabled": True}, {"collect_digits", "send_digits"}),
         (SIP, {"collect_digits_enabled": False}, set()),
         (Channel.WEBSOCKET, {"send_digits_enabled": True}, set()),
+        (Channel.EXOTEL, {"send_digits_enabled": True}, {"collect_digits"}),
     ]
     for channel, settings, expected in cases:
         async with calling(channel=channel, **settings) as call:
