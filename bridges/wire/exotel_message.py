@@ -27,6 +27,8 @@ MAX_CHUNK_BYTES = 100_000
 """Of a payload in base64, so that either reading of the rule is kept."""
 MAX_PARAMETERS = 64
 """Custom parameters of one call; the applet knows three."""
+_FOR_US = frozenset({"token", "sample-rate", "sample_rate"})
+"""What the query of the stream's URL says to us comes back among them, secrets and all."""
 DEFAULT_RATE_HZ: StreamRate = 8000
 
 _RATES: dict[int, StreamRate] = {8000: 8000, 16000: 16000, 24000: 24000}
@@ -112,7 +114,7 @@ def read_parameters(fields: Mapping[str, Any]) -> dict[str, Any]:
     if len(parameters) > MAX_PARAMETERS:
         raise malformed("custom_parameters", f"at most {MAX_PARAMETERS} fields", parameters)
     require_encodable(parameters, "custom_parameters")
-    return parameters
+    return {name: value for name, value in parameters.items() if name not in _FOR_US}
 
 
 def part_of(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -72,6 +72,7 @@ def test_audio_goes_to_its_payload_and_back() -> None:
         ({"custom_parameters": []}, {}),
         ({"custom_parameters": ""}, {}),
         ({"custom_parameters": {"a": "b"}}, {"a": "b"}),
+        ({"custom_parameters": {"token": "hunter2", "sample-rate": "8000", "a": "b"}}, {"a": "b"}),
         ({"customParameters": {"a": 1}}, {"a": 1}),
     ],
 )

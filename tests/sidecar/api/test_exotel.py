@@ -74,8 +74,9 @@ async def test_url_is_the_one_key_of_the_answer(flow: Flow) -> None:
 async def test_url_is_where_the_operator_says(sqlite: Database, tmp_path: Path) -> None:
     plane = ControlPlane(sqlite, tmp_path / "recordings")
     await plane.ready()
-    given = {"clock": plane.clock, "stream_public_url": ["wss://voice.example.com"]}
-    async with running_app(sqlite, tmp_path, **given) as sidecar, sidecar.http() as http:
+    url = ["wss://voice.example.com"]
+    running = running_app(sqlite, tmp_path, clock=plane.clock, stream_public_url=url)
+    async with running as sidecar, sidecar.http() as http:
         answer = await http.get("/exotel/desk/url", headers={"Host": "evil.example"})
     assert answer.json() == {"url": "wss://voice.example.com/exotel/desk"}
 

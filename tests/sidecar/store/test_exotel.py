@@ -29,7 +29,7 @@ async def found(plane: ControlPlane, tenant_id: str = "default", **names: str) -
     given = {"call_sid": "", "stream_sid": "", **names}
     async with plane.database.read() as connection:
         row = await call_of(connection, tenant_id, since=LONG_AGO, **given)
-    return row and row.call_id
+    return None if row is None else row.call_id
 
 
 async def test_call_is_found_by_its_stream_before_its_telephone_call(plane: ControlPlane) -> None:
