@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:8000",
         description="How the outside reaches the sidecar; recording links begin with it.",
     )
+    web_dir: Path = Field(
+        default=Path("web/dist"), description="Folder of the widget and the dialler page, as built."
+    )
     data_dir: Path = Field(
         default=Path(".voicefleet/data"), description="Folder of the database and recordings."
     )
