@@ -290,7 +290,8 @@ async def held_in(connection: AsyncConnection, tenant_id: str, room_name: str) -
     """Return the same, or the call there that has ended for its bot alone: a person talks on."""
     with_person = and_(calls.c.handed_off_at.is_not(None), calls.c.leg_ended.is_(False))
     held = and_(calls.c.room_name == room_name, or_(calls.c.state != CallState.ENDED, with_person))
-    mine = and_(calls.c.tenant_id == tenant_id, held)
+    # The tenant is wrapped, or SQLite would read all its calls to find those of the room.
+    mine = and_(func.coalesce(calls.c.tenant_id, "") == tenant_id, held)
     newest = select(*_COLUMNS).where(mine).order_by(calls.c.planned_at.desc()).limit(1)
     values = (await connection.execute(newest)).one_or_none()
     return None if values is None else _row(values)

@@ -224,6 +224,7 @@ ROOM = "SEARCH calls USING INDEX ix_calls_room_name (room_name=?)"
         (lambda connection: calls.any_unclaimed(connection, T), LIVE),
         (lambda connection: calls.due(connection, START), LIVE),
         (lambda connection: calls.live_in(connection, T, "room"), ROOM),
+        (lambda connection: calls.held_in(connection, T, "room"), ROOM),
         (lambda connection: calls.ended_among(connection, ["room", "other"]), ROOM),
     ],
 )
