@@ -28,7 +28,7 @@ _OF_SIP = {
     600: "resource_exhausted",
     603: "permission_denied",
 }
-_PHRASES = {
+PHRASES = {
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
@@ -55,7 +55,7 @@ class Failure(Exception):
 
 def refused(status_code: int, what: str = "INVITE failed") -> Failure:
     """Return what a carrier's final answer becomes."""
-    phrase = _PHRASES.get(status_code, "Refused")
+    phrase = PHRASES.get(status_code, "Refused")
     detail = api.SIPStatus(status=phrase).SerializeToString()
     return Failure(
         _OF_SIP.get(status_code, "invalid_argument"),

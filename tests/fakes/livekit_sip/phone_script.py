@@ -10,19 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from tests.fakes.livekit_sip.behaviour import Answers, Callee, RefersTo, Refuses
+from tests.fakes.livekit_sip.failure import PHRASES
 from tests.fakes.sipp_script import SDP, expect_request, pause, respond, scenario
 
 WORD = "INFO"
-_PHRASES = {
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    480: "Temporarily Unavailable",
-    486: "Busy Here",
-    503: "Service Unavailable",
-    600: "Busy Everywhere",
-    603: "Decline",
-}
 _FINAL = (401, 403, 404, 407, 408, 480, 486, 487, 488, 500, 503, 600, 603)
 _RINGS, _GIVES_UP, _IS_REFUSED, _IS_ASKED, _TALKS, _HANGS_UP, _IS_LEFT, _ANSWERS = range(1, 9)
 _LAST = 20
@@ -170,7 +161,7 @@ def _until_answered(callee: Callee) -> Iterator[str]:
         yield _then(expect_request("ACK"), _LAST)
     yield _label(_ANSWERS)
     if isinstance(does, Refuses):
-        status = f"{does.status_code} {_PHRASES.get(does.status_code, 'Refused')}"
+        status = f"{does.status_code} {PHRASES.get(does.status_code, 'Refused')}"
         yield _to_invite(status)
         yield _then(expect_request("ACK"), _LAST)
     else:
