@@ -100,7 +100,7 @@ async def stage(
         "caller_identity": VISITOR,
         "room_name": room_name(Channel.WEB, call_id),
         "media": "tracks",
-        "media_rate_hz": 16000,
+        "media_rate_hz": 24000,
         "config": BotConfig.model_validate(config),
     }
     plan = AgentPlan.model_validate(fields | changes)
