@@ -5,102 +5,28 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from bridges import socket_leg, stream_leg
-from bridges.clock import Clock
+from bridges import stream_leg
 from bridges.ending import Ending
 from bridges.leg import AgentReplaced, LegEvent, Offered, Planned
-from bridges.stream_leg import StreamLeg
-from bridges.wire.dialler import DiallerServer
 from bridges.wire.message import MAX_MESSAGE_BYTES
 from contracts.command import HangUp, Transfer
 from contracts.media import Clear, Finished, Heard, Pause, Speech, SpeechEnd
 from contracts.outcome import Reason
 from contracts.report import LegAnswered, LegStarted, TransferFailed, TransferSent
 from tests.fakes.leg import AT
+from tests.fakes.live_stream import DIALLER, VECTORS, stream
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "dialler"
-INCOMING = (VECTORS / "incoming.jsonl").read_text().splitlines()
+INCOMING = (VECTORS / "dialler" / "incoming.jsonl").read_text().splitlines()
 HANDSHAKE, MEDIA, HANGUP = INCOMING[:3], INCOMING[3], INCOMING[-1]
 FRAME = bytes(320)
 
 
-@dataclass
-class Stream:
-    """Both ends of a stream: our leg, and the dialler's bare socket."""
-
-    peer: ClientConnection
-    leg: StreamLeg
-    run: asyncio.Task[Ending]
-    told: list[LegEvent] = field(default_factory=list)
-    late_s: list[float] = field(default_factory=list)
-
-    async def say(self, *messages: str | bytes) -> None:
-        for message in messages:
-            await self.peer.send(message)
-
-    async def next_message(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(await asyncio.wait_for(self.peer.recv(), 5))
-        return message
-
-    async def until(self, predicate: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not predicate():  # noqa: ASYNC110 - the leg tells by callback
-                await asyncio.sleep(0.005)
-
-    async def answered(self) -> None:
-        await self.say(*HANDSHAKE)
-        await self.until(lambda: any(isinstance(event, LegAnswered) for event in self.told))
-
-    async def ending(self) -> Ending:
-        return await asyncio.wait_for(asyncio.shield(self.run), 10)
-
-
-@asynccontextmanager
-async def stream(**timeouts: float) -> AsyncIterator[Stream]:
-    streams: asyncio.Queue[Callable[[ClientConnection], Stream]] = asyncio.Queue()
-    over = asyncio.Event()
-
-    async def carry(connection: ServerConnection) -> None:
-        kernel_socket = connection.transport.get_extra_info("socket")
-        kernel_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        clock, told, late_s = Clock(), list[LegEvent](), list[float]()
-        leg = StreamLeg(connection, DiallerServer(clock.now(), **timeouts), clock, late_s.append)
-        run = asyncio.create_task(leg.run(told.append))
-        streams.put_nowait(lambda peer: Stream(peer, leg, run, told, late_s))
-        await over.wait()
-        run.cancel()
-        await asyncio.gather(run, return_exceptions=True)
-        await leg.close()
-
-    with socket.socket() as small:
-        small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        async with serve(
-            carry, "127.0.0.1", 0, max_size=None, ping_interval=None, close_timeout=0.2
-        ) as server:
-            port = server.sockets[0].getsockname()[1]
-            small.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(small, ("127.0.0.1", port))
-            async with connect(
-                f"ws://127.0.0.1:{port}", sock=small, compression=None, close_timeout=0.2
-            ) as peer:
-                yield (await streams.get())(peer)
-            over.set()
-
-
 async def test_call_is_told_in_the_other_sides_words() -> None:
-    async with stream() as live:
+    async with stream(DIALLER) as live:
         await live.say(*INCOMING)
         ending = await live.ending()
 
@@ -120,18 +46,8 @@ async def test_call_is_told_in_the_other_sides_words() -> None:
     assert len(heard.pcm) == 640
 
 
-async def test_last_words_before_the_hangup_are_told() -> None:
-    async with stream() as live:
-        await live.answered()
-        await live.say(MEDIA, HANGUP)
-        await live.ending()
-
-    heard = [event for event in live.told if isinstance(event, Heard)]
-    assert [len(event.pcm) for event in heard] == [320]
-
-
 async def test_speech_before_answer_waits_for_it() -> None:
-    async with stream() as live:
+    async with stream(DIALLER) as live:
         live.leg.accept(Speech(1, b"\x01\x00" * 160))
         live.leg.accept(SpeechEnd(1))
         await live.answered()
@@ -143,20 +59,8 @@ async def test_speech_before_answer_waits_for_it() -> None:
         assert live.leg.stats()["frame_lateness_ms"]["frames"] == 1
 
 
-async def test_position_is_told_while_the_caller_is_quiet() -> None:
-    def moved(event: LegEvent) -> bool:
-        return isinstance(event, Heard) and event.segment == 1 and event.played_samples > 0
-
-    async with stream() as live:
-        await live.answered()
-        live.leg.accept(Speech(1, FRAME * 40))
-
-        await live.until(lambda: any(moved(event) for event in live.told))
-        assert all(event.pcm == b"" for event in live.told if isinstance(event, Heard))
-
-
 async def test_message_is_as_long_as_the_plan_has_it() -> None:
-    async with stream() as live:
+    async with stream(DIALLER) as live:
         live.leg.accept(Planned(200))
         await live.answered()
         live.leg.accept(Speech(1, FRAME * 15))
@@ -171,7 +75,7 @@ async def test_message_is_as_long_as_the_plan_has_it() -> None:
 
 @pytest.mark.parametrize("command", [Clear(1), Pause(), AgentReplaced()])
 async def test_interruption_reaches_the_dialler_at_once(command: LegEvent) -> None:
-    async with stream() as live:
+    async with stream(DIALLER) as live:
         await live.answered()
         live.leg.accept(Speech(1, FRAME * 100))
         assert (await live.next_message())["event"] == "reverse-media"
@@ -187,7 +91,7 @@ async def test_interruption_reaches_the_dialler_at_once(command: LegEvent) -> No
 
 
 async def test_bot_hangs_up_politely() -> None:
-    async with stream() as live:
+    async with stream(DIALLER) as live:
         await live.answered()
         live.leg.accept(HangUp(message="Goodbye"))
         ending = await live.ending()
@@ -204,7 +108,7 @@ async def test_bot_hangs_up_politely() -> None:
 
 
 async def test_call_refused_before_answer_is_only_closed() -> None:
-    async with stream() as live:
+    async with stream(DIALLER) as live:
         await live.say(HANDSHAKE[0])
         await live.leg.hang_up(Ending(Reason.OUTSIDE_HOURS, AT, "closed on Sundays"))
 
@@ -215,7 +119,7 @@ async def test_call_refused_before_answer_is_only_closed() -> None:
 
 
 async def test_transfer_is_asked_for_and_the_dialler_hangs_up() -> None:
-    async with stream() as live:
+    async with stream(DIALLER) as live:
         await live.answered()
         live.leg.accept(Transfer(to="+10000000003"))
         live.leg.accept(Speech(1, FRAME))  # nobody is there to hear it
@@ -231,7 +135,7 @@ async def test_dialler_that_never_hangs_up_after_a_transfer_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stream_leg, "TRANSFER_TIMEOUT_S", 0.05)
-    async with stream() as live:
+    async with stream(DIALLER) as live:
         await live.answered()
         live.leg.accept(Transfer(to="+10000000003"))
         live.leg.accept(HangUp())
@@ -246,7 +150,7 @@ async def test_dialler_that_never_hangs_up_after_a_transfer_is_left(
 
 
 async def test_transfer_before_answer_fails_and_the_call_goes_on() -> None:
-    async with stream() as live:
+    async with stream(DIALLER) as live:
         await live.say(HANDSHAKE[0])
         live.leg.accept(Transfer(to="+10000000003"))
         live.leg.accept(Transfer(to="+10000000003"))
@@ -269,7 +173,7 @@ async def test_transfer_before_answer_fails_and_the_call_goes_on() -> None:
     ],
 )
 async def test_broken_protocol_ends_the_call_with_its_code(message: str | bytes, code: int) -> None:
-    async with stream() as live:
+    async with stream(DIALLER) as live:
         await live.answered()
         await live.say(message)
         ending = await live.ending()
@@ -283,70 +187,10 @@ async def test_broken_protocol_ends_the_call_with_its_code(message: str | bytes,
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (code, ending.detail)
 
 
-async def test_text_that_is_no_text_is_the_librarys_to_refuse() -> None:
-    async with stream() as live:
-        await live.peer.send(b"\xff\xfe", text=True)
-        ending = await live.ending()
-
-    assert ending.reason is Reason.PROTOCOL_BROKEN
-    assert ending.detail == "invalid start byte at position 0"
-
-
 @pytest.mark.parametrize("spoken", [0, 1, 2])
 async def test_unfinished_handshake_ends_the_call(spoken: int) -> None:
-    async with stream(handshake_timeout_s=0.2) as live:
+    async with stream(DIALLER, handshake_timeout_s=0.2) as live:
         await live.say(*HANDSHAKE[:spoken])
         ending = await live.ending()
 
     assert (ending.reason, ending.close_code) == (Reason.HANDSHAKE_TIMEOUT, 4408)
-
-
-async def test_dialler_without_media_ends_the_call() -> None:
-    async with stream(media_timeout_s=0.2) as live:
-        await live.answered()
-        ending = await live.ending()
-
-    assert (ending.reason, ending.close_code) == (Reason.MEDIA_TIMEOUT, 4410)
-
-
-async def test_dialler_that_vanishes_ends_the_call() -> None:
-    async with stream() as live:
-        await live.answered()
-        live.peer.transport.abort()
-        ending = await live.ending()
-        await live.leg.hang_up(ending)
-
-    assert ending.reason is Reason.CALLER_DISCONNECTED
-    assert ending.detail == "closed by the peer with 1006"
-
-
-async def test_dialler_that_stops_reading_hears_gaps_and_is_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(socket_leg, "STALL_TIMEOUT_S", 0.3)
-    async with stream() as live:
-        await live.answered()
-        live.peer.transport.pause_reading()
-        live.leg.accept(Speech(1, FRAME * 500))
-        ending = await live.ending()
-        unsent_bytes = live.leg._connection.transport.get_write_buffer_size()
-
-    assert (ending.reason, ending.close_code) == (Reason.PEER_STALLED, 4430)
-    assert live.leg.dropped_frames >= 10
-    assert unsent_bytes < socket_leg.MAX_UNSENT_BYTES + 2048
-
-
-async def test_dialler_that_reads_again_hears_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket_leg, "MAX_UNSENT_BYTES", 0)
-    async with stream() as live:
-        await live.answered()
-        live.peer.transport.pause_reading()
-        live.leg.accept(Speech(1, FRAME * 500))
-        await live.until(lambda: live.leg.dropped_frames > 5)
-        live.peer.transport.resume_reading()
-
-        dropped = live.leg.dropped_frames
-        sent = len(live.late_s)
-        await live.until(lambda: len(live.late_s) > sent + 2)
-        assert live.leg.dropped_frames < dropped + 10
-        assert not live.run.done()
