@@ -58,6 +58,7 @@ def addresses(fleet: Fleet) -> Table:
     table.add_row("call a bot", f"{fleet.bridge_url}/ws/<bot>")
     if fleet.sip_port is not None:
         table.add_row("by any softphone", f"sip:{DEMO_NUMBER}@127.0.0.1:{fleet.sip_port}")
+    table.add_row("in the browser", f"{fleet.sidecar_url}/dialler")
     table.add_row("API", f"{fleet.sidecar_url}/api/v1  (X-API-Key: ADMIN_API_KEY)")
     table.add_row("health", f"{fleet.sidecar_url}/health/fleet")
     table.add_row("LiveKit", fleet.livekit_url)

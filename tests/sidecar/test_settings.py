@@ -46,3 +46,17 @@ def test_missing_secret_is_an_error(environment: pytest.MonkeyPatch, missing: st
     environment.delenv(missing)
     with pytest.raises(ValidationError):
         Settings()
+
+
+def test_proxies_are_addresses_or_networks(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.1,::1")
+    assert Settings().trusted_proxies == ("10.0.0.0/8", "192.0.2.1/32", "::1/128")
+    environment.setenv("TRUSTED_PROXIES", "nginx")
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_browsers_go_where_bridges_go_unless_told(environment: pytest.MonkeyPatch) -> None:
+    assert Settings().browser_url == Settings().livekit_url
+    environment.setenv("LIVEKIT_PUBLIC_URL", "wss://voice.example")
+    assert Settings().browser_url == "wss://voice.example"
