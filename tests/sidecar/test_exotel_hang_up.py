@@ -18,6 +18,7 @@ from sidecar.courier import Courier, Trust
 from sidecar.credential import Credentials
 from sidecar.egress import EgressGuard, Resolve
 from sidecar.exotel_hang_up import DELAYS_S, HANG_UP_CALL, LATEST
+from sidecar.secrecy import MASK
 from sidecar.store import cdrs, deliveries
 from sidecar.store.deliveries import Delivery, DeliveryState
 from sidecar.vault import Vault
@@ -248,3 +249,15 @@ async def test_private_address_is_not_called(plane: ControlPlane, tmp_path: Path
     line = Line(plane, tmp_path, resolve=private)
     row = await line.settled(await line.ended())
     assert (row.state, line.exotel.requests) == (DeliveryState.DEAD, [])
+
+
+async def test_keys_are_not_kept_with_the_call(plane: ControlPlane, tmp_path: Path) -> None:
+    line = Line(plane, tmp_path)
+    call_id = await line.ended(bot={"exotel_api": {**API, "api_token": TOKEN}})
+    config = (await plane.row(call_id)).config
+    assert config is not None
+    api = config["exotel_api"]
+    assert (api["account_sid"], api["api_key"], api["api_token"]) == ("acme1", MASK, MASK)
+    await line.settled(call_id)
+    (request,) = line.exotel.requests
+    assert request.headers["Authorization"] == basic(f"key-1:{TOKEN}")
