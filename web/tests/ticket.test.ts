@@ -5,6 +5,7 @@ const VISITOR = {
   server: "https://voice.example.com/base/",
   botId: "desk",
   apiKey: "vw_1",
+  metadata: { page: "/prices" },
   textOnly: false,
 };
 const TESTER = {
@@ -45,6 +46,7 @@ test("a visitor's ticket is asked for by bot and widget key", async () => {
   expect(JSON.parse(String(asked[0]?.init.body))).toEqual({
     bot_id: "desk",
     api_key: "vw_1",
+    metadata: { page: "/prices" },
     text_only: false,
   });
   expect(asked[0]?.init.credentials).toBe("omit");
@@ -58,7 +60,7 @@ test("a tester's ticket is asked for with an API key, and what the bot is to kno
     token: "jwt",
     callId: "c1",
   });
-  expect(new Headers(asked[0]?.init.headers).get("Authorization")).toBe("Bearer vx_1");
+  expect(new Headers(asked[0]?.init.headers).get("X-API-Key")).toBe("vx_1");
   expect(JSON.parse(String(asked[0]?.init.body))).toEqual({
     assistant_id: "desk",
     metadata: { name: "Ada" },

@@ -28,6 +28,7 @@ export interface WidgetRequest {
   readonly server: string;
   readonly botId: string;
   readonly apiKey: string;
+  readonly metadata: JsonObject;
   readonly textOnly: boolean;
 }
 
@@ -37,7 +38,12 @@ export interface WidgetRequest {
  */
 export async function widgetTicket(asked: WidgetRequest, ask: Fetch = fetch): Promise<Ticket> {
   const url = new URL("api/v1/widget/token", asked.server).href;
-  const body = { bot_id: asked.botId, api_key: asked.apiKey, text_only: asked.textOnly };
+  const body = {
+    bot_id: asked.botId,
+    api_key: asked.apiKey,
+    metadata: asked.metadata,
+    text_only: asked.textOnly,
+  };
   const answer = await answerOf(ask, url, {}, body);
   return ticketOf(answer, "participant_token");
 }
@@ -61,7 +67,7 @@ export async function diallerTicket(asked: DiallerRequest, ask: Fetch = fetch): 
     metadata: asked.variables,
     text_only: asked.textOnly,
   };
-  const answer = await answerOf(ask, url, { Authorization: `Bearer ${asked.apiKey}` }, body);
+  const answer = await answerOf(ask, url, { "X-API-Key": asked.apiKey }, body);
   return ticketOf(objectOf(answer.data), "token");
 }
 

@@ -1,5 +1,6 @@
 /** What loader and panel know of each other. */
 
+import type { JsonObject } from "../core/json.ts";
 import type { Words } from "../core/words.ts";
 
 export interface Settings {
@@ -7,6 +8,8 @@ export interface Settings {
   readonly botId: string;
   readonly apiKey: string;
   readonly textOnly: boolean;
+  /** What the bot is told. */
+  readonly metadata: JsonObject;
   readonly words: Partial<Words>;
 }
 

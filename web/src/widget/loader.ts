@@ -1,7 +1,8 @@
 /** The one script that a page includes: a button. Everything else comes with the first click. */
 
+import type { JsonObject } from "../core/json.ts";
 import type { Words } from "../core/words.ts";
-import type { Panel, PanelModule } from "./element.ts";
+import type { Panel, PanelModule, Settings } from "./element.ts";
 import css from "./launcher.css?inline";
 
 const TAG = "voicefleet-widget";
@@ -15,6 +16,8 @@ const home = new URL(".", script?.src ?? location.href).href;
 class VoicefleetWidget extends HTMLElement {
   /** Texts that replace ours. */
   words: Partial<Words> = {};
+  /** What the bot is told, beside the attribute. */
+  metadata: JsonObject = {};
   readonly #launcher = document.createElement("button");
   #panel: Promise<Panel> | null = null;
 
@@ -83,18 +86,23 @@ class VoicefleetWidget extends HTMLElement {
     return this.#panel;
   }
 
-  #settings() {
+  #settings(): Settings {
     return {
       server: this.getAttribute("server") ?? home,
       botId: this.getAttribute("bot-id") ?? "",
       apiKey: this.getAttribute("api-key") ?? "",
       textOnly: this.hasAttribute("text-only"),
+      metadata: { ...this.#json("metadata"), ...this.metadata },
       words: this.#allWords(),
     };
   }
 
   #allWords(): Partial<Words> {
-    return { ...JSON.parse(this.getAttribute("words") ?? "{}"), ...this.words };
+    return { ...this.#json("words"), ...this.words };
+  }
+
+  #json(attribute: string): object {
+    return JSON.parse(this.getAttribute(attribute) ?? "{}");
   }
 }
 
