@@ -19,8 +19,11 @@ from bench import sip_fuzz
 from bridges.wire.close import ProtocolError
 from bridges.wire.dialler import DiallerServer
 from bridges.wire.dialler_phone import DiallerPhone
+from bridges.wire.exotel import ExotelServer
+from bridges.wire.exotel_phone import ExotelPhone
 
-VECTORS = Path(__file__).parents[1] / "tests" / "vectors" / "dialler"
+VECTORS = Path(__file__).parents[1] / "tests" / "vectors"
+DIALLER, EXOTEL = VECTORS / "dialler", VECTORS / "exotel"
 DEFAULT_CASES = 100_000
 BURST = 6
 SIP_EVERY = 20
@@ -53,7 +56,10 @@ def repeat(random: Random, text: str) -> str:
 def replace(random: Random, text: str) -> str:
     """Give a field another value, or the message another field."""
     fields = json.loads(text)
-    fields[random.choice([*fields, "mediaFormat", "payload", "extra"])] = random.choice(VALUES)
+    # Exotel's fields stand one level down.
+    inner = [value for value in fields.values() if isinstance(value, dict)]
+    changed = random.choice([fields, *inner])
+    changed[random.choice([*changed, "mediaFormat", "payload", "extra"])] = random.choice(VALUES)
     return json.dumps(fields)
 
 
@@ -75,6 +81,33 @@ def mutate(random: Random, text: str) -> bytes | str:
         except (ValueError, TypeError, RecursionError):
             continue  # `replace` cannot parse what another mutation left
     return text.encode(errors="replace") if random.random() < 0.01 else text
+
+
+def run_exotel_case(random: Random, session: list[str], answers: list[str]) -> None:
+    """Feed one broken session of Exotel's to each end; raise what came out."""
+    server, phone = ExotelServer(0.0), ExotelPhone(min_chunk_bytes=320)
+    phone.connect()
+    phone.start("stream-1")
+    intact = random.randrange(len(session))
+    fed: list[bytes | str] = [*session[:intact]]
+    fed += [mutate(random, random.choice(session)) for _ in range(BURST)]
+    for number, message in enumerate(fed):
+        try:
+            server.receive(message, float(number))
+            server.expire(float(number))
+        except ProtocolError:
+            pass
+        except BaseException as error:
+            error.add_note(f"fed to ExotelServer: {message[:200]!r}")
+            raise
+    answer = mutate(random, random.choice(answers))
+    try:
+        phone.receive(answer)
+    except ProtocolError:
+        pass
+    except BaseException as error:
+        error.add_note(f"fed to ExotelPhone: {answer[:200]!r}")
+        raise
 
 
 def run_case(random: Random, session: list[str], answers: list[str]) -> list[bytes | str]:
@@ -108,28 +141,30 @@ def run_case(random: Random, session: list[str], answers: list[str]) -> list[byt
 
 def fuzz(cases: int, seed: int) -> int:
     """Run the cases and return the exit code."""
-    session = (VECTORS / "incoming.jsonl").read_text().splitlines()
-    answers = [
-        line
-        for name in ("outgoing", "transfer")
-        for line in (VECTORS / f"{name}.jsonl").read_text().splitlines()
-    ]
+    session, answers = _lines(DIALLER, "incoming"), _lines(DIALLER, "outgoing", "transfer")
+    exotel = _lines(EXOTEL, "incoming", "variants"), _lines(EXOTEL, "outgoing")
     odd = sip_fuzz.torture()
     started = time.perf_counter()
     for case in range(cases):
         try:
             run_case(Random(f"{seed}:{case}"), session, answers)
+            run_exotel_case(Random(f"exotel:{seed}:{case}"), *exotel)
             if case % SIP_EVERY == 0:
                 sip_fuzz.run_case(Random(f"sip:{seed}:{case}"), odd)
         except Exception:
             sys.stderr.write(f"case {case} of seed {seed}:\n{traceback.format_exc()}")
             return 1
     seconds = time.perf_counter() - started
+    messages = 2 * cases * (BURST + 1)
     sys.stdout.write(
-        f"{cases} cases, {cases * (BURST + 1)} mutated messages, {cases / seconds:.0f} cases/s: "
+        f"{cases} cases, {messages} mutated messages, {cases / seconds:.0f} cases/s: "
         "nothing but ProtocolError\n"
     )
     return 0
+
+
+def _lines(folder: Path, *names: str) -> list[str]:
+    return [line for name in names for line in (folder / f"{name}.jsonl").read_text().splitlines()]
 
 
 def main() -> int:
