@@ -269,3 +269,21 @@ async def test_keys_that_are_none_are_refused() -> None:
         await call.lines(3)
         assert (call.room.commands, "digits_sent" in call.types()) == ([], False)
         assert (tools(call)[0].error or "").startswith("digits:")
+
+
+@virtual_time
+async def test_keys_go_with_a_hold_that_cut_nothing_off() -> None:
+    send = (STORY, "send_digits", '{"digits": "1"}')
+    async with calling(send, "Later.", channel=SIP, send_digits_enabled=True) as call:
+        await greeted(call)
+        call.caller.say("Press one")
+        await call.until(lambda: call.room.is_playing)
+        speech = call.conversation._session.current_speech
+        assert speech is not None
+        speech.allow_interruptions = False
+        call.room.hold()
+        await asyncio.sleep(1)
+        call.room.hold(False)
+        await call.until(lambda: bool(tools(call)), 120)
+        assert tools(call)[0].error == ON_HOLD
+        assert call.room.commands == []
