@@ -17,8 +17,10 @@ from websockets.exceptions import InvalidStatus
 from bridges import fleet
 from bridges.app import Bridge
 from bridges.clock import Clock
+from bridges.exotel_softphone import ExotelSoftphone
 from bridges.phone import Phone
 from bridges.settings import Settings
+from contracts.ids import Channel
 from contracts.outcome import Reason
 from tests.fakes.sidecar import FakeSidecar
 
@@ -120,6 +122,38 @@ async def test_unknown_path_is_not_found(path: str) -> None:
 
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_found"
+
+
+async def test_plan_request_of_exotels_door_carries_all_that_is_known() -> None:
+    async with running() as (bridge, sidecar):
+        sidecar.refusal = (503, "outside_hours", "closed")
+        async with ExotelSoftphone.call(
+            stream_url(bridge, "/exotel/desk"),
+            caller_id="+10000000001",
+            did="2",
+            stream_id="s-1",
+            fields={"campaign": "renewals"},
+            token="t0ken",
+            rate_hz=24000,
+        ) as phone:
+            assert await phone.wait_closed() == 4403
+        await all_slots_free(bridge)
+        text = (await get(bridge, "/metrics")).text
+
+    (request,) = sidecar.requests
+    assert (request.channel, request.bot_id) == (Channel.EXOTEL, "desk")
+    assert (request.caller_id, request.did, request.stream_id) == ("+10000000001", "2", "s-1")
+    assert (request.presented_token, request.media_rate_hz) == ("t0ken", 24000)
+    assert request.answered
+    assert request.connected_event == {
+        "campaign": "renewals",
+        "stream_sid": "s-1",
+        "call_sid": "call-s-1",
+        "account_sid": "softphone",
+        "from": "+10000000001",
+        "to": "2",
+    }
+    assert 'bridge_calls_total{door="exotel"} 1.0' in text
 
 
 async def test_call_above_the_limit_is_refused_before_the_upgrade() -> None:

@@ -6,13 +6,15 @@ import asyncio
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bridges.ending import Ending
 from bridges.goodbye import RATE_HZ, ClipUnusable, Goodbye, load_clip
-from bridges.leg import AgentReplaced, Emit
+from bridges.leg import AgentReplaced, Emit, Offered
 from contracts.media import Finished, Speech, SpeechEnd
 from contracts.outcome import Reason
+from contracts.plan import MediaRate
 from contracts.report import LegAnswered
 from tests.fakes.leg import AT, FakeLeg
 from tests.fakes.virtual_time import virtual_time
@@ -45,6 +47,30 @@ async def test_caller_is_told_to_the_last_word() -> None:
     assert not saying.done()
     call.goodbye.note(Finished(1, RATE_HZ, interrupted=False))
     await saying
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 24000])
+async def test_clip_is_said_at_the_calls_own_rate(rate_hz: MediaRate) -> None:
+    call = Call(tone(440, RATE_HZ))
+    call.goodbye.note(Offered("1", "2", "incoming", "s", {}, media_rate_hz=rate_hz))
+    call.goodbye.note(LegAnswered(at=AT))
+    saying = asyncio.create_task(call.say())
+    await call.carrier.took(SpeechEnd(1))
+    call.goodbye.note(Finished(1, rate_hz, interrupted=False))
+    await saying
+
+    speech = call.carrier.accepted[1]
+    assert isinstance(speech, Speech)
+    heard = np.frombuffer(speech.pcm, np.int16).astype(float)
+    wanted = np.frombuffer(tone(440, rate_hz), np.int16)
+    assert len(heard) == len(wanted)
+    middle = slice(rate_hz // 10, -rate_hz // 10)
+    assert np.abs(heard - wanted)[middle].max() < 100
+
+
+def tone(frequency_hz: int, rate_hz: int) -> bytes:
+    at_s = np.arange(rate_hz) / rate_hz
+    return (9000 * np.sin(2 * np.pi * frequency_hz * at_s)).astype(np.int16).tobytes()
 
 
 @virtual_time
