@@ -14,6 +14,7 @@ from livekit.agents.voice.events import (
 )
 
 from agent.account import Account
+from agent.chat import TYPED
 from contracts.report import Fact, IntentFound, Noticed, TranscriptLine
 
 BEGAN = 1_700_000_000.0
@@ -140,3 +141,24 @@ def test_what_the_bot_listens_for_follows_the_line_it_lies_in() -> None:
     intent = facts[1]
     assert isinstance(intent, IntentFound)
     assert (intent.name, intent.confidence, intent.slots) == ("paid", 1.0, {})
+
+
+def test_typed_line_is_marked_and_leaves_spoken_words_to_their_own_turn(told: Told) -> None:
+    told.heard("when are you")
+    told.speaking(BEGAN)
+    told.added("user", "Never mind", extra={TYPED: True}, created_at=BEGAN + 5)
+    told.account.close()
+    lines = [fact for fact in told.facts if isinstance(fact, TranscriptLine)]
+    assert [(line.text, line.typed) for line in lines] == [
+        ("Never mind", True),
+        ("when are you", False),
+    ]
+    assert [line.at.timestamp() for line in lines] == [BEGAN + 5, BEGAN]
+
+
+def test_intent_lies_in_a_typed_line_as_well() -> None:
+    facts: list[Fact] = []
+    account = Account(facts.append, {"hours": ["when are you open"]})
+    message = llm.ChatMessage(role="user", content=["When are you open?"], extra={TYPED: True})
+    account.on_item(ConversationItemAddedEvent(item=message))
+    assert [fact.type for fact in facts] == ["transcript_line", "intent_found"]

@@ -114,3 +114,17 @@ def test_courtesies_do_not_hold_up_a_goodbye(text: str, expected: bool) -> None:
         intended_phrases=CLOSING_PHRASES,
     )
     assert cut is expected
+
+
+def test_silence_may_be_stretched() -> None:
+    config = BotConfig.model_validate(
+        {"re_engagement": {"messages": ["Hello?"], "after_seconds": 5}, "dead_air_seconds": 9}
+    )
+    silence = SilencePolicy(config, 4.0)
+    silence.heard_caller()
+    silence.quiet(100.0)
+    assert silence.deadline() == 120.0
+    assert silence.expire(120.0) == Prompt("Hello?", 1)
+    silence.quiet(130.0)
+    assert silence.deadline() == 166.0
+    assert silence.expire(166.0) == GiveUp(Reason.DEAD_AIR)

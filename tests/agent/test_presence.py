@@ -9,6 +9,7 @@ import pytest
 from livekit import rtc
 
 from agent.presence import (
+    grace_s,
     is_answered,
     is_expected,
     is_told_elsewhere,
@@ -52,6 +53,7 @@ def plan(channel: Channel = Channel.SIP, media: Any = "tracks", **changes: Any) 
         (plan(), {"sip.callStatus": "hangup"}, False),
         (plan(Channel.ATTACH), {"sip.callStatus": "ringing"}, True),
         (plan(Channel.WEB), {}, True),
+        (plan(Channel.WEB), {"sip.callStatus": "hangup", "vf.answered": ""}, True),
     ],
 )
 def test_phone_is_answered(call: AgentPlan, attributes: dict[str, str], answered: bool) -> None:
@@ -103,6 +105,10 @@ def test_participant_that_vanished_is_somebodys_fault(
     call: AgentPlan, answered: bool, ending: Reason
 ) -> None:
     assert why_gone(call, answered=answered) is ending
+
+
+def test_browser_is_given_time_to_reconnect() -> None:
+    assert grace_s(plan(Channel.WEB)) > 12 > grace_s(plan())
 
 
 def test_caller_is_expected_where_the_room_came_with_them() -> None:

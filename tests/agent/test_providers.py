@@ -17,7 +17,9 @@ from contracts.ids import Channel
 from contracts.plan import AgentPlan
 
 
-def engines(**config: Any) -> Engines:
+def engines(
+    config: dict[str, Any] | None = None, *, text_only: bool = False, **fields: Any
+) -> Engines:
     plan = AgentPlan(
         call_id="c",
         session_id="c",
@@ -25,7 +27,8 @@ def engines(**config: Any) -> Engines:
         channel=Channel.WEBSOCKET,
         call_direction="incoming",
         caller_identity="caller-c",
-        config=BotConfig.model_validate(config),
+        text_only=text_only,
+        config=BotConfig.model_validate({**(config or {}), **fields}),
     )
     return build_engines(plan, lambda *_: None)
 
@@ -42,7 +45,7 @@ async def test_bot_that_names_nothing_runs_offline() -> None:
 @pytest.mark.parametrize("kind", ["stt", "llm", "tts"])
 async def test_unknown_provider_is_named(kind: str) -> None:
     with pytest.raises(ProviderUnknown) as refused:
-        engines(**{kind: {"provider": "nobody"}})
+        engines({kind: {"provider": "nobody"}})
     assert (refused.value.kind, refused.value.provider) == (kind, "nobody")
     assert f"{kind}.provider 'nobody'" in str(refused.value)
 
@@ -81,3 +84,20 @@ def test_turns_follow_the_config_and_any_voice_pauses_the_bot() -> None:
     assert (interruption["mode"], interruption["min_words"]) == ("vad", 0)
     assert interruption["resume_false_interruption"]
     assert not options["preemptive_generation"]["enabled"]
+
+
+async def test_call_by_text_has_nothing_that_hears_or_speaks() -> None:
+    # Nor does it matter that the bot's voice could not be run.
+    made = engines(text_only=True, stt={"provider": "deepgram"}, tts={"provider": "elevenlabs"})
+    assert (made.stt, made.tts, made.vad, made.turn_detection) == (None, None, None, "manual")
+    assert isinstance(made.llm, RulesLLM)
+    assert list(made.pipeline) == ["llm"]
+    assert [frame async for frame in made.synthesize("Hello")] == []
+    session = made.session(BotConfig())
+    assert (session.stt, session.tts, session.vad) == (None, None, None)
+    await made.aclose()
+
+
+async def test_call_by_text_still_needs_a_brain() -> None:
+    with pytest.raises(ProviderUnknown):
+        engines(text_only=True, llm={"provider": "nobody"})

@@ -241,3 +241,33 @@ async def test_audio_of_a_finished_line_is_not_kept() -> None:
         sink.output.finish(number, RATE_HZ, interrupted=False)
     assert sink.output.remaining_s == 0
     assert sink.output.speaking_line is None
+
+
+class Reader:
+    """Reads along."""
+
+    def __init__(self) -> None:
+        self.read: list[tuple[str, bool]] = []
+
+    def said(self, line: object, text: str, *, is_over: bool) -> None:
+        self.read.append((text, is_over))
+
+
+async def test_line_is_read_as_far_as_it_was_heard() -> None:
+    sink, reader = Sink(), Reader()
+    sink.output.show(reader)
+    await sink.say(1000, "one two three four")
+    await sink.say(1000, "five six seven eight")
+    sink.output.advance(1, 4000)
+    sink.output.finish(1, 8000, interrupted=False)
+    sink.output.advance(2, 2400)
+    sink.output.finish(2, 4000, interrupted=True)
+    assert reader.read == [
+        ("one two", False),
+        ("one two three four", False),
+        ("one two three four", True),
+        ("five", False),
+        ("five six", False),
+        ("five six", True),
+    ]
+    assert [event.synchronized_transcript for event in sink.finished] == [None, "five six"]
