@@ -13,6 +13,9 @@ from sidecar.livekit_api import Failure, LiveKitApi
 
 EMPTY_TIMEOUT_S = 20
 DEPARTURE_TIMEOUT_S = 3
+RETURN_TIMEOUT_S = 20
+"""How long a room of ours outlives its caller: above what an agent waits for a browser that lost
+its network. Agents do not keep a room open, and whoever ends a call deletes its room."""
 STANDBY_SLACK_S = 60
 """What a waiting room outlives its agent's age limit by, or its last guest, should nobody be left
 to delete it."""
@@ -117,7 +120,12 @@ class LiveKitRooms:
         *,
         empty_timeout_s: int = EMPTY_TIMEOUT_S,
     ) -> None:
-        await self._create(room_name, job_metadata(call_id, incarnation), empty_timeout_s)
+        await self._create(
+            room_name,
+            job_metadata(call_id, incarnation),
+            empty_timeout_s,
+            departure_timeout_s=RETURN_TIMEOUT_S,
+        )
 
     async def open_standby(self, room_name: str, standby_id: str, max_age: timedelta) -> None:
         # An agent alone does not keep a room from being empty.
@@ -215,7 +223,7 @@ class LiveKitRooms:
         metadata: str,
         empty_timeout_s: int,
         *,
-        departure_timeout_s: int = DEPARTURE_TIMEOUT_S,
+        departure_timeout_s: int,
     ) -> None:
         request = api.CreateRoomRequest(
             name=room_name,

@@ -22,7 +22,7 @@ async def test_room_is_made_joined_and_deleted(livekit_server: LiveKitServer) ->
     await rooms.dispatch(name, call_id, 2)
     async with api.LiveKitAPI(server.url, server.key, server.secret) as livekit:
         (listed,) = (await livekit.room.list_rooms(api.ListRoomsRequest(names=[name]))).rooms
-        assert (listed.empty_timeout, listed.departure_timeout) == (20, 3)
+        assert (listed.empty_timeout, listed.departure_timeout) == (20, 20)
         caller = rtc.Room()
         await caller.connect(server.url, rooms.caller_token(name, caller_identity(call_id)))
         assert caller.local_participant.identity == caller_identity(call_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from contracts.leg_news import CallHeld, DigitHeard, serialize_news
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import DigitPressed, Noticed, TranscriptLine, UsageCounted
+from sidecar.rooms import RETURN_TIMEOUT_S
 from tests.fakes.call_desk import CallDesk
 from tests.fakes.detour import Detour
 from tests.fakes.room_job import RoomJob, running_job
@@ -106,7 +107,7 @@ async def stage(
     plan = AgentPlan.model_validate(fields | changes)
     job = RoomJob(server, job_metadata(call_id, 1), plan.room_name, agent_identity(call_id, 1))
     async with api.LiveKitAPI(server.url, server.key, server.secret) as livekit:
-        room = api.CreateRoomRequest(name=plan.room_name, departure_timeout=30)
+        room = api.CreateRoomRequest(name=plan.room_name, departure_timeout=RETURN_TIMEOUT_S)
         await livekit.room.create_room(room)
     desk = CallDesk(plan)
     async with running_job(job, desk, folder) as task:
@@ -336,7 +337,7 @@ async def test_call_outlives_a_network_that_is_gone_for_three_seconds(
         assert await call.over(5) is Reason.CALLER_HUNG_UP
 
 
-async def test_visitor_who_vanishes_is_waited_for_and_may_come_back(
+async def test_visitor_whose_connection_is_taken_over_goes_on(
     livekit_server: LiveKitServer, tmp_path: Path
 ) -> None:
     async with (
@@ -348,5 +349,24 @@ async def test_visitor_who_vanishes_is_waited_for_and_may_come_back(
         async with Visitor.on_page(livekit_server.url, call.token()) as visitor:
             await gone.until(lambda: bool(gone.left))
             await visitor.say(voice("When are you open?"))
+            await visitor.until_read(call.bot, "until two", 30)
+            assert visitor.loudness(2) > 500
+
+
+async def test_visitor_who_vanishes_is_waited_for(
+    livekit_server: LiveKitServer, tmp_path: Path
+) -> None:
+    network = Detour(livekit_server.url, livekit_server.udp_port)
+    async with stage(livekit_server, tmp_path) as call, AsyncExitStack() as stack:
+        await network.__aenter__()
+        gone = await stack.enter_async_context(Visitor.on_page(network.url, call.token()))
+        await gone.until_read(call.bot, "how can i help you")
+        await network.__aexit__()
+        there = call.job.room.remote_participants
+        await gone.until(lambda: VISITOR not in there, 40)
+        # Longer than a telephone's bridge is waited for, or an empty room of LiveKit's lasts.
+        await asyncio.sleep(5)
+        async with Visitor.on_page(livekit_server.url, call.token()) as visitor:
+            await visitor.type("When are you open?")
             await visitor.until_read(call.bot, "until two", 30)
             assert visitor.loudness(2) > 500

@@ -52,7 +52,7 @@ async def test_room_is_made_with_its_agent_in_one_request() -> None:
     (create, create_body), (dispatch, dispatch_body) = seen
     assert (create, dispatch) == ("CreateRoom", "CreateDispatch")
     room = api.CreateRoomRequest.FromString(create_body)
-    assert (room.name, room.empty_timeout, room.departure_timeout) == (f"ws-{CALL_ID}", 20, 3)
+    assert (room.name, room.empty_timeout, room.departure_timeout) == (f"ws-{CALL_ID}", 20, 20)
     (agent,) = room.agents
     assert (agent.agent_name, agent.metadata) == (AGENT_NAME, f"{CALL_ID} 1")
     again = api.CreateAgentDispatchRequest.FromString(dispatch_body)
