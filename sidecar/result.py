@@ -266,9 +266,10 @@ def _transfer(facts: Sequence[Fact], clock: _Clock) -> dict[str, Any]:
                 sent = True
             case TransferFailed():
                 sent, failed_reason = False, fact.failed_reason
-            case LegEnded() if sent and started is not None and started.method in _CONFIRMED:
+            case LegEnded() if started is not None and started.method in _CONFIRMED:
                 # A carrier that has taken the caller over says so; one who hangs up before is lost.
-                if fact.reason is not Reason.TRANSFERRED:
+                is_lost = sent or (failed_reason is None and fact.reason is Reason.CALLER_HUNG_UP)
+                if is_lost and fact.reason is not Reason.TRANSFERRED:
                     sent, failed_reason = False, _TOO_SOON
     if started is None:
         return {"was_transferred": sent, "transfer_failed_reason": failed_reason}

@@ -225,6 +225,7 @@ FAILED = TransferFailed(at=at(3), failed_reason="busy")
 
 
 REFERRED = TransferStarted(at=at(1), destination="100", method="livekit_sip_refer")
+PASSED = TransferStarted(at=at(1), destination="100", method="exotel_passthru")
 TOO_SOON = "the caller hung up before the transfer came about"
 
 
@@ -242,6 +243,12 @@ TOO_SOON = "the caller hung up before the transfer came about"
         ([REFERRED, SENT, _gone(Reason.CALLER_HUNG_UP)], False, TOO_SOON),
         ([STARTED, SENT, _gone(Reason.CALLER_HUNG_UP)], True, None),
         ([REFERRED, FAILED, _gone(Reason.CALLER_HUNG_UP)], False, "busy"),
+        ([REFERRED, _gone(Reason.CALLER_HUNG_UP)], False, TOO_SOON),
+        ([PASSED, _gone(Reason.CALLER_HUNG_UP)], False, TOO_SOON),
+        ([PASSED, _gone(Reason.BRIDGE_LOST)], False, None),
+        ([PASSED, SENT, _gone(Reason.TRANSFERRED)], True, None),
+        ([PASSED, SENT, _gone(Reason.CALLER_HUNG_UP)], False, TOO_SOON),
+        ([PASSED, SENT, _gone(Reason.TRANSFERRED), FAILED], False, "busy"),
     ],
 )
 def test_call_was_transferred_if_it_was_sent_and_did_not_fail_later(
