@@ -7,6 +7,7 @@ of LiveKit SIP's called asks which call its room is.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -56,10 +57,18 @@ _TLS = "tls"
 def warm_up(process: JobProcess) -> None:
     """Get a child process ready, so that its call finds everything loaded and run once."""
     configure_logging(AgentSettings().log_level)
+    logging.getLogger().addFilter(is_worth_a_line)
     load()
     rehearse_engines()
     rtc.AudioResampler(8000, 16000)  # starts the SDK's native runtime
     process.userdata[_TLS] = ssl.create_default_context()
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Return whether a record is logged: the SDK's word of each stream that nobody listens to is
+    not, or any visitor could fill the log.
+    """
+    return not str(record.msg).startswith(("ignoring text stream", "ignoring byte stream"))
 
 
 async def serve_call(ctx: JobContext) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from livekit import rtc
 
 from agent.call import recording_path
-from agent.job import serve
+from agent.job import is_worth_a_line, serve
 from agent.providers import build_engines
 from agent.recording import is_being_written
 from agent.settings import AgentSettings
@@ -325,3 +326,12 @@ async def test_opening_line_is_kept_only_where_it_is_everybodys(tmp_path: Path) 
         async with talking(job):
             await job.room.leave()
         assert len(list((tmp_path / "lines").glob("*.wav"))) == is_fixed
+
+
+def test_streams_that_nobody_listens_to_fill_no_log() -> None:
+    def record(message: str) -> logging.LogRecord:
+        return logging.LogRecord("root", logging.INFO, "room.py", 1, message, ("topic",), None)
+
+    assert is_worth_a_line(record("connection lost on '%s'"))
+    assert not is_worth_a_line(record("ignoring text stream with topic '%s', no callback attached"))
+    assert not is_worth_a_line(record("ignoring byte stream with topic '%s', no callback attached"))
