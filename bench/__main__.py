@@ -21,6 +21,7 @@ from rich.table import Table
 
 from bench.bridge import measure_bridge
 from bench.call import BOT, CONFIG, CallBench
+from bench.exotel import bench_exotel
 from bench.figure import Figure
 from bench.fleet import new_fleet, save_bot
 from bench.machine import ROOT, commit, keep, machine
@@ -70,14 +71,19 @@ async def bench(calls: int, detector: str, console: Console) -> dict[str, Any]:
     }
 
 
-def show(console: Console, measured: dict[str, Any]) -> None:
-    """Print the tables."""
-    table = Table(title=f"One call · {machine()} · {commit()}")
+def show_figures(console: Console, title: str, measured: dict[str, Any]) -> None:
+    """Print the first table."""
+    table = Table(title=f"{title} · {machine()} · {commit()}")
     for heading in ("", "n", "p50", "p95", "p99", "max", "unit"):
         table.add_column(heading, justify="left" if heading == "" else "right")
     for each in measured["figures"]:
         table.add_row(*Figure(each["name"], each["unit"], tuple(each["samples"])).row())
     console.print(table)
+
+
+def show(console: Console, measured: dict[str, Any]) -> None:
+    """Print the tables."""
+    show_figures(console, "One call", measured)
     split = [Figure(f["name"], f["unit"], tuple(f["samples"])) for f in measured["turn_split"]]
     console.print(split_table(split))
     costs = Table(title="Cost of one call")
@@ -97,8 +103,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=8, help="conversations to hold")
     parser.add_argument("--detector", choices=("v1-mini", "vad"), default="v1-mini")
+    parser.add_argument("--exotel", action="store_true", help="at Exotel's door, by chunk size")
     arguments = parser.parse_args()
     console = Console()
+    if arguments.exotel:
+        measured = asyncio.run(bench_exotel(arguments.calls, arguments.detector, console))
+        path = keep("exotel", measured)
+        show_figures(console, "Exotel", measured)
+        console.print(f"Underruns heard: {measured['underruns']}\nRaw samples: {path}")
+        return 0
     measured = asyncio.run(bench(arguments.calls, arguments.detector, console))
     path = keep("call", measured)
     show(console, measured)

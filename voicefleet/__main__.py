@@ -69,6 +69,9 @@ def call(
         Path | None, typer.Option(exists=True, dir_okay=False, help="What the caller does.")
     ] = None,
     token: Annotated[str, typer.Option(help="The bot's stream token, if it has one.")] = "",
+    exotel: Annotated[
+        bool, typer.Option("--exotel", help="Call as Exotel's Voicebot does, by its rules.")
+    ] = False,
 ) -> None:
     """Place a call to a running platform and show it."""
     settings = FleetSettings()
@@ -83,7 +86,7 @@ def call(
             cache = settings.voicefleet_home / "caller"
             with Progress(console, "Making the caller's voice …"):
                 audio = await audio_of(script, cache)
-            dialler = Dialler(api, bridge_url.rstrip("/"), console, token)
+            dialler = Dialler(api, bridge_url.rstrip("/"), console, token, exotel)
             result = await dialler.place(bot or script.bot or DEFAULT_BOT, script, audio)
         print_result(console, result)
         print_recording(console, result, settings.voicefleet_home / "data" / "recordings")

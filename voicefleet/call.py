@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
+from bridges.exotel_softphone import ExotelSoftphone
+from bridges.handset import Handset
 from bridges.phone import Phone
 from voicefleet.api import SidecarApi
 from voicefleet.caller import Caller, CallerStuck
@@ -34,12 +37,14 @@ class Dialler:
 
     Attributes:
         token: what the bot wants from diallers, if it wants something.
+        exotel: whether calls come by Exotel's stream, with its rules, and not by a dialler's.
     """
 
     api: SidecarApi
     bridge_url: str
     console: Console
     token: str = ""
+    exotel: bool = False
 
     async def place(
         self, bot_id: str, scenario: Scenario, audio: Mapping[str, bytes]
@@ -73,19 +78,12 @@ class Dialler:
         follower: Follower,
         audio: Mapping[str, bytes],
     ) -> None:
-        url = f"{self.bridge_url}/ws/{bot_id}"
+        url = f"{self.bridge_url}/{'exotel' if self.exotel else 'ws'}/{bot_id}"
         self.console.print(f"Calling {url}", highlight=False)
         fields = {**scenario.crm, "_campaign_session_id": session_id}
-        phone: Phone | None = None
+        phone: Handset | None = None
         try:
-            async with Phone.call(
-                url,
-                caller_id=scenario.caller_id,
-                stream_id=session_id,
-                fields=fields,
-                token=self.token,
-                ring_s=RING_S,
-            ) as phone:
+            async with self._phone(url, scenario.caller_id, session_id, fields) as phone:
                 await Caller(phone, follower, audio.__getitem__).play(scenario)
         except CallerStuck as error:
             raise CallFailed(_explained(error, phone)) from error
@@ -97,6 +95,27 @@ class Dialler:
             ) from error
         except (InvalidHandshake, OSError) as error:
             raise CallFailed(f"no bridge answers at {self.bridge_url}: {error}") from error
+
+    def _phone(
+        self, url: str, caller_id: str, stream_id: str, fields: Mapping[str, Any]
+    ) -> AbstractAsyncContextManager[Handset]:
+        if self.exotel:
+            return ExotelSoftphone.call(
+                url,
+                caller_id=caller_id,
+                stream_id=stream_id,
+                # There all parameters are text.
+                fields={name: str(value) for name, value in fields.items()},
+                token=self.token,
+            )
+        return Phone.call(
+            url,
+            caller_id=caller_id,
+            stream_id=stream_id,
+            fields=fields,
+            token=self.token,
+            ring_s=RING_S,
+        )
 
     async def _result(self, follower: Follower) -> dict[str, Any]:
         with self.console.status("Waiting for the result …"):
@@ -117,7 +136,7 @@ class Dialler:
         return result
 
 
-def _explained(error: CallerStuck, phone: Phone | None) -> str:
+def _explained(error: CallerStuck, phone: Handset | None) -> str:
     if phone is None or phone.is_open:
         return str(error)
     return f"{error} (closed with {phone.close_code}: {phone.close_reason or 'no reason given'})"
