@@ -233,8 +233,10 @@ def test_fixed_addresses_agree(parsed: _Composition) -> None:
         if service.networks
     }
     hosts = dict(host.split("=") for host in parsed.services["nginx"].extra_hosts)
-    assert hosts == {name: addresses[name] for name in OURS - {"agent", "sip-bridge"}}
-    assert parsed.services["bridge-1"].environment["TRUSTED_PROXIES"] == addresses["nginx"]
+    proxied = (OURS - {"agent", "sip-bridge"}) | {"livekit"}
+    assert hosts == {name: addresses[name] for name in proxied}
+    for name in ("bridge-1", "sidecar-1"):
+        assert parsed.services[name].environment["TRUSTED_PROXIES"] == addresses["nginx"]
     assert parsed.services["livekit"].environment["NODE_IP"] == addresses["livekit"]
     fixed = [address for address in addresses.values() if address]
     assert len(fixed) == len(set(fixed))
