@@ -39,8 +39,13 @@ export async function joinRoom(
 ): Promise<Line> {
   const room = new Room({ reconnectPolicy: new DefaultReconnectPolicy(RECONNECT_DELAYS_MS) });
   listen(room, tell);
-  await room.connect(ticket.serverUrl, ticket.token);
-  if (microphone) await room.localParticipant.publishTrack(microphone);
+  try {
+    await room.connect(ticket.serverUrl, ticket.token);
+    if (microphone) await room.localParticipant.publishTrack(microphone);
+  } catch (error) {
+    await room.disconnect();
+    throw error;
+  }
   return {
     async send(text) {
       return (await room.localParticipant.sendText(text, { topic: "lk.chat" })).id;

@@ -1,6 +1,6 @@
 /** The sidecar's API, as the dialler page uses it. */
 
-import { type Json, type JsonObject, listOf, objectOf, parsed, textOf } from "../core/json.ts";
+import { type Json, listOf, objectOf, parsed, textOf } from "../core/json.ts";
 import type { Fetch } from "../core/ticket.ts";
 import { type CallEventRecord, recordOf } from "./journal.ts";
 import { SseReader } from "./sse.ts";
@@ -46,21 +46,17 @@ export class Backend {
     });
   }
 
-  /** Return an ended call's result.
-   *
-   * @throws {ApiError} there is none, or not yet.
-   */
-  async result(callId: string): Promise<JsonObject> {
-    return objectOf(await this.#get(`api/v1/calls/${encodeURIComponent(callId)}/result`));
-  }
-
   /** Return where a recording is played from. */
   recordingUrl(token: string): string {
     return this.#url(`api/v1/public/recordings/${encodeURIComponent(token)}`);
   }
 
   /** Yield a call's events from its first, each once, until the signal aborts. */
-  async *events(callId: string, signal: AbortSignal): AsyncGenerator<CallEventRecord> {
+  async *events(
+    callId: string,
+    signal: AbortSignal,
+    againAfterMs = AGAIN_AFTER_MS,
+  ): AsyncGenerator<CallEventRecord> {
     let last = 0;
     while (!signal.aborted) {
       try {
@@ -71,7 +67,7 @@ export class Backend {
       } catch (error) {
         if (error instanceof ApiError) throw error;
       }
-      if (!signal.aborted) await pause(AGAIN_AFTER_MS);
+      if (!signal.aborted) await pause(againAfterMs);
     }
   }
 

@@ -102,7 +102,13 @@ class VoicefleetWidget extends HTMLElement {
   }
 
   #json(attribute: string): object {
-    return JSON.parse(this.getAttribute(attribute) ?? "{}");
+    try {
+      return JSON.parse(this.getAttribute(attribute) ?? "{}");
+    } catch {
+      // biome-ignore lint/suspicious/noConsole: for whoever builds the page
+      console.warn(`${TAG}: ${attribute} is not JSON`);
+      return {};
+    }
   }
 }
 
