@@ -94,6 +94,7 @@ export function mount(host: HTMLElement, launcher: HTMLButtonElement, settings: 
   panel.onkeydown = (event) => {
     if (event.key === "Escape") show(false);
   };
+  let watching: ReturnType<typeof setInterval> | undefined;
   root.prepend(panel);
   draw(session.call);
 
@@ -130,6 +131,7 @@ export function mount(host: HTMLElement, launcher: HTMLButtonElement, settings: 
     endButton.hidden = !live;
     endButton.textContent = call.textOnly ? words.endChat : words.end;
     launcher.classList.toggle("live", live);
+    transcript.list.hidden = call.status === "idle";
     transcript.show(call.captions);
     keepFocus(focused, live);
     watchLevel(!meter.hidden);
@@ -146,7 +148,6 @@ export function mount(host: HTMLElement, launcher: HTMLButtonElement, settings: 
     }
   }
 
-  let watching: ReturnType<typeof setInterval> | undefined;
   function watchLevel(shown: boolean): void {
     if (shown === (watching !== undefined)) return;
     clearInterval(watching);
