@@ -23,7 +23,6 @@ from sidecar.clock import Clock
 from sidecar.denial import Code, Denied
 from sidecar.recording import RecordingFolder
 from sidecar.secrecy import masked, restored
-from sidecar.settings import Settings
 from sidecar.store import bots, calls, events, tasks
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
@@ -52,14 +51,12 @@ class Aftercall:
         self,
         database: Database,
         folder: RecordingFolder,
-        settings: Settings,
         *,
         clock: Clock,
         bells: Bells,
     ) -> None:
         self._database = database
         self._folder = folder
-        self._is_fetched = bool(settings.config_url)
         self._clock = clock
         self._bells = bells
 
@@ -174,7 +171,7 @@ class Aftercall:
 
     async def _brain(self, connection: AsyncConnection, call: CallRow, llm: LlmConfig) -> LlmConfig:
         """Return the bot's language model as the call had it, with the key that is good now."""
-        if self._is_fetched:
+        if call.config_url:
             return llm
         bot = await bots.get(connection, call.tenant_id, call.bot_id)
         if bot is None:

@@ -219,7 +219,7 @@ def create_app(
     pulse = Pulse(database, rooms, losses, settings, hearing, clock=clock, bells=bells)
     keeper = Keeper(database, rooms, settings, clock=clock, new_id=new_id, bells=bells)
     fleet = Fleet(database, settings.max_concurrent_calls, clock=clock, closing=bells.closing)
-    aftercall = Aftercall(database, folder, settings, clock=clock, bells=bells)
+    aftercall = Aftercall(database, folder, clock=clock, bells=bells)
     watch = Watch(
         database,
         calls,
@@ -236,7 +236,7 @@ def create_app(
         http,
         EgressGuard(allow_private=settings.allow_private_webhooks),
         SigningSecrets(database, settings.result_signing_secret),
-        Credentials(database, source, vault),
+        Credentials(database, lambda url: outbound.config_urls.at(url).configs, vault),
         Trust(settings.voxcore_secret, settings.trusted_api_origins),
         timeout_s=settings.webhook_timeout_s,
     )

@@ -57,6 +57,10 @@ class ConfigSource(Protocol):
         """Whether a config may be made for one caller, personal data and all."""
 
     @property
+    def url(self) -> str:
+        """Where a config is asked for again, once its call is over; "": our own store."""
+
+    @property
     def results_url(self) -> str:
         """Where the results of calls go whose config names no place; "": nowhere."""
 
@@ -72,6 +76,7 @@ class OwnBots:
     """The sidecar's own store."""
 
     is_per_call = False
+    url = ""
     results_url = ""
 
     def __init__(self, database: Database) -> None:
@@ -95,8 +100,8 @@ class ConfigApi:
 
     def __init__(self, http: httpx.AsyncClient, url: str, secret: str, timeout_s: float) -> None:
         self._http = http
-        self._url = url.rstrip("/")
-        self.results_url = results_url_of(self._url)
+        self.url = url.rstrip("/")
+        self.results_url = results_url_of(self.url)
         self._secret = secret
         self._timeout_s = timeout_s
 
@@ -105,7 +110,7 @@ class ConfigApi:
             # The client times each read alone; an answer that trickles must not hold the slot.
             async with asyncio.timeout(self._timeout_s):
                 response = await self._http.get(
-                    f"{self._url}/{quote(query.bot_id, safe='')}",
+                    f"{self.url}/{quote(query.bot_id, safe='')}",
                     params={
                         "caller_id": query.caller_id,
                         "stream_id": query.stream_id,
@@ -146,11 +151,13 @@ class Configured:
 
     Attributes:
         opening_is_fixed: no caller is greeted with other words than the next.
+        config_url: where the config came from; "": our own store.
     """
 
     config: BotConfig
     variables: dict[str, str]
     opening_is_fixed: bool = False
+    config_url: str = ""
 
 
 def prepare(

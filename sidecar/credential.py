@@ -1,12 +1,13 @@
 """What a delivery shows for itself: looked up when it is sent, since rows that wait hold none.
 
-Our own bots are read as they are now. A bot from `CONFIG_URL` is asked for again, as for the call:
-the snapshot that the call kept has its secrets masked.
+Our own bots are read as they are now. One of another control plane is asked for again, as for the
+call: the snapshot that the call kept has its secrets masked.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -50,15 +51,17 @@ def headers_of(push: PostCallPush) -> dict[str, str]:
 class Credentials:
     """Finds a push's `token` and `headers`, and a hang-up's account."""
 
-    def __init__(self, database: Database, source: ConfigSource, vault: Vault) -> None:
+    def __init__(
+        self, database: Database, source_at: Callable[[str], ConfigSource], vault: Vault
+    ) -> None:
         """
         Args:
             database: where our own bots are, and the calls.
-            source: where calls have their configs from.
+            source_at: reaches the control plane at an address.
             vault: where secrets are that bots name instead of telling.
         """
         self._database = database
-        self._source = source
+        self._source_at = source_at
         self._vault = vault
 
     async def headers(self, delivery: Delivery) -> dict[str, str]:
@@ -101,18 +104,12 @@ class Credentials:
 
     async def _found(self, delivery: Delivery, name: str) -> Any:
         """Return a setting as it was written, or as a model; None where there is none."""
-        if self._source.is_per_call:
-            return await self._asked_for(delivery, name)
-        async with self._database.read() as connection:
-            bot = await bots.get(connection, delivery.tenant_id, delivery.bot_id)
-        # Switched off or not: its calls were held, and their results are due.
-        return None if bot is None else bot.config.get(name)
-
-    async def _asked_for(self, delivery: Delivery, name: str) -> Any:
         async with self._database.read() as connection:
             call = await calls.get(connection, delivery.tenant_id, delivery.call_id)
-        if call is None:
-            return None
+            if call is None or not call.config_url:
+                bot = await bots.get(connection, delivery.tenant_id, delivery.bot_id)
+                # Switched off or not: its calls were held, and their results are due.
+                return None if bot is None else bot.config.get(name)
         query = ConfigQuery(
             tenant_id=call.tenant_id,
             bot_id=call.bot_id,
@@ -121,7 +118,7 @@ class Credentials:
             connected_event=call.connected_event,
         )
         try:
-            return getattr(await self._source.fetch(query), name)
+            return getattr(await self._source_at(call.config_url).fetch(query), name)
         except Denied as denied:
             if denied.code is Code.BOT_UNKNOWN:
                 return None

@@ -213,6 +213,7 @@ class Preparation:
         )
         config = _ended_in_time(config, row.channel)
         configured = prepare(config, query, now, is_per_call=configs.is_per_call)
+        configured = replace(configured, config_url=configs.url)
         try:
             require_open(config, now)
         except Denied:
@@ -259,6 +260,7 @@ class Preparation:
             variables=configured.variables,
             max_call_duration_s=config.max_call_duration_seconds,
             opening_is_fixed=configured.opening_is_fixed,
+            config_url=configured.config_url,
             claim_due_at=now + (standby.CLAIM_TIMEOUT if waiting else timeout),
             prefetch_due_at=crm_due_at,
         )

@@ -59,6 +59,10 @@ class VettedConfigs:
         return self._source.is_per_call
 
     @property
+    def url(self) -> str:
+        return self._source.url
+
+    @property
     def results_url(self) -> str:
         return self._source.results_url
 

@@ -76,6 +76,8 @@ class CallRow:
     media: str = "data"
     media_rate_hz: MediaRate = 8000
     text_only: bool = False
+    config_url: str = ""
+    """The control plane that its config came from; "": our own store."""
     leg_identity: str = ""
     """The caller's name in a room that somebody else has made; "" where it is ours to give."""
     result_due_at: datetime | None = None

@@ -133,6 +133,7 @@ calls = Table(
     Column("leg_identity", Storable, nullable=False, server_default=""),
     Column("media_rate_hz", Integer, nullable=False, server_default=text("8000")),
     Column("text_only", Boolean, nullable=False, server_default=false()),
+    Column("config_url", Storable, nullable=False, server_default=""),
     UniqueConstraint("tenant_id", "idempotency_key"),
     UniqueConstraint("tenant_id", "session_id"),
 )

@@ -29,10 +29,11 @@ async def spoken(
     reason: Reason = Reason.CALLER_HUNG_UP,
     lasting_s: float = 20.0,
     said: str = "I will pay on Friday.",
+    config_url: str = "",
 ) -> str:
     """Hold a call in which the customer says something, and end it; return its id."""
     await plane.beat()
-    call_id = await plane.talking(key)
+    call_id = await plane.talking(key, config_url=config_url)
     facts: list[Fact] = []
     if said:
         facts.append(TranscriptLine(at=plane.clock(), speaker="customer", text=said))

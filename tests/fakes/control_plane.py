@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -161,9 +162,7 @@ class ControlPlane:
             bells=self.bells,
             metrics=self.metrics,
         )
-        self.aftercall = Aftercall(
-            database, self.folder, self.settings, clock=self.clock, bells=self.bells
-        )
+        self.aftercall = Aftercall(database, self.folder, clock=self.clock, bells=self.bells)
         self.hearing = Hearing()
         self.pulse = Pulse(
             database,
@@ -263,9 +262,13 @@ class ControlPlane:
         report = Report(source=source, incarnation=incarnation, seq=seq, facts=list(facts))
         return await self.calls.record(DEFAULT_TENANT, call_id, report)
 
-    async def talking(self, key: str = "k1", **changes: Any) -> str:
-        """Plan a call and bring it to where both sides talk; return its id."""
+    async def talking(self, key: str = "k1", *, config_url: str = "", **changes: Any) -> str:
+        """Plan a call, on a config from there, and bring it to where both sides talk."""
         plan = await self.plan(key, **changes)
+        if config_url:
+            row = await self.row(plan.call_id)
+            async with self.database.transaction() as connection:
+                await calls.save(connection, row, replace(row, config_url=config_url))
         await self.claim(plan.call_id)
         return await self.talk(plan.call_id)
 

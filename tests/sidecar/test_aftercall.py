@@ -12,7 +12,7 @@ from sqlalchemy import text
 from contracts.event import EventType
 from contracts.outcome import Reason
 from contracts.task import TaskAnswer, TaskKind
-from sidecar.aftercall import LAST_CALL, LEASE_S, MAX_ATTEMPTS, RETRY_S, Aftercall
+from sidecar.aftercall import LAST_CALL, LEASE_S, MAX_ATTEMPTS, RETRY_S
 from sidecar.denial import Code, Denied
 from sidecar.store import bots, events
 from sidecar.store.schema import metadata
@@ -334,15 +334,7 @@ async def test_fetched_config_keeps_its_own_key_until_the_result_is_final(
     plane: ControlPlane,
 ) -> None:
     await plane.ready(**ONE_QUESTION)
-    fetching = Aftercall(
-        plane.database,
-        plane.folder,
-        plane.settings.model_copy(update={"config_url": "https://config.example"}),
-        clock=plane.clock,
-        bells=plane.bells,
-    )
-    plane.aftercall = fetching
-    call_id = await spoken(plane)
+    call_id = await spoken(plane, config_url="https://config.example")
     # Its bot is not one of ours.
     async with plane.database.transaction() as connection:
         await bots.remove(connection, "default", "desk")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from contracts.bot import BotConfig, PostCallPush
-from sidecar.configure import ConfigQuery, OwnBots
+from contracts.ids import Channel
+from contracts.plan import PlanRequest
+from sidecar.configure import ConfigQuery
 from sidecar.credential import Credentials, HeaderInvalid, headers_of
 from sidecar.denial import Code, Denied
 from sidecar.store import bots
 from sidecar.store.deliveries import Delivery
+from sidecar.store.tables import DEFAULT_TENANT
 from sidecar.vault import Vault
 from tests.fakes.control_plane import ControlPlane, FakeClock
 from tests.fakes.outbox import delivery
@@ -33,6 +37,7 @@ class ConfigSource:
     """An external config API with one bot, or an error."""
 
     is_per_call = True
+    url = "https://config.example/config"
     results_url = ""
 
     def __init__(self, answer: BotConfig | Denied) -> None:
@@ -46,8 +51,28 @@ class ConfigSource:
         return self._answer
 
 
+async def fetched(plane: ControlPlane, **changes: Any) -> str:
+    """Return a call in progress whose config came from somewhere else."""
+    await plane.ready()
+    return await plane.talking("k1", config_url=ConfigSource.url, **changes)
+
+
+def at(source: ConfigSource) -> Callable[[str], ConfigSource]:
+    """Reach a config API at its own address alone."""
+
+    def found(url: str) -> ConfigSource:
+        assert url == source.url
+        return source
+
+    return found
+
+
+def unasked(url: str) -> ConfigSource:
+    raise AssertionError(url)
+
+
 def own(plane: ControlPlane) -> Credentials:
-    return Credentials(plane.database, OwnBots(plane.database), Vault(None))
+    return Credentials(plane.database, unasked, Vault(None))
 
 
 async def test_push_shows_its_bots_token_and_headers(plane: ControlPlane) -> None:
@@ -118,10 +143,9 @@ def test_token_is_the_one_authorization() -> None:
 
 
 async def test_bot_of_another_api_is_asked_for_again_as_for_the_call(plane: ControlPlane) -> None:
-    await plane.ready()
-    call_id = await plane.talking("k1", caller_id="+15550100", connected_event={"n": 1})
+    call_id = await fetched(plane, caller_id="+15550100", connected_event={"n": 1})
     source = ConfigSource(BotConfig(post_call_push=PostCallPush.model_validate(PUSH)))
-    credentials = Credentials(plane.database, source, Vault(None))
+    credentials = Credentials(plane.database, at(source), Vault(None))
     assert await credentials.headers(pushed(call_id=call_id)) == SHOWN
     (query,) = source.queries
     assert (query.bot_id, query.caller_id, query.connected_event) == (
@@ -132,21 +156,31 @@ async def test_bot_of_another_api_is_asked_for_again_as_for_the_call(plane: Cont
 
 
 async def test_api_that_knows_the_bot_no_more_has_nothing_to_show(plane: ControlPlane) -> None:
-    await plane.ready()
-    call_id = await plane.talking("k1")
+    call_id = await fetched(plane)
     unknown = Credentials(
-        plane.database, ConfigSource(Denied(Code.BOT_UNKNOWN, "gone")), Vault(None)
+        plane.database, at(ConfigSource(Denied(Code.BOT_UNKNOWN, "gone"))), Vault(None)
     )
     assert await unknown.headers(pushed(call_id=call_id)) == {}
-    erased = Credentials(plane.database, ConfigSource(BotConfig()), Vault(None))
+    erased = Credentials(plane.database, at(ConfigSource(BotConfig())), Vault(None))
     assert await erased.headers(pushed(call_id="erased")) == {}
 
 
 async def test_api_that_does_not_answer_keeps_the_push_waiting(plane: ControlPlane) -> None:
-    await plane.ready()
-    call_id = await plane.talking("k1")
+    call_id = await fetched(plane)
     silent = Credentials(
-        plane.database, ConfigSource(Denied(Code.CONFIG_UNAVAILABLE, "no")), Vault(None)
+        plane.database, at(ConfigSource(Denied(Code.CONFIG_UNAVAILABLE, "no"))), Vault(None)
     )
     with pytest.raises(Denied):
         await silent.headers(pushed(call_id=call_id))
+
+
+async def test_call_remembers_whose_config_it_runs_on(plane: ControlPlane) -> None:
+    await plane.ready()
+    source = ConfigSource(BotConfig(stream_anonymous=True))
+    request = PlanRequest(
+        channel=Channel.WEBSOCKET, bot_id="elsewhere", idempotency_key="k", caller_id="+15550100"
+    )
+    theirs = await plane.planner.plan(DEFAULT_TENANT, request, configs=source)
+    ours = await plane.plan("k2")
+    urls = [(await plane.row(plan.call_id)).config_url for plan in (theirs, ours)]
+    assert urls == [ConfigSource.url, ""]

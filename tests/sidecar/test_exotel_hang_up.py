@@ -13,7 +13,7 @@ import pytest
 from contracts.ids import Channel
 from contracts.outcome import Reason
 from contracts.report import LegEnded, Source, TransferStarted
-from sidecar.configure import OwnBots
+from sidecar.configure import ConfigSource
 from sidecar.courier import Courier, Trust
 from sidecar.credential import Credentials
 from sidecar.egress import EgressGuard, Resolve
@@ -34,6 +34,10 @@ def basic(text: str) -> str:
     return f"Basic {base64.b64encode(text.encode()).decode()}"
 
 
+def unasked(url: str) -> ConfigSource:
+    raise AssertionError(url)
+
+
 class Line:
     """A call from Exotel whose bot has the account's keys, and Exotel's API."""
 
@@ -47,7 +51,7 @@ class Line:
             httpx.AsyncClient(transport=httpx.MockTransport(self.exotel)),
             EgressGuard(allow_private=False, resolve=resolve),
             FixedSecrets(),
-            Credentials(plane.database, OwnBots(plane.database), Vault(secrets)),
+            Credentials(plane.database, unasked, Vault(secrets)),
             Trust("service-secret"),
             timeout_s=15,
         )

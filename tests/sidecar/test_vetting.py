@@ -30,6 +30,7 @@ class Source:
     """Has one config."""
 
     is_per_call = True
+    url = ""
     results_url = ""
 
     def __init__(self, config: BotConfig) -> None:

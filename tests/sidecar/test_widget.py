@@ -23,6 +23,7 @@ class OneBot:
     """
 
     is_per_call = False
+    url = ""
     results_url = ""
 
     def __init__(self, **config: Any) -> None:
