@@ -129,7 +129,10 @@ class Visitor:
         # Nobody types keys: whoever has some sends them as such.
         words = text.strip("[]") if pressed_in(text) else text
         message = llm.ChatMessage(role="user", content=[words], extra={TYPED: True})
-        self._session.generate_reply(user_input=message)
+        try:
+            self._session.generate_reply(user_input=message)
+        except RuntimeError:
+            log.warning("message not answered: the session is closing")
 
     def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
         self._hear(event.transcript.strip(), is_final=event.is_final)

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from agent.account import Account
 from agent.caller import Caller
@@ -19,7 +21,7 @@ from agent.leg_watch import NoLeg
 from agent.link import Link
 from agent.manners import WRITTEN_PATIENCE
 from agent.providers import Engines
-from agent.room_audio import MediaLink
+from agent.room_audio import MediaLink, RoomAudioOutput
 from agent.text_link import TextLink
 from agent.visitor import Visitor
 from contracts.bot import BotConfig
@@ -300,6 +302,29 @@ async def test_messages_that_are_refused_are_noticed() -> None:
         await asyncio.sleep(0.1)
         (notice,) = [fact for fact in call.facts if isinstance(fact, Noticed)]
         assert (notice.name, notice.detail) == ("message_refused", {"reason": "too_long"})
+
+
+@virtual_time
+async def test_message_to_a_session_that_has_died_is_no_error() -> None:
+    silence: Any = SimpleNamespace(heard_caller=lambda: None, restart=lambda: None)
+    session: Any = SimpleNamespace(
+        current_speech=None, generate_reply=_closing, on=lambda *_: None, output=None
+    )
+    room = WrittenRoom(CALLER)
+    visitor = a_visitor(room)
+    output = RoomAudioOutput(lambda _: None, 8000, asyncio.get_running_loop().time)
+    visitor.attach(session, output, silence=silence, notice=lambda *_, **__: None)
+    visitor.begin()
+    room.type("Hello?")
+    with capture_logs() as logs:
+        await asyncio.sleep(0.1)
+    assert [entry["event"] for entry in logs] == ["message not answered: the session is closing"]
+    await visitor.see_out(ending())
+    await visitor.aclose()
+
+
+def _closing(**_: Any) -> None:
+    raise RuntimeError("AgentSession is closing, cannot use generate_reply()")
 
 
 def a_visitor(room: Any) -> Visitor:
