@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -84,6 +85,16 @@ async def test_first_to_come_into_somebody_elses_room_is_the_visitor(plane: Cont
     for identity, reason in [("user-2", None), ("user-1", Reason.CALLER_HUNG_UP)]:
         await departures.left("default", ROOM, identity, "CLIENT_INITIATED")
         assert (await plane.row(plan.call_id)).end_reason is reason
+
+
+async def test_of_two_who_come_together_one_is_the_visitor(plane: ControlPlane) -> None:
+    plan = await ready(plane, room_name=ROOM)
+    both = {"user-1", "user-2"}
+    await asyncio.gather(*(arrivals(plane).joined("default", ROOM, who) for who in both))
+    row = await plane.row(plan.call_id)
+    assert row.caller_identity in both
+    # One answer, of one of them.
+    assert (row.state, row.bridge_seq) == (CallState.ANSWERED, 1)
 
 
 async def test_visitor_who_is_there_already_is_named_to_the_agent(plane: ControlPlane) -> None:

@@ -176,6 +176,18 @@ async def test_agent_that_cannot_serve_the_bot_is_not_waited_for(plane: ControlP
     assert await plane.live() == 0
 
 
+async def test_call_that_ends_while_its_agent_is_waited_for_stays_as_it_ended(
+    plane: ControlPlane,
+) -> None:
+    await plane.ready()
+    asking = asyncio.create_task(web_calls(plane).open("default", VISIT))
+    await plane.rooms.reached(dispatches=1)
+    assert await plane.calls.finish(await only(plane), Reason.ROOM_LOST)
+    with pytest.raises(Denied) as caught:
+        await asking
+    assert (caught.value.code, (await only(plane)).end_reason) == (Code.NO_AGENT, Reason.ROOM_LOST)
+
+
 async def test_process_that_ends_keeps_nobody_waiting(plane: ControlPlane) -> None:
     await plane.ready()
     plane.bells.part()
