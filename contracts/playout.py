@@ -6,9 +6,6 @@ bridge towards its carrier, an agent into its own track.
 A message is 20 ms of audio unless a bot asks for longer ones. It leaves when its audio is complete
 and the phone holds at most `lead` of audio it has not begun to play; so a pause or an interruption
 spares no more than the message that plays, and positions are the phone's own.
-
-A phone that can tell what it has played is asked to by marks, and believed: each that comes back
-sets the clock, which bridges the time between marks, and stands in for one that does not come.
 """
 
 from __future__ import annotations
@@ -17,16 +14,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from contracts.media import Clear, DownPacket, Finished, Pause, Resume, Speech, SpeechEnd
+from contracts.phone_queue import PhoneQueue
 
 FRAME_S = 0.02
-MAX_CATCH_UP_S = 0.06
-"""A driver that wakes this late sends what is overdue at once: a phone's jitter buffer has bridged
-the gap and must be filled again. Later than this the gap was heard, and the clock starts anew, so
-that a stall leaves no audio piled up in the phone."""
 MAX_HELD_S = 300.0
 """Speech an agent may send ahead; what is beyond is dropped."""
-MARK_PATIENCE_S = 2.0
-"""How long after its time a mark is waited for. Later it tells nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +59,6 @@ class _Segment:
         return Finished(self.number, self.sent_bytes // 2, interrupted)
 
 
-@dataclass(slots=True)
-class _Sent:
-    """A message the phone has: which samples of which segment, and when it plays them.
-
-    Attributes:
-        mark: what the phone is to say after it, while that is awaited; else 0.
-        not_before: when it is over at the soonest, whatever the phone says.
-    """
-
-    segment: int
-    start: int
-    end: int
-    plays_at: float
-    until: float
-    not_before: float
-    mark: int = 0
-
-
 class Playout:
     """What one call still has to play.
 
@@ -98,27 +72,22 @@ class Playout:
     Attributes:
         underruns: how often speech came too late to go on without a gap.
         dropped_bytes: speech beyond `MAX_HELD_S`.
-        missed_marks: utterances whose last mark did not come back in time.
     """
 
     def __init__(self, rate_hz: int = 8000, *, message_ms: int = 20, lead_ms: int = 0) -> None:
         self.underruns = 0
         self.dropped_bytes = 0
-        self.missed_marks = 0
         self._rate_hz = rate_hz
         self._max_held_bytes = int(rate_hz * MAX_HELD_S) * 2
         self._segments: deque[_Segment] = deque()
-        self._phone: deque[_Sent] = deque()
-        self._played = (0, 0)
+        self._phone = PhoneQueue(rate_hz)
         self._done_through = 0
-        self._due = self._ready_at = self._soonest = 0.0
+        self._ready_at = 0.0
         self._started = False
         self._paused = False
         self._sounding = False
         self._mark_every_s: float | None = None
-        self._last_mark = 0
         self._unmarked_s = 0.0
-        self._tells = True
         self.resize(rate_hz * message_ms // 1000 * 2, lead_ms)
 
     def resize(
@@ -139,7 +108,7 @@ class Playout:
     def start(self, now: float) -> None:
         """Let playback begin: the phone is answered."""
         self._started = True
-        self._due = self._ready_at = now
+        self._phone.due = self._ready_at = now
 
     def reset(self, now: float) -> list[PlayoutEvent]:
         """Forget what a former agent sent; its successor counts segments from 1 again."""
@@ -147,37 +116,21 @@ class Playout:
         self._segments.clear()
         self._phone.clear()
         self._done_through = 0
-        self._played = (0, 0)
         self._paused = False
         return events
 
-    def confirm(self, mark: int, now: float) -> bool:
-        """Take the phone's word that it has played everything up to `mark`, just now.
+    @property
+    def missed_marks(self) -> int:
+        """How many segments' last mark did not come back in time."""
+        return self._phone.missed_marks
 
-        Return whether the mark was awaited: what was taken back, or comes too late, is not.
-        """
-        at = next((at for at, sent in enumerate(self._phone) if mark and sent.mark == mark), None)
-        if at is None:
-            return False
-        self._tells = True
-        played = list(self._phone)[: at + 1]
-        for sent in played:
-            sent.mark = 0
-        if now > played[-1].until + MARK_PATIENCE_S:
-            return False
-        self._set_clock(at, now)
-        return True
+    def confirm(self, mark: int, now: float) -> bool:
+        """Take the phone's word for what it has played: see `PhoneQueue.confirm`."""
+        return self._phone.confirm(mark, now)
 
     def position(self, now: float) -> tuple[int, int]:
         """Return the segment that played last (0 before the first) and how many samples of it."""
-        for sent in self._phone:
-            if sent.plays_at > now:
-                break
-            played = int((now - sent.plays_at) * self._rate_hz + 0.5)
-            # A clock that is set back unplays nothing.
-            reached = (sent.segment, min(sent.end, sent.start + played))
-            self._played = max(self._played, reached)
-        return self._played
+        return self._phone.position(now)
 
     def accept(self, packet: DownPacket, now: float) -> list[PlayoutEvent]:
         """Take one packet and return what follows from it at once."""
@@ -197,10 +150,10 @@ class Playout:
                 self._paused = False
         sending = self._sending()
         if sending is not None and not was_sending:
-            if now > self._due and sending.sent_bytes and isinstance(packet, Speech):
+            if now > self._phone.due and sending.sent_bytes and isinstance(packet, Speech):
                 self.underruns += 1
             # A clock that stood still goes on from now, but not before its last message is over.
-            self._due = max(self._due, now)
+            self._phone.due = max(self._phone.due, now)
             self._ready_at = now
         elif was_idle:
             self._ready_at = now
@@ -212,7 +165,7 @@ class Playout:
             return None
         times = [self._ends_at()] if self._is_over(self._segments[0]) else []
         if self._sending() is not None:
-            times.append(max(self._due - self._lead_s, self._ready_at))
+            times.append(max(self._phone.due - self._lead_s, self._ready_at))
         return min(times, default=None)
 
     def tick(self, now: float) -> list[PlayoutEvent]:
@@ -221,8 +174,7 @@ class Playout:
         while (due := self.deadline()) is not None and due <= now:
             head, sending = self._segments[0], self._sending()
             if self._is_over(head) and self._ends_at() <= due:
-                self._miss_marks(head)
-                self.position(due)
+                self._phone.finish(head.number, due)
                 events.append(head.finished(interrupted=False))
                 self._done_through = head.number
                 self._segments.popleft()
@@ -246,24 +198,7 @@ class Playout:
         return segment.complete and not segment.left_bytes
 
     def _ends_at(self) -> float:
-        """Return when the phone has played all it has of the first segment."""
-        number = self._segments[0].number
-        ours = [self._over_at(sent) for sent in self._phone if sent.segment == number]
-        if ours:
-            return ours[-1]
-        # A segment without a sound ends when what came before it has.
-        return max([self._ready_at, *(self._over_at(sent) for sent in self._phone)])
-
-    def _over_at(self, sent: _Sent) -> float:
-        """Return when a message counts as played, whether or not the phone says so."""
-        # A phone that does not answer is not asked to be waited for again.
-        return sent.until + (MARK_PATIENCE_S if sent.mark and self._tells else 0.0)
-
-    def _miss_marks(self, segment: _Segment) -> None:
-        last = next((s for s in reversed(self._phone) if s.segment == segment.number), None)
-        if last is not None and last.mark:
-            self.missed_marks += 1
-            self._tells = False
+        return self._phone.ends_at(self._segments[0].number, self._ready_at)
 
     def _mark(self, segment: _Segment) -> list[PlayoutEvent]:
         """Ask for a mark after the message that was just sent, if it is time for one."""
@@ -273,49 +208,17 @@ class Playout:
         if segment.left_bytes and self._unmarked_s < self._mark_every_s:
             return []
         self._unmarked_s = 0.0
-        self._last_mark += 1
-        self._phone[-1].mark = self._last_mark
-        return [Marked(self._last_mark)]
-
-    def _set_clock(self, at: int, now: float) -> None:
-        """Let the message `at` be over by `now`, and what follows it follow it."""
-        first, *later = list(self._phone)[at:]
-        was_until, until = first.until, max(now, first.not_before)
-        first.plays_at, first.until = first.plays_at + until - was_until, until
-        for sent in list(self._phone)[:at]:
-            sent.plays_at = min(sent.plays_at, first.plays_at)
-            sent.until = min(sent.until, first.plays_at)
-        for sent in later:
-            length_s = sent.until - sent.plays_at
-            follows = sent.plays_at <= was_until
-            was_until = sent.until
-            sent.plays_at = until if follows else max(sent.plays_at, until)
-            sent.until = until = sent.plays_at + length_s
-        self._due = until if self._due <= was_until else max(self._due, until)
+        return [Marked(self._phone.mark())]
 
     def _take(self, segment: _Segment, now: float) -> bytes:
         start = segment.sent_bytes
         pcm = bytes(segment.pcm[start : start + self._message_bytes])
         segment.sent_bytes += len(pcm)
-        if now - self._due > MAX_CATCH_UP_S:
-            self._due = now
-        self.position(now)
-        self._forget(now)
-        plays_at, self._due = self._due, self._due + self._message_s
-        self._soonest = max(self._soonest, now) + self._message_s
         span = (start // 2, segment.sent_bytes // 2)
-        self._phone.append(_Sent(segment.number, *span, plays_at, self._due, self._soonest))
+        oldest = self._segments[0].number
+        self._phone.send(segment.number, *span, self._message_s, now, oldest=oldest)
         self._sounding = True
         return pcm.ljust(self._message_bytes, b"\0")
-
-    def _forget(self, now: float) -> None:
-        """Drop what is played, but for the last of each segment, which tells when it ends."""
-        first = self._segments[0].number
-        while self._phone and self._over_at(self._phone[0]) <= now:
-            oldest = self._phone[0].segment
-            if oldest >= first and (len(self._phone) == 1 or self._phone[1].segment > oldest):
-                return
-            self._phone.popleft()
 
     def _append(self, number: int, pcm: bytes, *, complete: bool = False) -> None:
         if number <= self._done_through:
@@ -350,11 +253,7 @@ class Playout:
         if not self._sounding:
             return []
         self._sounding = False
-        self.position(now)
-        while self._phone and self._phone[-1].plays_at > now:
-            unheard = self._phone.pop()
-            self._due = unheard.plays_at
-            self._soonest = unheard.not_before - (unheard.until - unheard.plays_at)
+        for unheard in self._phone.take_back(now):
             for segment in self._segments:
                 if segment.number == unheard.segment:
                     segment.sent_bytes = unheard.start * 2

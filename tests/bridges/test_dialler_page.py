@@ -14,7 +14,7 @@ from bridges.wire import dialler, dialler_message, message
 from bridges.wire.close import CloseCode
 from bridges.wire.dialler import KNOWN_FIELDS, DiallerServer
 from bridges.wire.dialler_event import Answered, Connected, MediaReceived, Started
-from contracts import playout
+from contracts import phone_queue
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protocols" / "dialler.md").read_text()
@@ -30,7 +30,7 @@ LIMITS = {
     "MAX_UNSENT_BYTES": f"{MAX_UNSENT_BYTES} bytes",
     "STALL_TIMEOUT_S": f"{STALL_TIMEOUT_S:g} s",
     "TRANSFER_TIMEOUT_S": f"{TRANSFER_TIMEOUT_S:g} s",
-    "MAX_CATCH_UP_S": f"{playout.MAX_CATCH_UP_S:g} s",
+    "MAX_CATCH_UP_S": f"{phone_queue.MAX_CATCH_UP_S:g} s",
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from bridges import exotel_leg
 from bridges.wire import exotel, exotel_message
 from bridges.wire.exotel import KNOWN_EVENTS, ExotelServer
-from contracts import playout
+from contracts import phone_queue
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protocols" / "exotel.md").read_text()
@@ -23,7 +23,7 @@ LIMITS = {
     "MEDIA_TIMEOUT_S": f"{exotel.MEDIA_TIMEOUT_S:g} s",
     "LEAD_MS": f"{exotel_leg.LEAD_MS} ms",
     "MAX_MESSAGE_MS": f"{exotel_leg.MAX_MESSAGE_MS} ms",
-    "MARK_PATIENCE_S": f"{playout.MARK_PATIENCE_S:g} s",
+    "MARK_PATIENCE_S": f"{phone_queue.MARK_PATIENCE_S:g} s",
     "LAST_WORDS_S": f"{exotel_leg.LAST_WORDS_S:g} s",
 }
 
