@@ -10,21 +10,21 @@ from livekit import rtc
 
 from agent.speech.stt import MoonshineSTT
 from bridges.audio.waveform import loud_spans
-from bridges.phone import FRAME_S, Phone
+from bridges.handset import FRAME_S, Handset
 
 _RATE_HZ = 8000
 _MARGIN_S = 0.1
 
 
-async def words_in(pcm: bytes) -> str:
-    """Return the words in PCM16, 8 kHz, lower case, without punctuation; speech by speech."""
+async def words_in(pcm: bytes, rate_hz: int = _RATE_HZ) -> str:
+    """Return the words in PCM16, lower case, without punctuation; speech by speech."""
     stt = MoonshineSTT()
     heard: list[str] = []
     samples = np.frombuffer(pcm, dtype="<i2")
-    for span in loud_spans(pcm):
-        start = max(0, int((span.start_s - _MARGIN_S) * _RATE_HZ))
-        piece = samples[start : int((span.end_s + _MARGIN_S) * _RATE_HZ)]
-        frame = rtc.AudioFrame(piece.tobytes(), _RATE_HZ, 1, len(piece))
+    for span in loud_spans(pcm, rate_hz=rate_hz):
+        start = max(0, int((span.start_s - _MARGIN_S) * rate_hz))
+        piece = samples[start : int((span.end_s + _MARGIN_S) * rate_hz)]
+        frame = rtc.AudioFrame(piece.tobytes(), rate_hz, 1, len(piece))
         event = await stt.recognize([frame])
         heard.append(event.alternatives[0].text)
     kept = "".join(c for c in " ".join(heard).lower().replace("-", "") if c.isalnum() or c == " ")
@@ -43,7 +43,7 @@ def hears(phrase: str, words: str, likeness: float = 0.8) -> bool:
     return False
 
 
-async def bot_starts(phone: Phone, after_s: float, timeout_s: float = 10.0) -> float:
+async def bot_starts(phone: Handset, after_s: float, timeout_s: float = 10.0) -> float:
     """Wait until the bot starts to speak after `after_s` and return when it did."""
     async with asyncio.timeout(timeout_s):
         while True:

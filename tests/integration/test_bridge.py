@@ -6,7 +6,7 @@ import array
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 
 from bridges.app import Bridge
 from bridges.clock import Clock
+from bridges.exotel_softphone import ExotelSoftphone
 from bridges.phone import Phone
 from bridges.settings import Settings
 from contracts.command import HangUp, Transfer
@@ -41,8 +42,21 @@ class Call:
 
     bridge: Bridge
     sidecar: FakeSidecar
-    phone: Phone
+    phone: Any
     agent: RoomAgent
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a phone calls, and which phone it is."""
+
+    path: str
+    phone: Callable[..., AbstractAsyncContextManager[Any]]
+
+
+DIALLER = Door("/ws/desk", Phone.call)
+EXOTEL = Door("/exotel/desk", ExotelSoftphone.call)
+both_doors = pytest.mark.parametrize("door", [DIALLER, EXOTEL], ids=["dialler", "exotel"])
 
 
 @asynccontextmanager
@@ -58,10 +72,12 @@ async def running_bridge(
 
 
 @asynccontextmanager
-async def call(livekit_server: LiveKitServer, **phone: Any) -> AsyncIterator[Call]:
+async def call(
+    livekit_server: LiveKitServer, door: Door = DIALLER, **phone: Any
+) -> AsyncIterator[Call]:
     async with running_bridge(livekit_server) as (bridge, sidecar):
-        url = f"ws://127.0.0.1:{bridge.port}/ws/desk"
-        async with asyncio.timeout(30), Phone.call(url, **phone) as caller:
+        url = f"ws://127.0.0.1:{bridge.port}{door.path}"
+        async with asyncio.timeout(30), door.phone(url, **phone) as caller:
             (plan,) = await sidecar.planned()
             agent = await RoomAgent.join(sidecar, plan)
             await agent.answered.wait()
@@ -76,8 +92,9 @@ async def until(predicate: Callable[[], bool], timeout_s: float = 10.0) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_caller_is_heard_with_a_clock(livekit_server: LiveKitServer) -> None:
-    async with call(livekit_server, stream_id="stream-9") as live:
+@both_doors
+async def test_caller_is_heard_with_a_clock(livekit_server: LiveKitServer, door: Door) -> None:
+    async with call(livekit_server, door, stream_id="stream-9") as live:
         said = tone(0.5)
         await live.phone.say(said)
         await live.agent.until(lambda: said in live.agent.heard_pcm())
@@ -85,7 +102,7 @@ async def test_caller_is_heard_with_a_clock(livekit_server: LiveKitServer) -> No
         clock = [packet.at_ms for packet in live.agent.heard]
         assert clock == sorted(clock)
         sizes = {len(packet.pcm) for packet in live.agent.heard}
-        assert 640 in sizes
+        assert (640 if door is DIALLER else 1600) in sizes
 
     ended = await live.sidecar.ended()
     assert ended.reason is Reason.CALLER_HUNG_UP
@@ -95,10 +112,11 @@ async def test_caller_is_heard_with_a_clock(livekit_server: LiveKitServer) -> No
     assert live.sidecar.requests[0].stream_id == "stream-9"
 
 
+@both_doors
 async def test_last_words_before_the_hangup_reach_the_agent(
-    livekit_server: LiveKitServer,
+    livekit_server: LiveKitServer, door: Door
 ) -> None:
-    async with call(livekit_server) as live:
+    async with call(livekit_server, door) as live:
         said = tone(0.61)
         await live.phone.say(said)
         await live.phone.hang_up()
@@ -107,10 +125,11 @@ async def test_last_words_before_the_hangup_reach_the_agent(
         assert said in live.agent.heard_pcm()
 
 
+@both_doors
 async def test_bot_is_heard_in_real_time_and_positions_are_exact(
-    livekit_server: LiveKitServer,
+    livekit_server: LiveKitServer, door: Door
 ) -> None:
-    async with call(livekit_server) as live:
+    async with call(livekit_server, door) as live:
         said = tone(1.0)
         began_s = live.phone.now_s
         await live.agent.say(1, said)
@@ -167,8 +186,9 @@ async def test_pause_holds_the_rest_and_resume_plays_all_of_it(
         assert len(live.phone.bot_audio_segments()) == 2
 
 
-async def test_echo_comes_back_whole(livekit_server: LiveKitServer) -> None:
-    async with call(livekit_server) as live:
+@both_doors
+async def test_echo_comes_back_whole(livekit_server: LiveKitServer, door: Door) -> None:
+    async with call(livekit_server, door) as live:
         echoing = asyncio.create_task(live.agent.echo())
         said = tone(0.4)
         await live.phone.say(said)
@@ -197,14 +217,15 @@ async def test_bot_speaks_only_after_answer(livekit_server: LiveKitServer) -> No
             await agent.leave()
 
 
-async def test_bot_hangs_up(livekit_server: LiveKitServer) -> None:
-    async with call(livekit_server) as live:
+@both_doors
+async def test_bot_hangs_up(livekit_server: LiveKitServer, door: Door) -> None:
+    async with call(livekit_server, door) as live:
         await live.agent.say(1, tone(0.2))
         await live.agent.until(lambda: bool(live.agent.finished))
         await live.agent.command(HangUp(message="Goodbye"))
 
         assert await live.phone.wait_closed() == 1000
-        assert live.phone.hung_up == "Goodbye"
+        assert live.phone.close_reason == "Goodbye"
         await live.agent.caller_left.wait()
         ended = await live.sidecar.ended()
 
@@ -330,11 +351,12 @@ async def test_junk_of_the_agent_and_strangers_changes_nothing(
     assert (stats["bad_packets"], stats["foreign_packets"] > 0) == (2, True)
 
 
-async def test_unreachable_room_ends_the_call(livekit_server: LiveKitServer) -> None:
+@both_doors
+async def test_unreachable_room_ends_the_call(livekit_server: LiveKitServer, door: Door) -> None:
     async with running_bridge(livekit_server) as (bridge, sidecar):
         sidecar._livekit_url = "ws://127.0.0.1:9"
-        url = f"ws://127.0.0.1:{bridge.port}/ws/desk"
-        async with Phone.call(url) as phone:
+        url = f"ws://127.0.0.1:{bridge.port}{door.path}"
+        async with door.phone(url) as phone:
             assert await phone.wait_closed(20.0) == 1011
         assert (await sidecar.ended()).reason is Reason.ROOM_LOST
 
