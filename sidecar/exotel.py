@@ -147,8 +147,9 @@ class Exotel:
                 "exotel_stream_failed",
                 bot_id=visitor.bot_id,
                 call_id=row and row.call_id,
-                error=report.error,
-                detail=report.fields.get("DetailedStatus"),
+                # Somebody else's words: who knows whom they name.
+                error_pii=report.error,
+                detail_pii=report.fields.get("DetailedStatus"),
             )
         # A database that takes nothing must not keep a caller from a human.
         noting = asyncio.create_task(self._note(visitor.bot_id, report, row))
