@@ -14,6 +14,7 @@ import base64
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -89,7 +90,7 @@ class ExotelSoftphone(Handset):
             url: the bot's stream.
             caller_id, did: who calls whom.
             stream_id: the stream's; the call's and the account's are made of it.
-            fields: custom parameters.
+            fields: custom parameters, beside those of the URL.
             token: shown as Basic auth's password, as the applet does it.
             rate_hz, is_mu_law: how audio is held.
             min_chunk_bytes: what the account takes at least.
@@ -100,8 +101,10 @@ class ExotelSoftphone(Handset):
         Raises:
             websockets.exceptions.InvalidStatus: refused before the upgrade, twice.
         """
-        query = f"{'&' if '?' in url else '?'}sample-rate={rate_hz}"
-        connection = await _connected(url + query, token)
+        query = dict(parse_qsl(urlsplit(url).query))
+        if "sample-rate" not in query:
+            url += f"{'&' if query else '?'}sample-rate={rate_hz}"
+        connection = await _connected(url, token)
         protocol = ExotelPhone(StreamFormat(rate_hz, is_mu_law), min_chunk_bytes=min_chunk_bytes)
         phone = cls(
             connection,
@@ -118,7 +121,7 @@ class ExotelSoftphone(Handset):
                 account_id="softphone",
                 caller=caller_id,
                 callee=did,
-                parameters=fields,
+                parameters={**query, **(fields or {})},
             )
             phone._pick_up()
             phone._start_listening()

@@ -116,6 +116,17 @@ async def test_call_is_placed_spoken_keyed_and_hung_up() -> None:
     assert phone.broken == ""
 
 
+async def test_parameters_of_the_url_are_repeated() -> None:
+    async with listening(silent) as (url, bots):
+        async with ExotelSoftphone.call(f"{url}?sample-rate=16000&campaign=y", rate_hz=16000):
+            pass
+        started = bots[0].events[0]
+
+    assert isinstance(started, StreamStarted)
+    assert started.fields["campaign"] == "y"
+    assert "sample-rate" not in started.fields
+
+
 async def test_mark_comes_back_when_its_audio_was_played() -> None:
     said_at = 0.0
 
