@@ -32,6 +32,9 @@ from contracts.ids import (
     call_id_from,
     job_metadata,
     room_name,
+    standby_identity,
+    standby_metadata,
+    standby_room,
 )
 from contracts.leg_news import CallHeld, DigitHeard, serialize_news
 from contracts.outcome import Reason
@@ -86,11 +89,7 @@ class Stage:
 _number = iter(range(100))
 
 
-@asynccontextmanager
-async def stage(
-    server: LiveKitServer, folder: Path, config: dict[str, Any] = PATIENT, **changes: Any
-) -> AsyncIterator[Stage]:
-    """Have a bot in a room, ready for its visitor."""
+def a_plan(config: dict[str, Any] = PATIENT, **changes: Any) -> AgentPlan:
     call_id = call_id_from(bytes([*b"web call", *([0] * 7), next(_number)]))
     fields: dict[str, Any] = {
         "call_id": call_id,
@@ -104,7 +103,16 @@ async def stage(
         "media_rate_hz": 24000,
         "config": BotConfig.model_validate(config),
     }
-    plan = AgentPlan.model_validate(fields | changes)
+    return AgentPlan.model_validate(fields | changes)
+
+
+@asynccontextmanager
+async def stage(
+    server: LiveKitServer, folder: Path, config: dict[str, Any] = PATIENT, **changes: Any
+) -> AsyncIterator[Stage]:
+    """Have a bot in a room, ready for its visitor."""
+    plan = a_plan(config, **changes)
+    call_id = plan.call_id
     job = RoomJob(server, job_metadata(call_id, 1), plan.room_name, agent_identity(call_id, 1))
     async with api.LiveKitAPI(server.url, server.key, server.secret) as livekit:
         room = api.CreateRoomRequest(name=plan.room_name, departure_timeout=RETURN_TIMEOUT_S)
@@ -335,6 +343,26 @@ async def test_call_outlives_a_network_that_is_gone_for_three_seconds(
         # A closed tab ends it at once.
         await visitor.room.disconnect()
         assert await call.over(5) is Reason.CALLER_HUNG_UP
+
+
+async def test_agent_that_waited_greets_a_visitor(
+    livekit_server: LiveKitServer, tmp_path: Path
+) -> None:
+    standby_id = call_id_from(b"standby for web!")
+    identity, room = standby_identity(standby_id), standby_room(standby_id)
+    job = RoomJob(livekit_server, standby_metadata(standby_id), room, identity)
+    desk = CallDesk(a_plan(room_name=room))
+    async with running_job(job, desk, tmp_path):
+        async with asyncio.timeout(15):
+            while f"/internal/v1/standbys/{standby_id}/wait" not in desk.paths:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        desk.held.set()
+        token = visitor_token(livekit_server, room, VISITOR)
+        async with Visitor.on_page(livekit_server.url, token) as visitor:
+            await visitor.until_read(identity, "how can i help you")
+            await visitor.type("Goodbye")
+            await visitor.until(lambda: visitor.ended == "bot")
+            assert hears("how can i help you", await words_in(bytes(visitor.heard)))
 
 
 async def test_visitor_whose_connection_is_taken_over_goes_on(
