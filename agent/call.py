@@ -80,7 +80,9 @@ class Call:
         self._reporter = reporter
         self._build = build
         self._claiming = claiming
-        self._lines = LineCache(settings.agent_lines_dir, settings.agent_lines_mb * 1024 * 1024)
+        self._lines = LineCache(
+            settings.agent_lines_dir, settings.agent_lines_mb * 1024 * 1024, plan.media_rate_hz
+        )
         self._early: list[Fact] = []
         self._answered = asyncio.Event()
         self._is_ready = asyncio.Event()

@@ -26,17 +26,24 @@ log = structlog.get_logger(__name__)
 Synthesize = Callable[[str], AsyncIterator[rtc.AudioFrame]]
 
 MAX_LINES = 1000
-_VERSION = 1
+_VERSION = 2
 _SAMPLE_BYTES = 2
 _FRAME_S = 0.1
 
 
 class LineCache:
-    """Lines by what they say and how; the least used go first."""
+    """Lines by what they say and how; the least used go first.
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    Args:
+        folder: where they are.
+        max_bytes: how much of them is kept; 0: nothing is.
+        rate_hz: the call's: vendors are asked for audio of that rate.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int, rate_hz: int = 8000) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
+        self._rate_hz = rate_hz
 
     @property
     def is_on(self) -> bool:
@@ -46,7 +53,7 @@ class LineCache:
         self, config: TtsConfig, text: str, synthesize: Synthesize
     ) -> AsyncIterator[rtc.AudioFrame]:
         """Yield a line's audio: the kept one, or what is made now, which is then kept."""
-        path = self._folder / f"{key_of(config, text)}.wav"
+        path = self._folder / f"{key_of(config, text, self._rate_hz)}.wav"
         kept = await asyncio.to_thread(_read, path)
         if kept is not None:
             for frame in _frames(*kept):
@@ -83,10 +90,10 @@ class LineCache:
                 path.unlink(missing_ok=True)
 
 
-def key_of(config: TtsConfig, text: str) -> str:
+def key_of(config: TtsConfig, text: str, rate_hz: int = 8000) -> str:
     """Return the name of a line: all that its sound depends on, and no secret."""
     voice = config.model_dump(mode="json", exclude={"api_key"})
-    said = json.dumps([_VERSION, voice, text], sort_keys=True)
+    said = json.dumps([_VERSION, voice, rate_hz, text], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()
 
 

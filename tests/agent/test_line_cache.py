@@ -69,6 +69,7 @@ async def test_another_voice_is_another_line(tmp_path: Path, other: TtsConfig) -
 
 def test_key_depends_on_the_words_and_on_no_secret() -> None:
     assert key_of(VOICE, "a") != key_of(VOICE, "b")
+    assert key_of(VOICE, "a") != key_of(VOICE, "a", 24_000)
     assert key_of(VOICE, "a") == key_of(VOICE.model_copy(update={"api_key": "other"}), "a")
 
 
