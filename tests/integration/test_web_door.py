@@ -93,7 +93,7 @@ async def test_visitor_with_a_token_talks_to_the_bot_and_forges_nothing(
             assert await attributes_of(platform, given["room_name"], me.identity) == {}
         call = await in_state(platform, call_id, "ended")
         result = await platform.receiver.result()
-        assert (call["end_reason"], result["disconnected_by"]) == ("caller_hung_up", "customer")
+        assert (call["reason"], result["disconnected_by"]) == ("caller_hung_up", "customer")
         assert [line["speaker"] for line in result["transcript"]][:2] == ["bot", "customer"]
         assert result["caller_id"] == "widget-user"
 
@@ -118,7 +118,7 @@ async def test_token_that_expired_opens_nothing(tmp_path: Path) -> None:
             assert (full.status_code, full.json()["error"]["code"]) == (503, "at_capacity")
         # Nobody came: the slot is free again, and nobody is blamed but them.
         call = await in_state(platform, given["call_id"], "ended")
-        assert call["end_reason"] == "abandoned"
+        assert call["reason"] == "abandoned"
         entry = await platform.api.post(WIDGET, json=knock)
         assert entry.status_code == 201, entry.text
         token = entry.json()["participant_token"]
