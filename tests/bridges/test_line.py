@@ -165,3 +165,37 @@ async def test_agent_that_is_replaced_leaves_no_pause_behind() -> None:
         say(carried)
         await asyncio.sleep(1.1)
         assert len(phone.sent) == 50
+
+
+@virtual_time
+async def test_speech_does_not_wait_for_the_mark_before_it() -> None:
+    phone, marks = Phone(), list[int]()
+    clock = Clock(now=asyncio.get_running_loop().time)
+    carried = Line(
+        clock, phone.told.append, phone.send, phone.stop, phone.late_s.append, marks.append
+    )
+    carried.tune(16_000)
+    carried.resize(3200, 400, mark_every_s=0.2)
+
+    async def drive() -> None:
+        while True:
+            carried.tick()
+            await carried.sleep()
+
+    driving = asyncio.create_task(drive())
+    carried.start()
+    say(carried, seconds=0.2)  # at twice the rate it takes half the time
+    await asyncio.sleep(0.5)
+    assert (marks, carried.is_idle) == ([1], False)
+    say(carried, seconds=0.2, segment=2)
+    await asyncio.sleep(0.05)
+    assert marks == [1, 2]
+
+    assert carried.confirm(2)
+    await asyncio.sleep(0.05)
+    assert [event for event in phone.told if isinstance(event, Finished)] == [
+        Finished(1, 1600, interrupted=False),
+        Finished(2, 1600, interrupted=False),
+    ]
+    assert (carried.is_idle, carried.missed_marks, carried.confirm(2)) == (True, 0, False)
+    await cancel(driving)
