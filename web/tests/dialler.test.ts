@@ -73,7 +73,7 @@ describe("the journal", () => {
       "reason bot_ended · disconnected_by bot",
     ],
     ["result", { session_id: "s" }, "the result is there"],
-    ["hold", { type: "leg_held" }, "type leg_held"],
+    ["hold", { at: "2026-01-05T09:30:02Z", type: "leg_held" }, "type leg_held"],
   ])("tells a %s in a line", (type, data, line) => {
     expect(lineOf(record(type, data))).toBe(line);
   });

@@ -3,10 +3,12 @@
 import {
   DefaultReconnectPolicy,
   type LocalAudioTrack,
+  LogLevel,
   ParticipantKind,
   type RemoteParticipant,
   Room,
   RoomEvent,
+  setLogLevel,
   type TextStreamReader,
   Track,
 } from "livekit-client";
@@ -19,6 +21,9 @@ import type { Ticket } from "./ticket.ts";
 const RECONNECT_DELAYS_MS = [0, 300, 1_200, 2_700, 4_800, 6_000];
 /** How long a room may lack a bot: another one may be on its way to take over. */
 const ALONE_MS = 20_000;
+
+// The console is the page's, not ours.
+setLogLevel(LogLevel.warn);
 
 /** A call's line, as long as it is up. */
 export interface Line {

@@ -63,20 +63,22 @@ export function botForm(bots: readonly Bot[], place: (order: Order) => void): HT
   return form;
 }
 
+/** A row for a value: of the given name, or of one that is yet to be typed. */
 function row(name: string): HTMLElement {
-  const key = make("input", { value: name, placeholder: "name", ariaLabel: "Name" });
-  const value = make("input", {
-    placeholder: "value",
-    ariaLabel: name ? `Value of ${name}` : "Value",
-  });
-  key.readOnly = name !== "";
+  if (name !== "") {
+    return make("label", { className: "named" }, name, make("input", { name }));
+  }
+  const key = make("input", { placeholder: "name", ariaLabel: "Name" });
+  const value = make("input", { placeholder: "value", ariaLabel: "Value" });
+  key.oninput = () => {
+    value.name = key.value.trim();
+  };
   return make("div", { className: "row" }, key, value);
 }
 
 function filledIn(rows: HTMLElement): JsonObject {
-  const pairs = [...rows.children].map((each) => {
-    const [key, value] = each.querySelectorAll("input");
-    return [key?.value.trim() ?? "", value?.value ?? ""] as const;
-  });
-  return Object.fromEntries(pairs.filter(([key, value]) => key !== "" && value !== ""));
+  const named = [...rows.querySelectorAll("input")].filter(({ name }) => name !== "");
+  return Object.fromEntries(
+    named.filter(({ value }) => value !== "").map(({ name, value }) => [name, value]),
+  );
 }

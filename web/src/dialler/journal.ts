@@ -62,7 +62,11 @@ export function lineOf({ type, data }: CallEventRecord): string {
     case "result":
       return "the result is there";
     default:
-      return facts(data, Object.keys(data));
+      return facts(
+        data,
+        // When it was is shown beside it.
+        Object.keys(data).filter((name) => name !== "at"),
+      );
   }
 }
 
