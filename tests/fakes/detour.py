@@ -41,6 +41,7 @@ class Detour:
         self._livekit_url = livekit_url
         self._server: Server | None = None
         self._open: set[ServerConnection] = set()
+        self._is_out = False
 
     async def __aenter__(self) -> Self:
         await self.relay.__aenter__()
@@ -65,8 +66,20 @@ class Detour:
         for connection in self._open:
             connection.transport.abort()
 
+    async def outage(self, seconds: float) -> None:
+        """Let neither media nor signalling through for a while, nor anybody connect."""
+        self._is_out = True
+        self.drop_signalling()
+        try:
+            await self.relay.cut(seconds)
+        finally:
+            self._is_out = False
+
     async def _carry(self, client: ServerConnection) -> None:
         assert client.request is not None
+        if self._is_out:
+            client.transport.abort()
+            return
         headers = {
             name: client.request.headers[name]
             for name in ("Authorization", "User-Agent")

@@ -135,6 +135,7 @@ async def running_platform(
     *,
     sip: bool = False,
     livekit: LiveKitBehind | None = None,
+    browsers: LiveKitBehind | None = None,
     agent: str = "agent",
     **settings: str,
 ) -> AsyncIterator[Platform]:
@@ -144,6 +145,7 @@ async def running_platform(
         folder: where it keeps everything.
         sip: whether it has a SIP bridge.
         livekit: what stands before its LiveKit server, if something does.
+        browsers: the same, for those who join from a browser alone.
         agent: the module that runs as its agent worker.
         settings: what is not as it is by default.
     """
@@ -181,9 +183,10 @@ async def running_platform(
         httpx.AsyncClient(base_url=fleet.sidecar_url, headers=headers, trust_env=False) as api,
         AsyncExitStack() as stack,
     ):
-        if livekit is not None:
-            url = await stack.enter_async_context(livekit(fleet))
-            fleet = replace(fleet, environ={**fleet.environ, "LIVEKIT_URL": url})
+        for name, before in (("LIVEKIT_URL", livekit), ("LIVEKIT_PUBLIC_URL", browsers)):
+            if before is not None:
+                url = await stack.enter_async_context(before(fleet))
+                fleet = replace(fleet, environ={**fleet.environ, name: url})
         try:
             async with httpx.AsyncClient(timeout=2.0, trust_env=False) as http:
                 worker = fleet.parts(http)["agent"]
