@@ -186,9 +186,8 @@ async def test_pause_holds_the_rest_and_resume_plays_all_of_it(
         assert len(live.phone.bot_audio_segments()) == 2
 
 
-@both_doors
-async def test_echo_comes_back_whole(livekit_server: LiveKitServer, door: Door) -> None:
-    async with call(livekit_server, door) as live:
+async def test_echo_comes_back_whole(livekit_server: LiveKitServer) -> None:
+    async with call(livekit_server) as live:
         echoing = asyncio.create_task(live.agent.echo())
         said = tone(0.4)
         await live.phone.say(said)
