@@ -236,7 +236,7 @@ def create_app(
         http,
         EgressGuard(allow_private=settings.allow_private_webhooks),
         SigningSecrets(database, settings.result_signing_secret),
-        Credentials(database, lambda url: outbound.config_urls.at(url).configs, vault),
+        Credentials(database, lambda url: outbound.config_urls.at(url).unvetted, vault),
         Trust(settings.voxcore_secret, settings.trusted_api_origins),
         timeout_s=settings.webhook_timeout_s,
     )

@@ -38,7 +38,8 @@ class FamilyApi:
             vetting: judges its configs.
         """
         self._http = http
-        self._configs = VettedConfigs(ConfigApi(http, url, secret, timeout_s), vetting)
+        self._unvetted = ConfigApi(http, url, secret, timeout_s)
+        self._configs = VettedConfigs(self._unvetted, vetting)
         # Beside the config, as `https://host/api/v1/config` has it at `…/api/v1/sip/…`.
         self._trunk_url = str(httpx.URL(url.rstrip("/")).join("sip/outbound-trunk"))
         self._headers = {SECRET_HEADER: secret} if secret else {}
@@ -48,6 +49,11 @@ class FamilyApi:
     def configs(self) -> ConfigSource:
         """Where the bot's config comes from."""
         return self._configs
+
+    @property
+    def unvetted(self) -> ConfigSource:
+        """The same for what follows a call: no vendor of the bot's has to serve one any more."""
+        return self._unvetted
 
     async def outbound(self, from_number: str) -> Route | None:
         """Return by which trunk a call goes out that shows this number; None: it names none.

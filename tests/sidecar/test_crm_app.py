@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -37,8 +38,17 @@ BOT: dict[str, Any] = {
 }
 
 
-async def held(sidecar: SidecarApp, key: str = "k1", **asked: Any) -> str:
-    """Plan a call, let an agent claim it, answer it and end it; return the opening line."""
+async def held(
+    sidecar: SidecarApp,
+    key: str = "k1",
+    *,
+    meanwhile: Mapping[str, httpx.Response] = MappingProxyType({}),
+    **asked: Any,
+) -> str:
+    """Plan a call, let an agent claim it, answer it and end it; return the opening line.
+
+    From the claim on, others answer as they do `meanwhile`.
+    """
     async with sidecar.http(X_VoxCore_Secret="s3cret") as http:
         beat = {**BEAT, "started_at": utc_now().isoformat()}
         assert (await http.post("/internal/v1/heartbeats", json=beat)).status_code == 200
@@ -46,6 +56,7 @@ async def held(sidecar: SidecarApp, key: str = "k1", **asked: Any) -> str:
         request = {"channel": "websocket", "bot_id": "desk", "idempotency_key": key, **asked}
         plan = await client.plan(PlanRequest.model_validate({"caller_id": NUMBER, **request}))
         agent = await client.claim(plan.call_id, Claim(incarnation=1, worker_id="w1"))
+        sidecar.answers.update(meanwhile)
         now = utc_now()
         ended = AgentEnded(at=now, reason="bot_ended")
         left = [LegAnswered(at=now), LegEnded(at=now, reason="bot_ended")]
@@ -139,6 +150,18 @@ async def test_result_goes_beside_the_config_it_was_fetched_with(
         sent = await sidecar.sent_to("/api/v1/call-results")
     assert json.loads(sent.content)["session_id"] == "theirs"
     assert sent.headers["X-VoxCore-Secret"] == "s3cret"
+
+
+async def test_push_is_owed_by_a_bot_that_could_not_be_called_any_more(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    async with fetched(sqlite, tmp_path) as sidecar:
+        config = {**BOT, "crm_prefetch": None}
+        broken = httpx.Response(200, json={**config, "tts": {"provider": "nobody"}})
+        path = "/api/v1/config/desk"
+        sidecar.answers[path] = httpx.Response(200, json=config)
+        await held(sidecar, meanwhile={path: broken})
+        assert (await sidecar.sent_to("/push")).headers["Authorization"] == KEY
 
 
 async def test_origin_that_is_not_trusted_gets_no_secret_with_a_result(
