@@ -73,7 +73,7 @@ export function mount(host: HTMLElement, launcher: HTMLButtonElement, settings: 
   const title = make("h2", { id: "title" }, words.title);
   const panel = make(
     "section",
-    { className: "panel", role: "dialog", testid: "vf-panel", hidden: true },
+    { className: "panel", role: "dialog", testid: "vf-panel", hidden: true, tabIndex: -1 },
     make(
       "header",
       {},
@@ -144,7 +144,8 @@ export function mount(host: HTMLElement, launcher: HTMLButtonElement, settings: 
   /** A button that vanishes under the keyboard hands its place on. */
   function keepFocus(focused: Element | null, live: boolean): void {
     if (focused instanceof HTMLElement && panel.contains(focused) && isHidden(focused)) {
-      (live ? (form.hidden ? endButton : input) : startButton).focus();
+      // Not on to hanging up, where a second press of Enter would land.
+      (live ? (form.hidden ? panel : input) : startButton).focus();
     }
   }
 
