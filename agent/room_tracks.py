@@ -76,6 +76,7 @@ class RoomTracks:
         self._published = asyncio.Event()
         self._heard: asyncio.Queue[rtc.Track] = asyncio.Queue()
         self._listened: rtc.Track | None = None
+        self._is_republished = False
 
     async def publish(self) -> None:
         """Publish a silent track.
@@ -107,7 +108,9 @@ class RoomTracks:
         listening: asyncio.Task[None] | None = None
         try:
             while True:
-                track = self._listened = await self._heard.get()
+                track = await self._heard.get()
+                self._is_republished |= self._listened is not None
+                self._listened = track
                 if listening is not None:
                     listening.cancel()
                 listening = asyncio.create_task(self._read(track, hear))
@@ -130,10 +133,13 @@ class RoomTracks:
     async def packets(self) -> int | None:
         """Return how many packets the caller's microphone has brought so far.
 
-        Frames tell nothing: a track that never brought a packet is heard as silence.
+        Frames tell nothing: a track that never brought a packet is heard as silence. Nor does the
+        newest track of several, which counts from its own beginning.
         """
         if self._listened is None:
             return 0
+        if self._is_republished:
+            return None
         try:
             async with asyncio.timeout(_STATS_S):
                 stats = await self._listened.get_stats()

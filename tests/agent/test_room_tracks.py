@@ -190,3 +190,13 @@ async def test_packets_of_the_track_that_is_listened_to_are_counted() -> None:
         assert await listening.tracks.packets() == 7
         microphone.packets = None
         assert await listening.tracks.packets() is None
+
+
+async def test_track_that_takes_anothers_place_tells_nothing_of_the_packets_so_far() -> None:
+    async with Listening() as listening:
+        first, second = Publication(), Publication()
+        first.packets, second.packets = 200, 7
+        await listening.subscribe(first)
+        assert await listening.tracks.packets() == 200
+        await listening.subscribe(second)
+        assert await listening.tracks.packets() is None
