@@ -306,3 +306,4 @@ async def test_packets_that_cannot_be_counted_end_no_call() -> None:
         call.tracks.packets_in = None
         await asyncio.sleep(2 * NO_MEDIA_S)
         assert call.missed == []
+        assert not call.tracks.closed

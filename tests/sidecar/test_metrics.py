@@ -33,6 +33,7 @@ async def test_calls_are_counted_by_state_and_by_ending(plane: ControlPlane) -> 
     assert 'sidecar_live_calls{state="ringing"} 0.0' in shown
     assert 'sidecar_calls_ended_total{reason="caller_hung_up"} 1.0' in shown
     assert 'sidecar_calls_ended_total{reason="no_agent"} 0.0' in shown
+    assert 'sidecar_dials_ended_total{outcome="answered"} 0.0' in shown
 
 
 async def test_dials_are_counted_by_state_and_by_outcome(plane: ControlPlane) -> None:

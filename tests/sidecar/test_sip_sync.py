@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from contracts.trunk import Trunk
 from sidecar.livekit_sip import SipObjects, SipUnavailable
 from sidecar.sip_objects import Limits
-from sidecar.sip_sync import DRIFT, LEASE_NAME, RETRY, SipSync
+from sidecar.sip_sync import DRIFT, LEASE, LEASE_NAME, RETRY, SipSync
 from sidecar.store import leases, trunks
 from sidecar.store.database import Database
 from sidecar.store.tables import DEFAULT_TENANT
@@ -226,6 +226,7 @@ async def test_last_trunk_that_goes_while_livekit_is_away_goes_there_too_after_a
     await desk.another("sidecar-2").look()
     assert (desk.sip.inbound, desk.sip.outbound, desk.sip.rules) == ({}, {}, {})
     desk.asked()
+    desk.clock.at += LEASE
     await desk.another("sidecar-3").look()
     assert desk.asked() == []
 
