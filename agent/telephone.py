@@ -80,6 +80,7 @@ class Telephone:
         self._asking: SpeechHandle | None = None
         self._is_talking = False
         self._is_transferring = False
+        self._is_pressing = False
         self._held_at_ms: float | None = None
         self._holds = 0
         self._back = asyncio.Event()
@@ -95,7 +96,7 @@ class Telephone:
     @property
     def is_waiting(self) -> bool:
         """Whether silence is nobody's fault."""
-        return self.is_away or self.is_held or self._keypad.is_collecting
+        return self.is_away or self.is_held or self._is_pressing or self._keypad.is_collecting
 
     @property
     def is_handed_over(self) -> bool:
@@ -190,7 +191,14 @@ class Telephone:
             await context.wait_for_playout()
         if self.is_held or self._holds != holds:
             return ON_HOLD
-        if not await self._line.send_digits(digits):
+        # Dozens of keys take longer than a caller waits for an answer.
+        self._is_pressing = True
+        try:
+            is_taken = await self._line.send_digits(digits)
+        finally:
+            self._is_pressing = False
+            self._silence.restart()
+        if not is_taken:
             return NOT_TAKEN
         self._account.tell(DigitsSent(at=datetime.now(UTC), digits=digits))
         return ""

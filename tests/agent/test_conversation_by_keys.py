@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from livekit import rtc
 
 from agent.keypad import PAUSE_S
+from agent.line import KEY_S, BridgeLine
 from agent.telephone import ON_HOLD
 from contracts.command import SendDigits
 from contracts.ids import Channel
@@ -226,6 +228,27 @@ async def test_bot_presses_keys_once_it_has_spoken() -> None:
         (sent,) = [fact for fact in call.facts if isinstance(fact, DigitsSent)]
         assert sent.digits == "1,23#"
         assert call.said("bot") == [GREETING, "One moment.", "Done."]
+
+
+@virtual_time
+async def test_bot_that_presses_keys_for_long_owes_no_answer_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send_digits = BridgeLine.send_digits
+
+    async def slowly(self: BridgeLine, digits: str) -> bool:
+        await asyncio.sleep(KEY_S * len(digits))
+        return await send_digits(self, digits)
+
+    monkeypatch.setattr(BridgeLine, "send_digits", slowly)
+    send = ("", "send_digits", f'{{"digits": "{"1" * 64}"}}')
+    async with calling(send, "Done.", channel=SIP, send_digits_enabled=True) as call:
+        await greeted(call)
+        call.caller.say("Enter the number of the card")
+        await call.lines(3)
+        assert call.said("bot") == [GREETING, "Done."]
+        await asyncio.sleep(1)
+        assert call.conversation._is_quiet()
 
 
 @virtual_time
