@@ -272,7 +272,6 @@ def create_app(
     exotel = Exotel(
         database,
         source,
-        calls,
         folder,
         settings,
         clock=clock,

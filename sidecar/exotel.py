@@ -8,18 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.bot import BotConfig
+from contracts.event import EventType
 from contracts.ids import Channel
 from contracts.plan import PlanRequest
 from contracts.report import TransferFailed
-from sidecar import admission, capacity, revision, ticket
-from sidecar.calls import Calls
+from sidecar import admission, capacity, progress, revision, ticket
 from sidecar.clock import Clock
 from sidecar.configure import ConfigQuery, ConfigSource, require_open
 from sidecar.denial import Code, Denied
@@ -32,6 +32,7 @@ from sidecar.store import calls as call_rows
 from sidecar.store import cdrs, events, exotel, workers
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
+from sidecar.store.events import Draft
 from sidecar.store.tables import DEFAULT_TENANT
 from sidecar.wake import Bells, Wake
 
@@ -79,7 +80,6 @@ class Exotel:
         self,
         database: Database,
         configs: ConfigSource,
-        use_cases: Calls,
         folder: RecordingFolder,
         settings: Settings,
         *,
@@ -90,7 +90,6 @@ class Exotel:
     ) -> None:
         self._database = database
         self._configs = configs
-        self._calls = use_cases
         self._folder = folder
         self._settings = settings
         self._clock = clock
@@ -253,25 +252,42 @@ class Exotel:
 
     async def _take_back(self, row: CallRow) -> None:
         """Let a transfer count for nothing whose caller was gone, also where the result is out."""
-        async with self._database.read() as connection:
+
+        async def work(connection: AsyncConnection) -> bool:
+            # The row first: whoever tells more of the call meanwhile changes it.
+            before = await call_rows.get(connection, row.tenant_id, row.call_id)
             facts = await events.facts(connection, row.tenant_id, row.call_id)
-        if not transfer_wanted(facts):
-            return
-        failed = TransferFailed(at=self._clock(), failed_reason=HUNG_UP)
-        await self._calls.note(row.tenant_id, row.call_id, failed)
-
-        async def amend(connection: AsyncConnection) -> None:
-            ended = await call_rows.get(connection, row.tenant_id, row.call_id)
+            wanted = transfer_wanted(facts)
+            if before is None or wanted is None:
+                return False
             told = await call_rows.latest_result(connection, row.tenant_id, row.call_id)
-            if ended is None or told is None or not told.get("was_transferred"):
-                return
-            ended = await call_rows.save(connection, ended, ended)
-            config = ended.config or {}
-            await revision.add(connection, ended, config, self._folder, self._clock())
+            failed = TransferFailed(at=max(self._clock(), wanted.at), failed_reason=HUNG_UP)
+            saved = await call_rows.save(connection, before, progress.apply(before, failed))
+            await events.append(connection, row.tenant_id, _drafts(before, saved, failed))
+            if told is not None and told.get("was_transferred"):
+                config = saved.config or {}
+                await revision.add(connection, saved, config, self._folder, self._clock())
             await self._database.notify(connection)
+            return True
 
-        await self._database.run(amend)
-        self._bells.ring_all()
+        if await self._database.run(work):
+            self._bells.ring_all()
+
+
+def _drafts(before: CallRow, after: CallRow, failed: TransferFailed) -> list[Draft]:
+    """Return what the ledger is told: in no sequence, where it would pass for the bridge's."""
+    told = Draft(
+        call_id=after.call_id,
+        bot_id=after.bot_id,
+        type=EventType.TRANSFER,
+        at=failed.at,
+        data=failed.model_dump(mode="json"),
+        source=Channel.EXOTEL,
+    )
+    if after.state is before.state:
+        return [told]
+    change = {"state": after.state, "previous": before.state}
+    return [told, replace(told, type=EventType.CALL_STATE, data=change, source=None)]
 
 
 def _free(heard: Sequence[workers.WorkerRow]) -> dict[str, int]:

@@ -263,7 +263,8 @@ def _transfer(facts: Sequence[Fact], clock: _Clock) -> dict[str, Any]:
             case TransferStarted():
                 started, failed_reason = fact, None
             case TransferSent():
-                sent = True
+                # By another clock, what was taken back may have been sent later.
+                sent = failed_reason is None
             case TransferFailed():
                 sent, failed_reason = False, fact.failed_reason
             case LegEnded() if started is not None and started.method in _CONFIRMED:

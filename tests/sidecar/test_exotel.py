@@ -30,7 +30,6 @@ def door(plane: ControlPlane, *, told_within_s: float = 5.0) -> Exotel:
     return Exotel(
         plane.database,
         OwnBots(plane.database),
-        plane.calls,
         plane.folder,
         plane.settings,
         clock=plane.clock,
@@ -282,6 +281,33 @@ async def test_caller_who_hung_up_meanwhile_is_connected_to_nobody(plane: Contro
     assert (result["was_transferred"], result["transfer_failed_reason"]) == (False, HUNG_UP)
     assert (result["revision"], result["transfer_method"]) == (0, "exotel_passthru")
     assert not await passthru(plane)
+
+
+async def test_bridges_own_word_of_the_end_is_heard_after_passthrus(plane: ControlPlane) -> None:
+    """Passthru is faster than the bridge, which numbers what it tells by itself."""
+    call_id = await talking(plane)
+    await hand_over(plane, call_id)
+    assert not await passthru(plane, BY_CALLER)
+    assert (await plane.row(call_id)).state == "talking"
+    at = plane.clock.advance(1)
+    hung_up = LegEnded(at=at, reason=Reason.CALLER_HUNG_UP)
+    receipt = await plane.report(call_id, Source.BRIDGE, 2, hung_up)
+    assert receipt.applied_seq == 2
+    at = plane.clock.advance(1)
+    await plane.report(call_id, Source.AGENT, 4, AgentEnded(at=at, reason=Reason.TRANSFERRED))
+    result = await plane.result(call_id)
+    assert result is not None
+    assert (result["disconnected_by"], result["was_transferred"]) == ("customer", False)
+    assert result["transfer_failed_reason"] == HUNG_UP
+
+
+async def test_agents_clock_that_is_ahead_makes_no_transfer_of_it(plane: ControlPlane) -> None:
+    call_id = await talking(plane)
+    ahead = plane.clock() + timedelta(seconds=30)
+    started = TransferStarted(at=ahead, destination="+911", method="exotel_passthru")
+    await plane.report(call_id, Source.AGENT, 3, started)
+    assert not await passthru(plane, BY_CALLER)
+    assert await refused(door(plane).number(DESK, "c1")) is Code.NUMBER_UNKNOWN
 
 
 async def test_result_that_is_out_is_amended_once(plane: ControlPlane) -> None:
