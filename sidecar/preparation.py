@@ -211,7 +211,7 @@ class Preparation:
             secret=self._settings.voxcore_secret,
             now=now,
         )
-        config = _ended_in_time(config, row.channel)
+        config = _ended_in_time(config, request.channel)
         configured = prepare(config, query, now, is_per_call=configs.is_per_call)
         configured = replace(configured, config_url=configs.url)
         try:
