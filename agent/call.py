@@ -283,20 +283,22 @@ class Call:
             return
         answered = self._answered.is_set()
         reason = why_left(self._plan, who.disconnect_reason, answered=answered)
-        if reason is None:
-            self._miss_caller()
+        if reason is None or grace_s(self._plan, reason):
+            self._miss_caller(reason)
         elif is_told_elsewhere(self._plan, answered=answered):
             # A leave says less than the carrier did: a wrong number looks like no answer.
             asyncio.get_running_loop().call_later(_TOLD_WITHIN_S, self._end, reason)
         else:
             self._end(reason)
 
-    def _miss_caller(self) -> None:
+    def _miss_caller(self, reason: Reason | None = None) -> None:
         # A lost bridge, server or network: it may come back within its reconnect window.
         if self._missing is not None:
             self._missing.cancel()
-        loop = asyncio.get_running_loop()
-        self._missing = loop.call_later(grace_s(self._plan), self._end_unless_back)
+        left_at = datetime.now(UTC) if reason else None
+        self._missing = asyncio.get_running_loop().call_later(
+            grace_s(self._plan, reason), self._end_unless_back, reason, left_at
+        )
         self._tell_alone(True)
 
     def _tell_alone(self, is_alone: bool) -> None:
@@ -304,16 +306,17 @@ class Call:
         if self._is_web and self._conversation is not None:
             self._conversation.leave_alone(is_alone)
 
-    def _end_unless_back(self) -> None:
+    def _end_unless_back(self, reason: Reason | None, left_at: datetime | None) -> None:
         if self._caller.participant is None:
-            self._end(why_gone(self._plan, answered=self._answered.is_set()))
+            why = reason or why_gone(self._plan, answered=self._answered.is_set())
+            self._end(why, left_at)
 
     def _on_disconnected(self, _: Any) -> None:
         self._end(Reason.ROOM_LOST)
 
-    def _end(self, reason: Reason) -> None:
+    def _end(self, reason: Reason, at: datetime | None = None) -> None:
         if self._conversation is not None:
-            self._conversation.end(reason, by_bot=False)
+            self._conversation.end(reason, by_bot=False, at=at)
 
     def _on_no_media(self) -> None:
         if self._conversation is not None:

@@ -156,12 +156,14 @@ class Conversation:
         await self._close(ending)
         return ending
 
-    def end(self, reason: Reason, detail: str = "", *, by_bot: bool = True) -> None:
-        """End the conversation; only the first call counts."""
+    def end(
+        self, reason: Reason, detail: str = "", *, by_bot: bool = True, at: datetime | None = None
+    ) -> None:
+        """End the conversation, now or as of `at`; only the first call counts."""
         if not self._ending.done():
             if self._phone.is_handed_over and reason is not Reason.PIPELINE_FAILED:
                 reason = Reason.TRANSFERRED
-            self._ending.set_result(Ending(reason, datetime.now(UTC), detail, by_bot))
+            self._ending.set_result(Ending(reason, at or datetime.now(UTC), detail, by_bot))
 
     def _fail(self, why: str) -> None:
         self.end(Reason.PIPELINE_FAILED, why)

@@ -15,6 +15,8 @@ _GRACE_S = 3.0
 _WEB_GRACE_S = 15.0
 """LiveKit's browser client tries to come back five times within 12 s, and then every 7 s: whom a
 change of network has cut off is there again by then."""
+_REJOIN_GRACE_S = 3.0
+"""That client says goodbye, too, before it joins anew, which takes it a few round trips."""
 _Left = rtc.DisconnectReason
 
 
@@ -76,9 +78,16 @@ def why_gone(plan: AgentPlan, *, answered: bool) -> Reason:
     return Reason.BRIDGE_LOST
 
 
-def grace_s(plan: AgentPlan) -> float:
-    """Return how long a caller whose connection broke may take to come back."""
-    return _WEB_GRACE_S if plan.channel is Channel.WEB else _GRACE_S
+def grace_s(plan: AgentPlan, reason: Reason | None = None) -> float:
+    """Return how long a caller may take to come back whose connection broke, or who left.
+
+    A telephone that has left does not come back. A browser may: its goodbye is the same whether
+    its page is closed or its connection made anew.
+    """
+    if reason is None:
+        return _WEB_GRACE_S if plan.channel is Channel.WEB else _GRACE_S
+    may_rejoin = plan.channel is Channel.WEB and reason is Reason.CALLER_HUNG_UP
+    return _REJOIN_GRACE_S if may_rejoin else 0.0
 
 
 def sends_always(plan: AgentPlan) -> bool:

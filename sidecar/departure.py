@@ -6,6 +6,7 @@ does.
 
 from __future__ import annotations
 
+from contracts.call import CallState
 from contracts.ids import Channel
 from contracts.outcome import Reason
 from contracts.report import LegEnded
@@ -73,9 +74,11 @@ def reason_of(word: str) -> Reason:
 def _may_come_back(row: CallRow, reason: str) -> bool:
     """Return whether a browser has lost its network, or is joining anew already.
 
-    Its agent misses one that does not come back.
+    Its agent misses one that does not come back; one that says goodbye, if it has seen it.
     """
-    return row.channel == Channel.WEB and reason not in REASONS
+    is_seen = row.state is CallState.TALKING
+    is_goodbye = reason == "CLIENT_INITIATED"
+    return row.channel == Channel.WEB and (reason not in REASONS or (is_goodbye and is_seen))
 
 
 def _is_being_dialled(row: CallRow) -> bool:

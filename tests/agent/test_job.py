@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +34,7 @@ from tests.fakes.call_desk import CallDesk
 from tests.fakes.engines import ScriptedEngines
 from tests.fakes.phone_room import PhoneRoom
 from tests.fakes.virtual_time import virtual_time
+from tests.fakes.written_room import WrittenRoom
 
 CALL_ID = "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b11"
 STANDBY_ID = "11111111-92a4-4c5e-9a39-0d3c1f0a7b11"
@@ -208,6 +210,40 @@ async def test_lost_bridge_may_come_back_within_its_grace(tmp_path: Path) -> Non
         assert not serving.done()
         await job.room.leave(rtc.DisconnectReason.SIGNAL_CLOSE)
     assert job.desk.ended().reason is Reason.BRIDGE_LOST
+
+
+class Visit(Job):
+    """A job whose caller is a visitor of a web page, who reads and writes."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.room = WrittenRoom(caller_identity(CALL_ID))
+        assert self.desk.plan is not None
+        is_web = {"channel": Channel.WEB, "media": "tracks", "text_only": True}
+        self.desk.plan = self.desk.plan.model_copy(update=is_web)
+
+    def join(self) -> None:
+        self.room.remote_participants[self.room.caller.identity] = self.room.caller
+        self.room.emit("participant_connected", self.room.caller)
+
+
+@virtual_time
+async def test_browser_that_says_goodbye_and_joins_anew_goes_on_with_its_call(
+    tmp_path: Path,
+) -> None:
+    job = Visit(tmp_path)
+    async with talking(job) as serving:
+        await job.room.leave()
+        await asyncio.sleep(2)
+        job.join()
+        await asyncio.sleep(5)
+        assert not serving.done()
+        left_at = datetime.now(UTC)
+        await job.room.leave()
+        await asyncio.sleep(4)
+    ended = job.desk.ended()
+    assert ended.reason is Reason.CALLER_HUNG_UP
+    assert ended.at - left_at < timedelta(seconds=1)
 
 
 @virtual_time

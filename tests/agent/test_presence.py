@@ -111,6 +111,13 @@ def test_browser_is_given_time_to_reconnect() -> None:
     assert grace_s(plan(Channel.WEB)) > 12 > grace_s(plan())
 
 
+def test_browser_that_says_goodbye_may_be_joining_anew() -> None:
+    browser, left = plan(Channel.WEB), Reason.CALLER_HUNG_UP
+    assert grace_s(browser) > grace_s(browser, left) >= 3
+    assert grace_s(plan(), left) == grace_s(plan(media="data"), left) == 0
+    assert grace_s(browser, Reason.ROOM_LOST) == 0
+
+
 def test_caller_is_expected_where_the_room_came_with_them() -> None:
     assert is_expected(plan())
     assert not is_expected(plan(media="data"))

@@ -24,6 +24,7 @@ class FakeCaller:
 
     def __init__(self, identity: str) -> None:
         self.identity = identity
+        self.sid = f"PA_{identity}"
         self.attributes: dict[str, str] = {}
         self.kind: int = rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD
         self.track_publications: dict[str, Any] = {}

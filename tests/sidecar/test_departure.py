@@ -244,3 +244,27 @@ async def test_browser_that_leaves_ends_its_call(
     plan = await plane.plan(channel=Channel.WEB, media="tracks")
     await departures(plane).left("default", plan.room_name, plan.caller_identity, reason)
     assert (await plane.row(plan.call_id)).end_reason is ending
+
+
+async def test_browser_that_says_goodbye_to_its_bot_may_be_joining_anew(
+    plane: ControlPlane,
+) -> None:
+    await plane.ready()
+    plan = await plane.plan(channel=Channel.WEB, media="tracks")
+    await plane.claim(plan.call_id)
+    await plane.report(plan.call_id, Source.AGENT, 1, ConversationStarted(at=plane.clock()))
+    room, who = plan.room_name, plan.caller_identity
+    await departures(plane).left("default", room, who, "CLIENT_INITIATED")
+    assert (await plane.row(plan.call_id)).end_at is None
+    # That it did not is its agent's to say.
+    left = AgentEnded(at=plane.clock(), reason=Reason.CALLER_HUNG_UP)
+    for _ in range(3):
+        plane.clock.advance(1)
+        await plane.watch.tick()
+    await plane.report(plan.call_id, Source.AGENT, 2, left)
+    plane.clock.advance(1.5)
+    await plane.watch.tick()
+    row = await plane.row(plan.call_id)
+    assert (row.state, row.end_reason, row.end_at) == (
+        CallState.ENDED, Reason.CALLER_HUNG_UP, left.at,
+    )  # fmt: skip
