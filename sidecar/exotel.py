@@ -208,10 +208,14 @@ class Exotel:
         self, connection: AsyncConnection, bot_id: str, call_sid: str, stream_sid: str
     ) -> CallRow | None:
         since = self._clock() - REMEMBERED
-        row = await exotel.call_of(
-            connection, DEFAULT_TENANT, call_sid=call_sid, stream_sid=stream_sid, since=since
+        return await exotel.call_of(
+            connection,
+            DEFAULT_TENANT,
+            bot_id,
+            call_sid=call_sid,
+            stream_sid=stream_sid,
+            since=since,
         )
-        return row if row is not None and row.bot_id == bot_id else None
 
     async def _note(self, bot_id: str, report: StreamReport, row: CallRow | None) -> None:
         # A stream that never began has no name of its own.
@@ -221,6 +225,9 @@ class Exotel:
 
         async def keep(connection: AsyncConnection) -> None:
             at = self._clock()
+            if not await exotel.may_tell(connection, DEFAULT_TENANT, bot_id, stream_id):
+                log.warning("exotel_report_of_another", bot_id=bot_id)
+                return
             await cdrs.save(connection, DEFAULT_TENANT, stream_id, body, at, call_id=call_id)
 
         await self._database.run(keep)

@@ -23,6 +23,7 @@ from tests.fakes.control_plane import ControlPlane
 DESK = Visitor("desk", "", "192.0.2.1")
 HERE = Place("wss://here.example")
 BY_BOT = {"CallSid": "c1", "Stream[StreamSID]": "s1", "Stream[Status]": "completed"}
+OWN_CALL = {"call_sid": "c2", "account_sid": "acme1"}
 BY_CALLER = {**BY_BOT, "Stream[DisconnectedBy]": "user", "Stream[Status]": "cancelled"}
 
 
@@ -208,6 +209,22 @@ async def test_bot_hears_of_its_own_calls_alone(plane: ControlPlane) -> None:
     assert not await door(plane).passthru(sales, StreamReport.parse(BY_CALLER.items()))
     assert await refused(door(plane).number(sales, "c1")) is Code.NUMBER_UNKNOWN
     assert await passthru(plane)
+
+
+async def test_bot_tells_of_its_own_calls_alone(plane: ControlPlane) -> None:
+    call_id = await talking(plane)
+    await plane.end(call_id)
+    assert not await passthru(plane)
+    await plane.add_bot(bot_id="sales")
+    await plane.plan("k2", bot_id="sales", channel=Channel.EXOTEL, connected_event=OWN_CALL)
+    sales = Visitor("sales", "", "")
+    for named in (BY_CALLER, {**BY_CALLER, "CallSid": OWN_CALL["call_sid"]}):
+        assert not await door(plane).passthru(sales, StreamReport.parse(named.items()))
+    async with plane.database.read() as connection:
+        row = await cdrs.of_stream(connection, "default", "s1", call_id)
+    assert row is not None
+    assert (row.call_id, row.body["bot_id"]) == (call_id, "desk")
+    assert row.body["call_status"] == "completed"
 
 
 async def test_flow_is_told_nothing_without_the_token(plane: ControlPlane) -> None:
