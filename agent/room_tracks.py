@@ -75,6 +75,7 @@ class RoomTracks:
         self._publication: rtc.LocalTrackPublication | None = None
         self._published = asyncio.Event()
         self._heard: asyncio.Queue[rtc.Track] = asyncio.Queue()
+        self._wanted: rtc.RemoteTrackPublication | None = None
         self._listened: rtc.Track | None = None
         self._is_republished = False
 
@@ -177,7 +178,11 @@ class RoomTracks:
             publication.kind == rtc.TrackKind.KIND_AUDIO
             and publication.source == rtc.TrackSource.SOURCE_MICROPHONE
         ):
+            # One at a time: each is decoded, and a visitor may publish as many as they like.
+            if self._wanted is not None:
+                self._wanted.set_subscribed(False)
             publication.set_subscribed(True)
+            self._wanted = publication
 
     def _on_subscribed(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
