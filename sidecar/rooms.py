@@ -51,7 +51,7 @@ class Attendance:
     """Who is in a room.
 
     Attributes:
-        identities: everybody but agents.
+        identities: everybody but agents, in the order in which they came.
         phone: one that LiveKit SIP put there; "" if there is none.
         has_agent: whether an agent of ours is there, or has been called for.
     """
@@ -163,12 +163,16 @@ class LiveKitRooms:
                 # Of a room that is not there, the next question would go unanswered.
                 return Attendance()
             called = await livekit.agent_dispatch.list_dispatch(room_name)
-        others = [who for who in everybody.participants if who.kind != _AGENT]
+        # The server lists them in no order.
+        by_arrival = sorted(
+            everybody.participants, key=lambda who: (who.joined_at, who.joined_at_ms)
+        )
+        others = [who for who in by_arrival if who.kind != _AGENT]
         phones = [who.identity for who in others if who.kind == _SIP]
         return Attendance(
             identities=tuple(who.identity for who in others),
             phone=next(iter(phones), ""),
-            has_agent=len(others) < len(everybody.participants)
+            has_agent=len(others) < len(by_arrival)
             or any(dispatch.agent_name == AGENT_NAME for dispatch in called),
         )
 

@@ -78,6 +78,10 @@ _KIND = api.ParticipantInfo.Kind
 _PHONE = api.ParticipantInfo(identity="sip_+1", kind=_KIND.SIP)
 _OTHER = api.ParticipantInfo(identity="other", kind=_KIND.STANDARD)
 _AGENT = api.ParticipantInfo(identity="agent-1", kind=_KIND.AGENT)
+_COME = [
+    api.ParticipantInfo(identity=f"user-{at_ms}", joined_at=at_ms // 1000, joined_at_ms=at_ms)
+    for at_ms in (2100, 2050, 1900)
+]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,7 @@ _AGENT = api.ParticipantInfo(identity="agent-1", kind=_KIND.AGENT)
         ([_PHONE, _AGENT], [], Attendance(("sip_+1",), "sip_+1", has_agent=True)),
         ([_PHONE], [AGENT_NAME], Attendance(("sip_+1",), "sip_+1", has_agent=True)),
         ([_OTHER], ["somebody-elses"], Attendance(("other",))),
+        (_COME, [], Attendance(("user-1900", "user-2050", "user-2100"))),
     ],
 )
 async def test_attendance_is_who_is_there_and_which_agent_was_called(
