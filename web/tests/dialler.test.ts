@@ -141,6 +141,16 @@ describe("the sidecar", () => {
     ]);
   });
 
+  test("that starts anew is asked for events again", async () => {
+    const { backend } = answers(
+      Response.json({}, { status: 503 }),
+      new Response("<h1>502 Bad Gateway</h1>", { status: 502 }),
+      new Response(`data: ${event("ended", {}, 12)}\n\n`),
+    );
+    const events = backend.events("c1", new AbortController().signal, 0);
+    expect((await events.next()).value?.sequence).toBe(12);
+  });
+
   test("that refuses events is not asked again", async () => {
     const { backend } = answers(Response.json({}, { status: 403 }));
     const events = backend.events("c1", new AbortController().signal, 0);

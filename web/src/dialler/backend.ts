@@ -65,7 +65,8 @@ export class Backend {
           yield event;
         }
       } catch (error) {
-        if (error instanceof ApiError) throw error;
+        // Whoever starts anew, or stands in for a sidecar that does, says so by 500 and above.
+        if (error instanceof ApiError && error.status < 500) throw error;
       }
       if (!signal.aborted) await pause(againAfterMs);
     }
