@@ -2,9 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Tests that hold calls. Most of their time is waiting for somebody to speak, so two may share the
-# machine; those that load it or start a whole composition need it to themselves.
+# machine; those that load it, start a whole composition or a browser need it to themselves.
 CALLS := tests/integration
-ALONE := tests/faults tests/deploy
+ALONE := tests/faults tests/deploy tests/browser
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test env demo run test check coverage fmt bench bench-peer faults fuzz lock web

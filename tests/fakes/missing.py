@@ -12,6 +12,7 @@ import pytest
 class Required(StrEnum):
     """What a run can insist on: the variable that does so, set to 1."""
 
+    CHROMIUM = "REQUIRE_CHROMIUM"
     NGINX = "REQUIRE_NGINX"
     POSTGRES = "REQUIRE_POSTGRES"
     REDIS = "REQUIRE_REDIS"
