@@ -17,7 +17,7 @@ from contracts.bot import BotConfig, ExotelApi
 from contracts.ids import Channel
 from contracts.outcome import Reason
 from sidecar.exotel_passthru import transfer_wanted
-from sidecar.store import cdrs, events
+from sidecar.store import calls, cdrs, events, exotel
 from sidecar.store.calls import CallRow
 from sidecar.store.deliveries import Delivery, DeliveryState
 
@@ -83,6 +83,13 @@ async def why_not(connection: AsyncConnection, delivery: Delivery, now: datetime
         return "not needed: the flow has gone on"
     if transfer_wanted(await events.facts(connection, tenant_id, call_id)):
         return "not needed: the caller was handed over"
+    if (row := await calls.get(connection, tenant_id, call_id)) is not None:
+        sid, since = str(row.connected_event.get("call_sid", "")), row.planned_at
+        newest = await exotel.call_of(
+            connection, tenant_id, None, call_sid=sid, stream_sid="", since=since
+        )
+        if newest is not None and newest.call_id != call_id:
+            return "not needed: the flow has come to a bot again"
     return ""
 
 

@@ -178,6 +178,30 @@ async def test_flow_that_has_gone_on_is_left_alone(plane: ControlPlane, tmp_path
     assert line.exotel.requests == []
 
 
+@pytest.mark.parametrize("bot_id", ["desk", "sales"])
+async def test_caller_who_talks_to_a_bot_again_is_not_hung_up(
+    plane: ControlPlane, tmp_path: Path, bot_id: str
+) -> None:
+    """A flow without Passthru may have one Voicebot after the other."""
+    line = Line(plane, tmp_path)
+    first = await line.ended()
+    await plane.add_bot(bot_id="sales")
+    plane.clock.advance(1)
+    second = await plane.talking(
+        "k2",
+        bot_id=bot_id,
+        channel=Channel.EXOTEL,
+        stream_id="s2",
+        connected_event={"call_sid": "c1"},
+    )
+    row = await line.settled(first)
+    why = "not needed: the flow has come to a bot again"
+    assert (row.state, row.last_error) == ("delivered", why)
+    assert line.exotel.requests == []
+    await plane.end(second, leg=Reason.BOT_ENDED)
+    assert (await line.hang_up(second) is not None) is (bot_id == "desk")
+
+
 async def test_caller_who_was_handed_over_is_never_hung_up(
     plane: ControlPlane, tmp_path: Path
 ) -> None:
