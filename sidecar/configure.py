@@ -31,7 +31,8 @@ _SPOKEN = (
     "knowledge_fallback_message",
 )
 _PARTS = ("static_system_prompt", "dynamic_runtime_prompt")
-_LEG = ("caller_id", "did", "stream_id", "call_direction")
+LEG = ("caller_id", "did", "stream_id", "call_direction")
+"""What the platform itself knows of a call as `call.*`, unless its door's own word is another."""
 SECRET_HEADER = "X-VoxCore-Secret"
 OUTSIDE_HOURS_DETAIL = "outside_active_hours"
 
@@ -164,7 +165,7 @@ def prepare(
     config: BotConfig, query: ConfigQuery, now: datetime, *, is_per_call: bool = False
 ) -> Configured:
     """Return `config` with the variables of a call that starts now."""
-    leg = {name: getattr(query, name) for name in _LEG}
+    leg = {name: getattr(query, name) for name in LEG}
     variables = template.call_variables(
         query.connected_event,
         defaults=config.variables,

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from contracts.bot import BotConfig
 from sidecar.admission import same_secret
 from sidecar.clock import Clock
-from sidecar.configure import ConfigQuery, ConfigSource
+from sidecar.configure import LEG, ConfigQuery, ConfigSource
 from sidecar.denial import Code, Denied
 from sidecar.quota import Quota, asker_of
 from sidecar.trunk_pace import Empty
@@ -101,7 +101,7 @@ def is_allowed(origin: str, allowed: Sequence[str]) -> bool:
 
 
 def told(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return what a bot may be told by a visitor: facts, and none of the keys that steer a call.
+    """Return what a bot may be told by a visitor: facts of theirs, and no key that steers a call.
 
     Raises:
         Denied: it is too much.
@@ -115,4 +115,5 @@ def told(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_fact(key: str) -> bool:
-    return not key.startswith(("_", "sip_"))
+    # Bots, and the CRMs they ask, go by a caller's number: it is not for a visitor to choose.
+    return not key.startswith(("_", "sip_")) and key not in LEG

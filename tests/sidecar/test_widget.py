@@ -129,6 +129,11 @@ def test_visitor_tells_facts_and_steers_nothing() -> None:
     assert told(said) == {"name": "Sam", "cart": {"items": 2}}
 
 
+def test_visitor_is_no_caller_of_their_own_choosing() -> None:
+    said = dict.fromkeys(("caller_id", "did", "stream_id", "call_direction"), "+15550100")
+    assert told({**said, "name": "Sam"}) == {"name": "Sam"}
+
+
 @pytest.mark.parametrize(
     "metadata", [{str(n): 1 for n in range(MAX_FACTS + 1)}, {"essay": "x" * 20_000}]
 )
