@@ -4,15 +4,26 @@ way does not count.
 
 from __future__ import annotations
 
+import io
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 
+# Most of what a module's tests cost is importing these: each test process begins with them there.
+import coverage
+import hypothesis  # noqa: F401
+import pydantic  # noqa: F401
+import pytest
+
 COVERED = ("contracts/*.py", "bridges/wire/*.py", "bridges/wire/sip/*.py", "sidecar/outbox.py")
+
+_OPTIONS = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+"""What was imported before has assertions of its own, which are not these tests'."""
 
 
 def modules(root: Path) -> Iterator[Path]:
@@ -22,39 +33,38 @@ def modules(root: Path) -> Iterator[Path]:
 
 
 def shortfall(root: Path, module: Path) -> str:
-    """Return what the module's own tests leave uncovered; "" for nothing."""
+    """Return what the module's own tests leave uncovered; "" for nothing. Run it once a process."""
     name = module.relative_to(root)
     tests = root / "tests" / name.with_name(f"test_{name.name}")
-    with tempfile.TemporaryDirectory() as folder:
-        environ = {**os.environ, "COVERAGE_FILE": str(Path(folder, "coverage"))}
-        # A folder of its own, too: pytests that share one trip over each other tidying it up.
-        pytest = ["-m", "pytest", "-q", f"--basetemp={folder}/pytest", str(tests)]
-        measure = ["-m", "coverage", "run", f"--include={name}", *pytest]
-        ran = _python(root, measure, environ)
-        if ran.returncode != 0:
-            return f"{name}: its tests fail\n{ran.stdout}{ran.stderr}"
-        told = _python(root, ["-m", "coverage", "report", "--fail-under=100"], environ)
-        return "" if told.returncode == 0 else f"{name}:\n{told.stdout}{told.stderr}"
-
-
-def _python(
-    root: Path, arguments: list[str], environ: dict[str, str]
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=root,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    os.chdir(root)
+    told = io.StringIO()
+    with (
+        # A folder of its own: pytests that share one trip over each other tidying it up.
+        tempfile.TemporaryDirectory() as folder,
+        redirect_stdout(told),
+        redirect_stderr(told),
+    ):
+        measure = coverage.Coverage(data_file=None, include=[str(name)])
+        measure.start()
+        ran = pytest.main([*_OPTIONS, f"--basetemp={folder}/pytest", str(tests)])
+        measure.stop()
+        if ran != 0:
+            return f"{name}: its tests fail\n{told.getvalue()}"
+        try:
+            covered = measure.report(file=told)
+        except coverage.exceptions.NoDataError:
+            covered = 0.0
+    return "" if covered == 100 else f"{name}:\n{told.getvalue()}"
 
 
 def main(root: Path) -> int:
     found = list(modules(root))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        shortfalls = [text for text in pool.map(lambda path: shortfall(root, path), found) if text]
+    # Forked, so that nothing of ours is imported yet, and never used again: a module is imported
+    # once a process.
+    fork = multiprocessing.get_context("fork")
+    with fork.Pool(os.cpu_count(), maxtasksperchild=1) as pool:
+        told = pool.imap(partial(shortfall, root), found, chunksize=1)
+        shortfalls = [text for text in told if text]
     for text in shortfalls:
         sys.stderr.write(f"{text}\n")
     held = len(found) - len(shortfalls)
