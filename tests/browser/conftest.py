@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.browser.chromium import PROGRAM, running_chromium, spoken, visiting
 from tests.browser.ledger import ended_call
-from tests.browser.widget import OUT, ROOT, Screen, shop
+from tests.browser.widget import AXE, OUT, ROOT, Screen, shop
 from tests.fakes.detour import Detour
 from tests.fakes.missing import Required, missing
 from tests.integration.bots import CLOSED, TALKER
@@ -62,6 +62,9 @@ async def playwright() -> AsyncIterator[Playwright]:
     """What drives browsers, where there is one."""
     if not PROGRAM.exists():
         missing(Required.CHROMIUM, f"Chromium: {PROGRAM} (Debian's package chromium)")
+    for path in (ROOT / "web" / "dist" / "widget.js", AXE):
+        if not path.is_file():
+            missing(Required.CHROMIUM, f"{path}: run `make web`")
     async with async_playwright() as started:
         yield started
 

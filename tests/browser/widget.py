@@ -17,7 +17,7 @@ from tests.browser.chromium import SLOW_MS
 
 ROOT = Path(__file__).parents[2]
 OUT = Path(__file__).parent / "out"
-_AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 _GRAVE = {"serious", "critical"}
 
 _SHOP = """<!doctype html>
@@ -114,7 +114,7 @@ class Screen:
         """Keep a picture, and let axe look for what keeps anybody out."""
         OUT.mkdir(exist_ok=True)
         await self.page.screenshot(path=OUT / f"{name}.png", full_page=True)
-        await self.page.evaluate(_AXE.read_text())
+        await self.page.evaluate(AXE.read_text())
         found = await self.page.evaluate("within => axe.run(within)", within)
         grave = [
             {"rule": each["id"], "at": [node["target"] for node in each["nodes"]]}
