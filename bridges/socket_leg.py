@@ -129,6 +129,11 @@ class SocketLeg(ABC, Generic[StreamEvent]):
         """Whether a call that ends now ends as handed over."""
         return False
 
+    @property
+    def _is_jammed(self) -> bool:
+        """Whether the peer reads more slowly than it is spoken to."""
+        return self._connection.transport.get_write_buffer_size() > self._max_unsent_bytes
+
     @abstractmethod
     def _tell(self, event: StreamEvent) -> bool:
         """Pass on what the carrier said; return whether it was its last word."""
@@ -173,6 +178,9 @@ class SocketLeg(ABC, Generic[StreamEvent]):
                 await self._flush()
             except ConnectionClosed as closed:
                 return self._disconnected(closed)
+            if not self._is_jammed:
+                # Also where there is nothing to say at the moment.
+                self._stalled_since = None
             if self._stalled_since is not None and now - self._stalled_since > STALL_TIMEOUT_S:
                 return Ending(
                     Reason.PEER_STALLED, self._clock.at(), f"read nothing for {STALL_TIMEOUT_S} s"
@@ -208,7 +216,7 @@ class SocketLeg(ABC, Generic[StreamEvent]):
     def _play(self, pcm: bytes) -> bool:
         if not self._is_live:
             return False
-        if self._connection.transport.get_write_buffer_size() > self._max_unsent_bytes:
+        if self._is_jammed:
             self.dropped_frames += 1
             if self._stalled_since is None:
                 self._stalled_since = self._clock.now()

@@ -8,7 +8,7 @@ import pytest
 
 from bridges import socket_leg
 from bridges.leg import LegEvent
-from contracts.media import Heard, Speech
+from contracts.media import Clear, Finished, Heard, Speech, SpeechEnd
 from contracts.outcome import Reason
 from tests.fakes.live_stream import DIALLER, EXOTEL, Door, stream
 
@@ -105,3 +105,30 @@ async def test_carrier_that_reads_again_hears_the_present(
         await live.until(lambda: len(live.late_s) > sent + 2)
         assert live.leg.dropped_frames < dropped + 10
         assert not live.run.done()
+
+
+@doors
+async def test_jam_that_is_over_is_forgotten_though_nothing_is_said(
+    door: Door[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_leg, "MAX_UNSENT_BYTES", 0)
+    async with stream(door) as live:
+        await live.answered()
+        live.peer.transport.pause_reading()
+        live.leg.accept(Speech(1, FRAME * 500))
+        await live.until(lambda: live.leg.dropped_frames > 0)
+        live.leg.accept(Clear(1))
+        live.peer.transport.resume_reading()
+        unsent_bytes = live.leg._connection.transport.get_write_buffer_size
+        await live.until(lambda: unsent_bytes() <= live.leg._max_unsent_bytes)
+        monkeypatch.setattr(socket_leg, "STALL_TIMEOUT_S", 0.0)
+        live.leg.accept(SpeechEnd(2))
+        await live.until(lambda: any(_is_end_of(event, 2) for event in live.told))
+        await live.say(door.media, door.stop)
+        ending = await live.ending()
+
+    assert ending.reason is Reason.CALLER_HUNG_UP
+
+
+def _is_end_of(event: LegEvent, segment: int) -> bool:
+    return isinstance(event, Finished) and event.segment == segment
