@@ -81,10 +81,10 @@ def routes(exotel: Exotel) -> list[BaseRoute]:
 
 
 def _visitor(request: Request) -> Visitor:
-    token = request.query_params.multi_items()
+    shown = request.query_params.get("token", "")
     return Visitor(
         bot_id=request.path_params["bot_id"],
-        token=_first(token, "token") or _credentials(request.headers.get("Authorization", "")),
+        token=shown or _credentials(request.headers.get("Authorization", "")),
         peer_ip=request.client.host if request.client else "",
     )
 

@@ -71,6 +71,12 @@ async def test_url_is_the_one_key_of_the_answer(flow: Flow) -> None:
     assert answer.json() == {"url": "ws://sidecar/exotel/desk?lang=hi"}
 
 
+async def test_token_may_be_as_long_as_a_stream_takes_it(flow: Flow) -> None:
+    await flow.plane.add_bot(stream_token="x" * 300)
+    assert (await flow.ask("desk/url", params={"token": "x" * 300})).status_code == 200
+    assert (await flow.ask("desk/url", params={"token": "x" * 301})).status_code == 401
+
+
 async def test_url_is_where_the_operator_says(sqlite: Database, tmp_path: Path) -> None:
     plane = ControlPlane(sqlite, tmp_path / "recordings")
     await plane.ready()
