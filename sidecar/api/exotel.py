@@ -81,7 +81,7 @@ def routes(exotel: Exotel) -> list[BaseRoute]:
 
 
 def _visitor(request: Request) -> Visitor:
-    shown = request.query_params.get("token", "")
+    shown = next(filter(None, request.query_params.getlist("token")), "")
     return Visitor(
         bot_id=request.path_params["bot_id"],
         token=shown or _credentials(request.headers.get("Authorization", "")),
