@@ -340,7 +340,6 @@ async def test_call_outlives_a_network_that_is_gone_for_three_seconds(
         await visitor.until_read(call.bot, "until two", 30)
         assert visitor.loudness(2) > 500
         assert "agent_ended" not in call.desk.types()
-        # A closed tab ends it at once.
         await visitor.room.disconnect()
         assert await call.over(5) is Reason.CALLER_HUNG_UP
 
