@@ -13,7 +13,6 @@ import yaml
 from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.browser.chromium import PROGRAM, running_chromium, spoken, visiting
-from tests.browser.ledger import ended_call
 from tests.browser.widget import AXE, OUT, ROOT, Screen, shop
 from tests.fakes.detour import Detour
 from tests.fakes.missing import Required, missing
@@ -36,7 +35,7 @@ BOTS: dict[str, dict[str, Any]] = {
 }
 TOKEN = "**/api/v1/widget/token"
 """Where a widget asks for a call."""
-CALLS_AT_ONCE = 1
+CALLS_AT_ONCE = 3
 QUESTION = "When are you open?"
 CONVERSATION = (6.5, QUESTION, 3.5, QUESTION, 20.0)
 """What the speaking browser's microphone gives, from when it is opened on: a question, and again
@@ -145,10 +144,7 @@ async def visit(platform: Platform) -> AsyncIterator[Visit]:
                 try:
                     yield screen
                 finally:
-                    # Leave as one leaves, so that the next visitor has the line at once.
+                    # Whose page is only closed is missed for a while, and keeps a line busy.
                     await page.evaluate("document.querySelector('voicefleet-widget').end()")
-                    told = await screen.told("state")
-                    for call_id in {each["callId"] for each in told} - {""}:
-                        await ended_call(platform, call_id)
 
         yield open_page

@@ -18,6 +18,12 @@ async def ended_call(platform: Platform, call_id: str) -> dict[str, Any]:
     return call
 
 
+async def all_ended(platform: Platform) -> None:
+    """Wait until there is no call."""
+    for call in (await _json(platform, "/api/v1/calls?limit=200"))["calls"]:
+        await ended_call(platform, call["call_id"])
+
+
 async def result_of(platform: Platform, call_id: str) -> dict[str, Any]:
     """Wait for a call's result."""
     path = f"/api/v1/calls/{call_id}/result"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import httpx
 import pytest
 from livekit import rtc
@@ -10,8 +13,9 @@ from playwright.async_api import Browser, expect
 from contracts.command import HangUp
 from contracts.ids import COMMAND_TOPIC, HOLD_ATTRIBUTE, LEG_NEWS_TOPIC, MEDIA_TOPIC
 from contracts.leg_news import CallHeld, DigitHeard, serialize_news
-from tests.browser.conftest import KEY, TOKEN, Visit
-from tests.browser.ledger import ended_call, result_of
+from tests.browser.conftest import CALLS_AT_ONCE, KEY, TOKEN, Visit
+from tests.browser.ledger import all_ended, ended_call, result_of
+from tests.browser.widget import Screen
 from tests.fakes.visitor import Visitor
 from tests.integration.platform import Platform
 
@@ -21,23 +25,31 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_full_house_is_told_and_tried_again(
     platform: Platform, browser: Browser, visit: Visit
 ) -> None:
-    async with visit(browser) as first, visit(browser) as second:
-        await first.press("launcher")
-        await first.press("start-text")
-        await first.reads("bot", "How can I help you?")
-        await second.press("launcher")
-        await second.press("start")
-        await expect(second.part("status")).to_contain_text("All lines are busy")
-        await second.looks_right("11-full-house")
-        (refused,) = await second.told("ended")
+    await all_ended(platform)
+    async with AsyncExitStack() as stack:
+        first, *others, late = [
+            await stack.enter_async_context(visit(browser)) for _ in range(CALLS_AT_ONCE + 1)
+        ]
+
+        async def begin(screen: Screen) -> None:
+            await screen.press("launcher")
+            await screen.press("start-text")
+            await screen.reads("bot", "How can I help you?")
+
+        await asyncio.gather(begin(first), *map(begin, others))
+        await late.press("launcher")
+        await late.press("start")
+        await expect(late.part("status")).to_contain_text("All lines are busy")
+        await late.looks_right("11-full-house")
+        (refused,) = await late.told("ended")
         assert refused["reason"] == "busy"
 
         await first.press("end")
         await first.shows("You hung up")
         (left,) = await first.told("ended")
         await ended_call(platform, left["callId"])
-        await second.press("start-text")
-        await second.reads("bot", "How can I help you?")
+        await late.press("start-text")
+        await late.reads("bot", "How can I help you?")
 
 
 @pytest.mark.parametrize(
@@ -48,8 +60,9 @@ async def test_full_house_is_told_and_tried_again(
     ],
 )
 async def test_no_call_is_explained_in_plain_words(
-    browser: Browser, visit: Visit, bot_id: str, told: str
+    platform: Platform, browser: Browser, visit: Visit, bot_id: str, told: str
 ) -> None:
+    await all_ended(platform)
     async with visit(browser, bot_id) as screen:
         await screen.press("launcher")
         await screen.press("start")
