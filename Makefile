@@ -1,7 +1,7 @@
 # Every target sets up what it needs first; `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests that hold calls. Most of their time is waiting for somebody to speak, so three may share the
+# Tests that hold calls. Most of their time is waiting for somebody to speak, so four may share the
 # machine; those that load it, start a whole composition or a browser need it to themselves.
 CALLS := tests/integration
 ALONE := tests/faults tests/deploy tests/browser
@@ -30,7 +30,7 @@ run: setup ## start the platform and keep it up; Ctrl-C ends it
 test: setup-test ## run every test, real calls included (ARGS=… goes to pytest)
 ifeq ($(ARGS),)
 	@$(BIN)/pytest -n auto --dist loadfile $(patsubst %,--ignore=%,$(CALLS) $(ALONE))
-	@$(BIN)/pytest -n 3 --dist loadfile $(CALLS)
+	@$(BIN)/pytest -n 4 --dist loadfile $(CALLS)
 	@$(BIN)/pytest $(ALONE)
 	@$(PYTHON) -m scripts.web test
 else
