@@ -93,6 +93,11 @@ class Account:
         """Whether words were heard that are not final yet."""
         return self._half_heard
 
+    @property
+    def is_mid_turn(self) -> bool:
+        """Whether words were heard that nobody has taken up yet."""
+        return self._half_heard or bool(self._untold)
+
     def close(self) -> None:
         """Tell what is still untold: last words nobody answered."""
         if self._untold:

@@ -128,7 +128,7 @@ class Conversation:
                 self._session,
                 self._link.output,
                 silence=self._silence,
-                notice=self._account.notice,
+                account=self._account,
             )
         self._phone.attach()
         await self._session.start(

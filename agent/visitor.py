@@ -9,6 +9,7 @@ from livekit import rtc
 from livekit.agents import AgentSession, llm
 from livekit.agents.voice.events import UserInputTranscribedEvent
 
+from agent.account import Account
 from agent.caller import Caller
 from agent.captions import Captions, CaptionText
 from agent.chat import TYPED, Chat
@@ -16,7 +17,6 @@ from agent.ending import Ending
 from agent.patience import Patience
 from agent.room_audio import RoomAudioOutput
 from agent.speech.keys import pressed_in
-from agent.vigil import Notice
 from contracts.ids import ENDED_ATTRIBUTE
 from contracts.outcome import outcome
 
@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 
 _LAST_WORDS_S = 1.0
 _TELL_S = 2.0
+_SENTENCE_S = 4.0
+"""How long a message waits for a sentence that is being said: a turn that ends after it would cut
+its answer off."""
 
 
 class Visitor:
@@ -45,7 +48,10 @@ class Visitor:
         self._session: AgentSession[None] | None = None
         self._silence: Patience | None = None
         self._chat: Chat | None = None
-        self._writing: asyncio.Task[None] | None = None
+        self._account: Account | None = None
+        self._typed: asyncio.Queue[str] = asyncio.Queue()
+        self._heard = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
         self._is_told = False
 
     def attach(
@@ -54,7 +60,7 @@ class Visitor:
         output: RoomAudioOutput,
         *,
         silence: Patience,
-        notice: Notice,
+        account: Account,
     ) -> None:
         """Show what both sides say from now on, and listen for what is typed.
 
@@ -62,20 +68,26 @@ class Visitor:
             session: the conversation's.
             output: the bot's voice.
             silence: is told of what is typed, which is as good as words.
-            notice: told of messages that were refused.
+            account: told of messages that were refused; knows what was said and not taken up.
         """
         self._session = session
         self._silence = silence
-        self._writing = asyncio.create_task(self._captions.run())
+        self._account = account
+        self._tasks = [
+            asyncio.create_task(self._captions.run()),
+            asyncio.create_task(self._answer()),
+        ]
         self._chat = Chat(
             self._room,
             self._caller,
             take=self._take,
             typing=silence.restart,
-            refused=lambda why: notice("message_refused", reason=why),
+            refused=lambda why: account.notice("message_refused", reason=why),
         )
         self._chat.open()
         session.on("user_input_transcribed", self._on_transcribed)
+        session.on("user_state_changed", lambda _: self._heard.set())
+        session.on("conversation_item_added", lambda _: self._heard.set())
         if self._text_only:
             session.output.transcription = CaptionText(self._captions)
         else:
@@ -113,16 +125,36 @@ class Visitor:
 
     async def aclose(self) -> None:
         """Show nothing any more."""
-        if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.gather(self._writing, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _take(self, text: str) -> None:
-        """Have a message answered as if it had been said."""
-        assert self._session is not None
         assert self._silence is not None
         self._silence.heard_caller()
         self._silence.restart()
+        self._typed.put_nowait(text)
+
+    async def _answer(self) -> None:
+        """Have messages answered as if they had been said, each after what was said before it."""
+        while True:
+            text = await self._typed.get()
+            try:
+                async with asyncio.timeout(_SENTENCE_S):
+                    while self._is_talking():
+                        self._heard.clear()
+                        await self._heard.wait()
+            except TimeoutError:
+                log.info("message answered amid a sentence")
+            self._reply(text)
+
+    def _is_talking(self) -> bool:
+        assert self._session is not None
+        assert self._account is not None
+        return self._session.user_state == "speaking" or self._account.is_mid_turn
+
+    def _reply(self, text: str) -> None:
+        assert self._session is not None
         current = self._session.current_speech
         if current is not None and current.allow_interruptions:
             current.interrupt()
@@ -135,6 +167,7 @@ class Visitor:
             log.warning("message not answered: the session is closing")
 
     def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
+        self._heard.set()
         self._hear(event.transcript.strip(), is_final=event.is_final)
 
     def _hear(self, text: str, *, is_final: bool) -> None:

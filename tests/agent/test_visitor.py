@@ -239,6 +239,34 @@ async def test_visitor_who_types_is_not_taken_for_absent() -> None:
 
 
 @virtual_time
+async def test_message_sent_amid_a_sentence_is_answered_after_it() -> None:
+    async with visiting("Sure.", "We are open daily.") as call:
+        await call.until_said("bot", 1)
+        call.scripted.stt.begin()
+        call.scripted.stt.interim("Please wait")
+        await asyncio.sleep(0.2)
+        call.room.type("When are you open?")
+        await asyncio.sleep(0.2)
+        call.scripted.stt.final("Please wait a moment")
+        await call.until_said("customer", 2)
+        await call.until_said("bot", 2)
+        assert call.said("customer") == ["Please wait a moment", "When are you open?"]
+        assert call.said("bot")[-1] == "We are open daily."
+
+
+@virtual_time
+async def test_message_does_not_wait_for_a_noise_that_goes_on() -> None:
+    async with visiting("We are open daily.") as call:
+        await call.until_said("bot", 1)
+        call.scripted.stt.begin()
+        call.scripted.stt.interim("and")
+        await asyncio.sleep(0.2)
+        call.room.type("When are you open?")
+        await call.until_said("customer", 1)
+        assert call.typed() == ["When are you open?"]
+
+
+@virtual_time
 async def test_line_waits_while_the_visitor_is_cut_off_and_so_does_silence() -> None:
     async with visiting(STORY, no_response_seconds=5, dead_air_seconds=5) as call:
         await call.until_said("bot", 1)
@@ -308,12 +336,16 @@ async def test_messages_that_are_refused_are_noticed() -> None:
 async def test_message_to_a_session_that_has_died_is_no_error() -> None:
     silence: Any = SimpleNamespace(heard_caller=lambda: None, restart=lambda: None)
     session: Any = SimpleNamespace(
-        current_speech=None, generate_reply=_closing, on=lambda *_: None, output=None
+        current_speech=None,
+        generate_reply=_closing,
+        on=lambda *_: None,
+        output=None,
+        user_state="listening",
     )
     room = WrittenRoom(CALLER)
     visitor = a_visitor(room)
     output = RoomAudioOutput(lambda _: None, 8000, asyncio.get_running_loop().time)
-    visitor.attach(session, output, silence=silence, notice=lambda *_, **__: None)
+    visitor.attach(session, output, silence=silence, account=Account(lambda _: None))
     visitor.begin()
     room.type("Hello?")
     with capture_logs() as logs:
