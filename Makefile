@@ -1,10 +1,10 @@
 # Every target sets up what it needs first; `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests that hold calls. Most of their time is waiting for somebody to speak, so four may share the
-# machine; those that load it, start a whole composition or a browser need it to themselves.
+# Tests that hold calls. Most of their time is waiting for somebody to speak, so three may share the
+# machine. Those that load it, or start a browser or a whole composition, come two at a time.
 CALLS := tests/integration
-ALONE := tests/faults tests/deploy tests/browser
+HEAVY := tests/browser tests/deploy tests/faults
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test env demo run test check coverage fmt bench bench-peer faults fuzz lock web
@@ -29,9 +29,9 @@ run: setup ## start the platform and keep it up; Ctrl-C ends it
 
 test: setup-test ## run every test, real calls included (ARGS=… goes to pytest)
 ifeq ($(ARGS),)
-	@$(BIN)/pytest -n auto --dist loadfile $(patsubst %,--ignore=%,$(CALLS) $(ALONE))
-	@$(BIN)/pytest -n 4 --dist loadfile $(CALLS)
-	@$(BIN)/pytest $(ALONE)
+	@$(BIN)/pytest -n auto --dist loadfile $(patsubst %,--ignore=%,$(CALLS) $(HEAVY))
+	@$(BIN)/pytest -n 3 --dist loadfile $(CALLS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(HEAVY)
 	@$(PYTHON) -m scripts.web test
 else
 	@$(BIN)/pytest $(ARGS)

@@ -13,6 +13,8 @@ from typing import Any
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.fakes.livekit_sip import real
 from tests.fakes.missing import Required
@@ -96,6 +98,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if mark := item.get_closest_marker("double_only"):
             item.add_marker(pytest.mark.skip(reason=f"the double's alone: {mark.kwargs['reason']}"))
+
+
+class _ByFleet(LoadFileScheduling):  # type: ignore[misc]
+    """Keeps in one worker what shares a fleet: each module's tests, and all of the browser's."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module: str = super()._split_scope(nodeid)
+        return "browser" if module.startswith("tests/browser/") else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByFleet | None:
+    """Share tests out."""
+    return _ByFleet(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -122,6 +122,8 @@ async def platform(
         folder,
         browsers=network.before,
         WEB_MAX_CALLS=str(CALLS_AT_ONCE),
+        # A machine that others load as well is no reason to call the house full.
+        WEB_JOIN_TIMEOUT_S="10",
         WIDGET_STARTS_PER_MINUTE="1000",
     ) as running:
         for bot_id, config in BOTS.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -193,7 +194,12 @@ async def transfer_in_two_attempts(desk: Desk) -> None:
     assert line.referred_to == "tel:+14155550123"
     await heard_speech(line, at_s)
     line.refers = RefersTo.SUCCESS
-    line.say(desk.voices[MANAGER])
+    for _ in range(2):  # on a machine under load a word may be lost
+        line.say(desk.voices[MANAGER])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(9):
+                await line.ended.wait()
+                break
     async with asyncio.timeout(20):
         await line.ended.wait()
     result = await desk.result(call_id)
