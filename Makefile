@@ -1,13 +1,16 @@
 # Every target sets up what it needs first; `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests that hold calls. Most of their time is waiting for somebody to speak, so three may share the
-# machine. Those that load it, or start a browser or a whole composition, come two at a time.
+# Four workers hold calls, each of which begins where the machine has room (tests/integration/room.py):
+# what is heard under load is no measure. Tests that load the machine, or start a browser or a whole
+# composition, come two at a time. The others wait for something a third of their time.
+UNITS := $(shell echo $$(( $$(nproc) * 3 / 2 )))
 CALLS := tests/integration
-HEAVY := tests/browser tests/deploy tests/faults
+HEAVY := tests/browser tests/faults tests/deploy/test_stack.py
+CHECKED := tests/test_structure.py tests/test_docs.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test env demo run test check coverage fmt bench bench-peer faults fuzz lock web
+.PHONY: help setup setup-test env demo run test live check coverage fmt bench bench-peer faults fuzz lock web
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,22 +30,25 @@ demo: setup ## start everything, place one real call, show it, print its result
 run: setup ## start the platform and keep it up; Ctrl-C ends it
 	@$(BIN)/voicefleet up
 
-test: setup-test ## run every test, real calls included (ARGS=… goes to pytest)
+test: setup-test ## run every test but those of `make check`, real calls included (ARGS=… goes to pytest)
 ifeq ($(ARGS),)
-	@$(BIN)/pytest -n auto --dist loadfile $(patsubst %,--ignore=%,$(CALLS) $(HEAVY))
-	@$(BIN)/pytest -n 3 --dist loadfile $(CALLS)
-	@$(BIN)/pytest -n 2 --dist loadfile $(HEAVY)
+	@$(BIN)/pytest -n $(UNITS) --dist loadfile $(patsubst %,--ignore=%,$(CALLS) $(HEAVY) $(CHECKED))
+	@$(BIN)/pytest -n 4 --dist loadfile --durations=20 $(CALLS)
+	@$(BIN)/pytest -n 2 --dist loadfile --durations=10 $(HEAVY)
 	@$(PYTHON) -m scripts.web test
 else
 	@$(BIN)/pytest $(ARGS)
 endif
+
+live: setup ## a real call through each real vendor whose key is set (DEEPGRAM_API_KEY … in CONTRIBUTING.md)
+	@$(BIN)/pytest -v tests/live/vendors.py $(ARGS)
 
 check: env ## format, lint, types, import arrows, structure, docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q tests/test_structure.py tests/test_docs.py
+	@$(BIN)/pytest -q $(CHECKED)
 	@$(PYTHON) -m scripts.web check
 
 coverage: env ## hold modules to full branch coverage by their own tests

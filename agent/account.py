@@ -75,6 +75,11 @@ class Account:
             at = _utc(message.metrics.get("started_speaking_at", message.created_at))
             self._tell_bot(message, at)
 
+    def took_up(self, text: str) -> None:
+        """Tell a turn that the session was kept from answering."""
+        self._untold.clear()
+        self._tell_caller(text)
+
     def said_over_bot(self, text: str) -> None:
         """Tell words that did not cut the bot off."""
         self._tell_caller(text)

@@ -15,7 +15,7 @@ from livekit.agents import APIConnectOptions, APIStatusError, llm
 from pydantic_core import from_json
 
 from agent.providers import build_brain
-from contracts.bot import LlmConfig
+from contracts.engines import LlmConfig, PromptParts
 from contracts.task import Task, TaskAnswer, TaskClaim
 from sidecar.client import Refused, SidecarClient, SidecarError
 
@@ -30,14 +30,19 @@ ANSWER_TOKENS = 1024
 MAX_RAW_CHARS = 20_000
 RETRY_S = 1.0
 
-_HEAVY = ("openai.types.beta.realtime", "openai.types.realtime")
+_HEAVY = {
+    "google": ("google.genai",),
+    "google_vertex": ("google.genai",),
+    "openai": ("openai.types.beta.realtime", "openai.types.realtime"),
+}
+"""What takes long in the first import of a provider's plug-in."""
 _FORM = "Answer with one JSON object and nothing else."
 _REPAIR = "That was not one JSON object ({problem}). Answer again, with the JSON object alone."
 
-BuildBrain = Callable[[LlmConfig], Awaitable[llm.LLM[Any]]]
+BuildBrain = Callable[[LlmConfig, PromptParts | None], Awaitable[llm.LLM[Any]]]
 
 
-async def brain(config: LlmConfig) -> llm.LLM[Any]:
+async def brain(config: LlmConfig, kept: PromptParts | None = None) -> llm.LLM[Any]:
     """Return a bot's language model, for answers longer than those it speaks.
 
     Raises:
@@ -45,10 +50,13 @@ async def brain(config: LlmConfig) -> llm.LLM[Any]:
     """
     # The plug-in's first import takes a second, which the worker's heartbeat does not have, and
     # insists on the main thread. What takes that long in it does not.
-    for name in _HEAVY:
+    for name in _HEAVY.get(config.provider, ()):
         await asyncio.to_thread(importlib.import_module, name)
     tokens = max(config.max_tokens, ANSWER_TOKENS)
-    return build_brain(config.model_copy(update={"max_tokens": tokens}))
+    if kept is not None:
+        rest = f"{kept.dynamic_runtime_prompt}\n\n{_FORM}".strip()
+        kept = kept.model_copy(update={"dynamic_runtime_prompt": rest})
+    return build_brain(config.model_copy(update={"max_tokens": tokens}), kept)
 
 
 class Aftercall:
@@ -88,8 +96,7 @@ class Aftercall:
         ends = loop.time() + task.lease_s
         result, error = None, None
         try:
-            async with asyncio.timeout(task.lease_s * WORKING_SHARE):
-                result = await self._result(task)
+            result = await self._result(task)
         except Exception as failure:
             error = _told(failure)
             log.warning("task not answered", task_id=task.task_id, error=error)
@@ -109,11 +116,29 @@ class Aftercall:
             await asyncio.sleep(RETRY_S)
 
     async def _result(self, task: Task) -> dict[str, Any]:
-        model = await self._build(task.llm)
-        try:
-            return await ask(model, task)
-        finally:
-            await model.aclose()
+        """Return what the bot's model says, or the next of its fallbacks where that fails."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + task.lease_s * WORKING_SHARE
+        # Rules can be put no question.
+        others = [each for each in task.llm.fallbacks if each.provider != "rules"]
+        *firsts, last = task.llm, *others
+        for at, config in enumerate(firsts):
+            try:
+                share_s = (ends - loop.time()) / (len(firsts) + 1 - at)
+                return await self._asked(config, task, share_s)
+            except Exception as failure:
+                log.warning("model failed", task_id=task.task_id, error=_told(failure))
+        return await self._asked(last, task, ends - loop.time())
+
+    async def _asked(self, config: LlmConfig, task: Task, within_s: float) -> dict[str, Any]:
+        # What a vendor keeps is the first choice's.
+        kept = task.kept if config is task.llm else None
+        async with asyncio.timeout(within_s):
+            model = await self._build(config, kept)
+            try:
+                return await ask(model, task)
+            finally:
+                await model.aclose()
 
 
 async def ask(model: llm.LLM[Any], task: Task) -> dict[str, Any]:

@@ -17,12 +17,17 @@ from livekit.rtc.participant import PublishDataTrackError
 from pydantic import ValidationError
 
 from agent.account import Account
+from agent.apology import Apology
 from agent.caller import Caller
 from agent.conversation import Conversation
 from agent.ending import Ending
+from agent.engines import Engines
+from agent.fallback.stand_in import line_up_of
+from agent.kept_lines import KeptLines
+from agent.knowledge import asker
 from agent.leg_watch import Leg, LegWatch, NoLeg
 from agent.line import BridgeLine, Line, ManagedLine
-from agent.line_cache import LineCache, Synthesize
+from agent.line_cache import LineCache
 from agent.link import Link
 from agent.presence import (
     grace_s,
@@ -33,7 +38,7 @@ from agent.presence import (
     why_gone,
     why_left,
 )
-from agent.providers import ConfigUnusable, Engines, OnIntent
+from agent.providers import ConfigUnusable, OnIntent
 from agent.recording import Recorder
 from agent.room_audio import MediaLink
 from agent.room_tracks import RoomTracks
@@ -41,16 +46,19 @@ from agent.settings import AgentSettings
 from agent.text_link import TextLink
 from agent.track_audio import TrackLink
 from agent.visitor import Visitor
+from agent.web import Web
 from contracts.ids import PRESENCE_TRACK, Channel, parse_standby_metadata
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import AgentEnded, AgentJoined, Fact, Noticed
-from sidecar.client import Reporter, SidecarClient
+from sidecar.client import EgressGuard, Reporter, SidecarClient
 
 log = structlog.get_logger(__name__)
 
 BuildEngines = Callable[[AgentPlan, OnIntent], Engines]
 
+TLS = "tls"
+"""Where a process keeps its TLS context, made before it has a call."""
 _RECEIVED_S = 5.0
 """How long a browser may take to receive the bot's track before it is spoken to all the same."""
 _TOLD_WITHIN_S = 1.0
@@ -79,6 +87,8 @@ class Call:
         self._client = client
         self._reporter = reporter
         self._build = build
+        guard = EgressGuard(allow_private=settings.allow_private_vendors)
+        self._web = Web(guard, ctx.proc.userdata.get(TLS))
         self._claiming = claiming
         self._lines = LineCache(
             settings.agent_lines_dir, settings.agent_lines_mb * 1024 * 1024, plan.media_rate_hz
@@ -126,18 +136,26 @@ class Call:
         try:
             account = Account(self._tell, plan.config.intent_phrases)
             engines = self._build(plan, account.intend)
+            lines = KeptLines(plan, self._lines, engines)
             conversation = Conversation(
                 plan=plan,
                 room=self._room,
                 link=link,
                 engines=engines,
                 account=account,
-                speak=self._speaker(engines),
+                lines=lines,
                 line=self._line(),
                 leg=leg,
                 visitor=self._visitor,
+                web=self._web,
+                apology=self._apology(engines, lines),
+                look_up=asker(self._client, plan),
             )
             self._conversation = conversation
+            if engines.prompt_cache is not None:
+                engines.prompt_cache.on_lost = lambda status: account.notice(
+                    "prompt_cache_lost", status=status
+                )
             self._follow_caller()
             await asyncio.gather(conversation.start(), self._be_seen())
             await self._confirmed()
@@ -221,12 +239,14 @@ class Call:
         elif not self._claiming.done():
             self._early.append(fact)
 
-    def _speaker(self, engines: Engines) -> Synthesize:
-        """Return what says the opening line: from what is kept, where all callers hear the same."""
-        plan, lines = self._plan, self._lines
-        if not plan.opening_is_fixed or plan.history or not lines.is_on:
-            return engines.synthesize
-        return lambda text: lines.speak(plan.config.tts, text, engines.synthesize)
+    def _apology(self, engines: Engines, lines: KeptLines) -> Apology:
+        plan = self._plan
+        can_fail = self._lines.is_on and bool(line_up_of(engines.tts))
+        return Apology(
+            plan.config.resilience.apology_message,
+            lines.keep if can_fail else None,
+            is_written=plan.text_only,
+        )
 
     async def _yield_to_newer(self, sending: asyncio.Task[None]) -> None:
         """Fall silent and leave at once when a newer agent serves the call."""

@@ -11,8 +11,7 @@ from typing import Any
 
 import structlog
 from livekit import rtc
-from livekit.agents import AgentSession, RunContext, llm
-from livekit.agents.voice import SpeechHandle, room_io
+from livekit.agents import AgentSession, RunContext
 from livekit.agents.voice.events import (
     AgentStateChangedEvent,
     SpeechCreatedEvent,
@@ -21,36 +20,42 @@ from livekit.agents.voice.events import (
 )
 
 from agent.account import Account
+from agent.announcer import Announcer
+from agent.apology import Apology
 from agent.bot import Bot
+from agent.breakdown import Breakdown
 from agent.ending import Ending
-from agent.key_tools import key_tools
+from agent.engines import Engines
+from agent.entrance import enter
+from agent.etiquette import Etiquette
+from agent.kept_lines import KeptLines
+from agent.knowledge import Ask
+from agent.last_words import last_words
 from agent.latency import TurnClock
 from agent.leg_watch import Leg, LegWatch
+from agent.limits import Limits
 from agent.line import BridgeLine, Line
-from agent.line_cache import Synthesize
 from agent.link import Link
-from agent.manners import WRITTEN_PATIENCE, GiveUp, Prompt, SilencePolicy
+from agent.machine.detection import Detection
+from agent.manners.silence import WRITTEN_PATIENCE, SilencePolicy
+from agent.opening import Opening
 from agent.patience import Patience
-from agent.prefetch import Prefetch
-from agent.providers import Engines
+from agent.realtime import RealtimeTalk
 from agent.speaking import follow
-from agent.telephone import SPEECH_TAIL_S, Telephone
-from agent.tools import built_in_tools, declared_tools
+from agent.telephone import Telephone
+from agent.toolbox import Toolbox, can_transfer, history_of
+from agent.usage import usage_of
 from agent.vigil import DEAF, Vigil
 from agent.visitor import Visitor
-from contracts.ids import KEYED, PRESSING
+from agent.web import Web
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
 from contracts.report import ConversationStarted, UsageCounted
-from contracts.transfer import METHODS
-from contracts.zone import zone_of
+from sidecar.client import EgressGuard
 
 log = structlog.get_logger(__name__)
 
-_GOODBYE_S = 15.0
-"""No closing line is waited for longer than this."""
 _CLOSE_S = 5.0
-_LAST_WORDS_S = 1.2
 
 
 class Conversation:
@@ -68,10 +73,13 @@ class Conversation:
         link: Link,
         engines: Engines,
         account: Account,
-        speak: Synthesize | None = None,
+        lines: KeptLines | None = None,
         line: Line | None = None,
         leg: Leg | None = None,
         visitor: Visitor | None = None,
+        web: Web | None = None,
+        apology: Apology | None = None,
+        look_up: Ask | None = None,
     ) -> None:
         self._plan = plan
         self._config = plan.config
@@ -88,18 +96,29 @@ class Conversation:
         loop = asyncio.get_running_loop()
         self._ending: asyncio.Future[Ending] = loop.create_future()
         self._engines = engines
-        self._speak = speak or engines.synthesize
-        self._greeting = (
-            plan.config.recovery_message if plan.history else plan.config.opening_message
-        )
-        self._greeting_audio: Prefetch | None = None
+        self._lines = lines
+        self._opening = Opening(plan, lines.speak if lines else engines.synthesize, self._fail)
         self._session: AgentSession[None] = engines.session(plan.config)
+        self._announcer = Announcer(self._session, self._ending)
         self._vigil = Vigil(
             self._session,
             self._fail,
             account.notice,
-            is_excused=lambda: self._phone.is_waiting or self._is_alone,
+            is_excused=lambda: (
+                self._is_waiting or self._toolbox.is_at_work or self._detection.has_words
+            ),
+            answer_s=plan.config.realtime.answer_s if plan.config.realtime else 0.0,
         )
+        self._realtime: RealtimeTalk | None = None
+        if engines.realtime is not None:
+            self._realtime = RealtimeTalk(
+                self._session,
+                engines.realtime,
+                self._turns,
+                link.output,
+                account.notice,
+                self._fail,
+            )
         self._phone = Telephone(
             plan=plan,
             line=line or BridgeLine(room, plan.caller_identity),
@@ -112,14 +131,49 @@ class Conversation:
             end=self.end,
             silence=self._silence,
         )
+        self._breakdown = Breakdown(
+            plan.config.resilience,
+            apology or Apology(""),
+            announce=lambda text, audio: self._announcer.say(text, self._phone, audio),
+            is_taken_over=self._phone.is_taken_over,
+            hand_over=self._phone.hand_over if can_transfer(plan) else None,
+            end=self.end,
+            notice=account.notice,
+        )
+        engines.follow_switches(account.notice)
+        web = web or Web(EgressGuard(allow_private=False))
+        self._toolbox = Toolbox(plan, engines, self, self._phone, account, web, look_up)
+        self._etiquette = Etiquette(
+            plan=plan,
+            session=self._session,
+            output=link.output,
+            account=account,
+            speak=engines.synthesize,
+            keep=lines.keep if lines else engines.synthesize,
+            change_voice=lambda language: engines.change_voice(plan.config, language),
+            on_backchannel=self._on_backchannel,
+            on_kept=self._unanswered,
+            hang_up=self._on_closure,
+            is_excused=lambda: self._is_waiting,
+        )
+        self._limits = Limits(
+            plan.config,
+            self._silence,
+            self,
+            is_held=lambda: self._phone.is_held,
+            notice=account.notice,
+        )
         self._bot = self._make_bot()
+        self._detection = Detection(
+            plan, link, self._session, account, self._opening, self._silence, self
+        )
         self._listen()
 
     async def start(self) -> None:
         """Get ready to speak: session running, greeting synthesised."""
-        if self._greeting and not self._plan.text_only:
-            # Made while the session starts: whoever answered at once is waiting for it.
-            self._greeting_audio = Prefetch(self._speak(self._greeting))
+        self._opening.prepare()
+        if self._lines is not None:
+            self._lines.prepare()
         if not self._plan.text_only:
             self._session.input.audio = self._link.input
             self._session.output.audio = self._link.output
@@ -131,25 +185,13 @@ class Conversation:
                 account=self._account,
             )
         self._phone.attach()
-        await self._session.start(
-            self._bot,
-            room=self._room,
-            room_options=room_io.RoomOptions(
-                audio_input=False,
-                audio_output=False,
-                text_input=False,
-                text_output=False,
-                participant_identity=self._plan.caller_identity,
-                close_on_disconnect=False,
-            ),
-            session_host=False,
-            record=False,
-        )
+        self._toolbox.connect(self._bot)
+        await enter(self._session, self._bot, self._room, self._plan.caller_identity)
 
     async def run(self, answered: asyncio.Event) -> Ending:
         """Talk from the answer to the end, and return it."""
         waiting = asyncio.ensure_future(answered.wait())
-        await self._either(waiting)
+        await self._announcer.unless_ended(waiting)
         if not self._ending.done():
             await self._talk()
         ending = await self._ending
@@ -166,51 +208,39 @@ class Conversation:
             self._ending.set_result(Ending(reason, at or datetime.now(UTC), detail, by_bot))
 
     def _fail(self, why: str) -> None:
-        self.end(Reason.PIPELINE_FAILED, why)
+        # Nobody need hear or think during a goodbye.
+        if not self._breakdown.is_parting or self._engines.is_mute:
+            self._breakdown.come(why)
 
     async def _talk(self) -> None:
         self._tell(ConversationStarted(at=datetime.now(UTC)))
+        self._breakdown.begin()
         self._phone.begin()
         try:
-            self._greet()
+            self._detection.begin()
             if self._visitor is not None:
                 self._visitor.begin()
-            async with asyncio.TaskGroup() as tasks:
-                watch = tasks.create_task(self._watch_silence())
-                cap = tasks.create_task(self._watch_duration())
-                await asyncio.wait({self._ending})
-                watch.cancel()
-                cap.cancel()
+            await self._limits.watch(self._ending)
         except* Exception as errors:
             log.exception("conversation failed")
             self.end(Reason.PIPELINE_FAILED, type(errors.exceptions[0]).__name__)
-
-    def _greet(self) -> None:
-        # However long the phone rang, that was no silence.
-        self._silence.restart()
-        if self._greeting_audio is not None:
-            handle = self._session.say(self._greeting, audio=self._greeting_audio.frames())
-            handle.add_done_callback(self._on_greeted)
-        elif self._greeting:
-            self._session.say(self._greeting)
-
-    def _on_greeted(self, _: SpeechHandle) -> None:
-        if self._greeting_audio is not None and self._greeting_audio.error is not None:
-            # Without a voice the caller would be left in silence, and then be blamed for it.
-            self.end(Reason.PIPELINE_FAILED, type(self._greeting_audio.error).__name__)
 
     async def _close(self, ending: Ending) -> None:
         if self._visitor is not None:
             await self._visitor.see_out(ending)
         if not ending.by_bot:
-            await self._last_words()
+            await last_words(self._session, self._link, self._account)
         else:
             await self._phone.hang_up()
         self._vigil.close()
+        self._detection.close()
+        await self._breakdown.aclose()
+        self._etiquette.close()
         self._phone.close()
         self._link.output.abandon()
-        if self._greeting_audio is not None:
-            await self._greeting_audio.aclose()
+        await self._opening.aclose()
+        if self._lines is not None:
+            await self._lines.aclose()
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await self._session.aclose()
@@ -219,52 +249,53 @@ class Conversation:
                     await self._visitor.aclose()
         except TimeoutError:
             log.warning("session did not close in time", timeout_s=_CLOSE_S)
+        await self._toolbox.aclose()
         # Not before: closing the session may still take up the caller's last turn.
         self._account.close()
         self._tell(UsageCounted(at=datetime.now(UTC), usage=self._usage()))
 
     async def end_after_goodbye(self, context: RunContext[Any]) -> str | None:
-        """End the call once the line that led here was heard.
-
-        Return why not, if the caller cut in.
-        """
-        self._bot.is_closing = True
+        """End the call once the line that led here was heard; return why not, if they cut in."""
+        self._etiquette.is_closing = True
+        self._part_for(Reason.BOT_ENDED)
         try:
             await context.wait_for_playout()
         finally:
-            self._bot.is_closing = False
+            self._etiquette.is_closing = False
+            self._part_for(None)
+        await self._breakdown.over()
         if context.speech_handle.interrupted:
             return "The caller cut in before the goodbye was over. Listen to them first."
         self.end(Reason.BOT_ENDED)
         return None
 
-    async def leave_voicemail(self, context: RunContext[Any]) -> None:
-        """Leave the bot's message on a machine and hang up."""
-        context.disallow_interruptions()
-        await context.wait_for_playout()
-        await self._say_and_wait(self._config.voicemail_message)
-        self.end(Reason.VOICEMAIL)
+    async def part(self, reason: Reason, line: str) -> None:
+        """Say the call's last line, and end it for this reason once that was heard."""
+        self._part_for(reason)
+        await self._say_and_wait(line)
+        await self._breakdown.over()
+        self.end(reason)
 
-    async def _watch_silence(self) -> None:
-        async for due in self._silence.long_silences():
-            match due:
-                case Prompt(text, number):
-                    self._account.notice("re_engaged", number=number)
-                    self._session.say(text)
-                case GiveUp(reason):
-                    if reason is Reason.DEAD_AIR:
-                        await self._say_and_wait(self._config.closing_message)
-                    if reason is Reason.NO_RESPONSE and self._vigil.is_deaf:
-                        self.end(Reason.PIPELINE_FAILED, DEAF)
-                    self.end(reason)
-                    return
+    async def leave_voicemail(self, context: RunContext[Any]) -> str | None:
+        """Leave the bot's message on a machine and hang up; return why not, if it is a person."""
+        return await self._detection.leave_message(context)
 
-    async def _watch_duration(self) -> None:
-        await asyncio.sleep(self._config.max_call_duration_seconds)
-        self._account.notice("max_duration_reached")
-        if not self._phone.is_held:
-            await self._say_and_wait(self._config.closing_message)
-        self.end(Reason.MAX_DURATION)
+    def greeted(self, text: str) -> None:
+        """Somebody who took our call said this before they heard the bot."""
+        self._unanswered()
+        self._account.took_up(text)
+        self._remembering = asyncio.create_task(self._bot.remember(text))
+
+    def prompt(self, text: str) -> None:
+        """Say something into a silence."""
+        self._session.say(text)
+
+    def give_up(self) -> None:
+        """Nobody ever spoke, as far as one knows."""
+        if self._vigil.is_deaf:
+            self._fail(DEAF)
+        else:
+            self.end(Reason.NO_RESPONSE)
 
     def _listen(self) -> None:
         on = self._session.on
@@ -278,12 +309,15 @@ class Conversation:
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         self._account.on_user_state(event)
+        self._engines.voice(event.new_state == "speaking")
         self._silence.weigh()
 
     def _on_agent_state(self, _: AgentStateChangedEvent) -> None:
         self._silence.weigh()
 
     def _on_speech(self, event: SpeechCreatedEvent) -> None:
+        if self._lines is not None and event.source == "say":
+            self._lines.is_said(event.speech_handle.id)
         # A line that fails before its first sample changes no state.
         event.speech_handle.add_done_callback(lambda _: self._silence.weigh())
 
@@ -296,9 +330,13 @@ class Conversation:
             self._link.output.release()
         self._silence.restart()
 
+    @property
+    def _is_waiting(self) -> bool:
+        return self._phone.is_waiting or self._is_alone or self._detection.is_listening
+
     def _is_quiet(self) -> bool:
         session = self._session
-        if self._phone.is_waiting or self._is_alone:
+        if self._is_waiting:
             return False
         is_busy = session.agent_state in ("thinking", "speaking")
         return session.user_state != "speaking" and not is_busy
@@ -308,89 +346,55 @@ class Conversation:
             self._silence.heard_caller()
             self._phone.spoken()
 
-    def _on_backchannel(self, text: str) -> None:
+    def _unanswered(self) -> None:
         self._vigil.heard()
         self._silence.heard_caller()
+        if self._realtime is not None:
+            self._realtime.said_over_bot()
+
+    def _on_backchannel(self, text: str) -> None:
+        self._unanswered()
         self._account.said_over_bot(text)
         if self._visitor is not None:
             self._visitor.said_over_bot(text)
 
+    def _on_closure(self, is_callers: bool) -> None:
+        line = self._config.closing_message if is_callers else ""
+        self._parting = asyncio.create_task(self.part(Reason.BOT_ENDED, line))
+
+    def _part_for(self, reason: Reason | None) -> None:
+        self._breakdown.part(reason)
+        self._engines.part(reason is not None)
+
     def _make_bot(self) -> Bot:
-        can_transfer = self._plan.channel in METHODS and bool(
-            self._config.transfer_targets or self._config.transfer_numbers
-        )
-        has_keys, can_press = (self._plan.channel in doors for doors in (KEYED, PRESSING))
-        tools: list[llm.Tool | llm.Toolset] = [
-            *built_in_tools(self._config, self, self._phone, self._tell, can_transfer=can_transfer),
-            *(
-                key_tools(self._config, self._phone, self._tell, can_press=can_press)
-                if has_keys
-                else []
-            ),
-            *declared_tools(self._engines.rules, self._local_now, self._tell),
-        ]
-        history = llm.ChatContext.empty()
-        for line in self._plan.history:
-            role = "assistant" if line.speaker == "bot" else "user"
-            history.add_message(role=role, content=line.text)  # type: ignore[arg-type]
         return Bot(
-            instructions=self._config.instructions,
-            tools=tools,
-            chat_ctx=history,
+            instructions=self._etiquette.instructions,
+            tools=self._toolbox.tools,
+            chat_ctx=history_of(self._plan),
             output=self._link.output,
             turns=self._turns,
-            min_words_interruption=self._config.min_words_interruption,
-            on_backchannel=self._on_backchannel,
+            realtime=self._realtime,
+            pronunciations=self._engines.pronunciations,
+            lines=self._lines,
+            etiquette=self._etiquette,
+            takes=lambda event: self._detection.takes(event),
             on_final=self._engines.on_final,
-            is_leaving=lambda: self._phone.is_away,
+            on_heard=self._vigil.took,
+            is_leaving=lambda: (
+                self._phone.is_away or self._breakdown.is_here or self._detection.is_listening
+            ),
         )
-
-    def _local_now(self) -> datetime:
-        return datetime.now(zone_of(self._config.timezone))
 
     async def _say_and_wait(self, text: str) -> None:
         """Say a line that cannot be interrupted, and return once it was heard."""
-        if not text:
-            return
-        await self._either(asyncio.ensure_future(self._phone.back()))
-        if self._phone.is_away or self._ending.done():
-            return
-        try:
-            # Not the session's own `interrupt`: it would cancel the tool that may be waiting here.
-            if (current := self._session.current_speech) is not None:
-                current.interrupt(force=True)
-            handle: SpeechHandle = self._session.say(text, allow_interruptions=False)
-        except RuntimeError:
-            log.warning("line not said: the session is closing")
-            return
-        while not handle.done() and not self._ending.done():
-            waiting = asyncio.ensure_future(handle.wait_for_playout())
-            await self._either(waiting, timeout_s=_GOODBYE_S)
-            if not self._phone.is_held:
-                break
-            # Nobody heard it meanwhile: it goes on when the caller is back.
-            await self._either(asyncio.ensure_future(self._phone.back()))
-
-    async def _either(self, waiting: asyncio.Future[Any], timeout_s: float | None = None) -> None:
-        """Return when `waiting` is done or the conversation has ended."""
-        both: set[asyncio.Future[Any]] = {waiting, self._ending}
-        await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-
-    async def _last_words(self) -> None:
-        """Let a sentence that the hang-up cut short still reach the transcript."""
-        if not self._account.half_heard and self._session.user_state != "speaking":
-            return
-        self._link.input.push_silence(SPEECH_TAIL_S)
-        try:
-            async with asyncio.timeout(2 * _LAST_WORDS_S):
-                await self._session.commit_user_turn(
-                    transcript_timeout=_LAST_WORDS_S, skip_reply=True
-                )
-        except (TimeoutError, RuntimeError):
-            # A RuntimeError means that the session has closed, and the words went with it.
-            self._account.notice("last_words_unclear")
+        # A further failure would close the session, which the apology needs.
+        if not self._breakdown.is_here:
+            await self._announcer.say(text, self._phone)
 
     def _usage(self) -> dict[str, Any]:
-        models = self._session.usage.model_usage
-        return {"models": [model.model_dump(mode="json") for model in models]}
+        cache = self._engines.prompt_cache
+        return usage_of(
+            self._session.usage.model_usage,
+            self._config.prompt_parts,
+            is_cache_lost=cache is not None and cache.is_lost,
+        )

@@ -7,6 +7,7 @@ with the last sound they made, and that is in the audio.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,11 +49,15 @@ class Ear:
         self._rest = b""
         self._floors: deque[float] = deque(maxlen=_FLOOR_PACKETS)
         self._runs: deque[_Run] = deque(maxlen=_MAX_RUNS)
+        self.follower: Callable[[bytes], None] | None = None
+        """Who else is given all audio, if somebody is."""
 
     def hear(self, pcm: bytes, at_ms: float) -> None:
         """Take caller audio that ended at `at_ms` of the leg's clock."""
         if not pcm:
             return
+        if self.follower is not None:
+            self.follower(pcm)
         self._samples += len(pcm) // 2
         offset_ms = at_ms - 1000 * self._samples / self._rate_hz
         if self._runs:

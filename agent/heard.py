@@ -18,6 +18,8 @@ class BotLine:
     pieces: list[tuple[str, float | None]] = field(default_factory=list)
     speech_id: str = ""
     """Which of the session's speeches it belongs to."""
+    guard_s: float = 0.0
+    """So much of it plays on under a voice."""
 
     def add(self, text: str, end_s: float | None = None) -> None:
         """Append a piece.

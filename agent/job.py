@@ -16,7 +16,8 @@ import structlog
 from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext, JobProcess
 
-from agent.call import BuildEngines, Call, be_seen, is_booked
+from agent.call import TLS, BuildEngines, Call, be_seen, is_booked
+from agent.failure import in_one_line
 from agent.loss import beat, spool_of
 from agent.providers import build_engines
 from agent.rule_call import caller_in, claim_room
@@ -51,17 +52,18 @@ _FLUSH_S = 10.0
 _HAND_OVER_S = 3.0
 """The same where they are on disk, and the worker hands them in."""
 _HEAD_START_S = 0.002
-_TLS = "tls"
 
 
 def warm_up(process: JobProcess) -> None:
     """Get a child process ready, so that its call finds everything loaded and run once."""
     configure_logging(AgentSettings().log_level)
     logging.getLogger().addFilter(is_worth_a_line)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(in_one_line)
     load()
     rehearse_engines()
     rtc.AudioResampler(8000, 16000)  # starts the SDK's native runtime
-    process.userdata[_TLS] = ssl.create_default_context()
+    process.userdata[TLS] = ssl.create_default_context()
 
 
 def is_worth_a_line(record: logging.LogRecord) -> bool:
@@ -75,7 +77,7 @@ async def serve_call(ctx: JobContext) -> None:
     """Serve the call a dispatch names: the worker's entrypoint."""
     settings = AgentSettings()
     async with SidecarClient(
-        settings.sidecar_url, settings.voxcore_secret, tls=ctx.proc.userdata[_TLS]
+        settings.sidecar_url, settings.voxcore_secret, tls=ctx.proc.userdata[TLS]
     ) as client:
         await serve(ctx, settings, client)
 

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from agent.ear import Ear
 from agent.leg_clock import LegClock
-from agent.room_audio import RoomAudioInput, RoomAudioOutput
+from agent.room_audio import RoomAudioOutput
+from agent.room_input import RoomAudioInput
 
 
 class Link(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from agent.manners import GiveUp, Prompt, SilencePolicy
+from agent.manners.silence import GiveUp, Prompt, SilencePolicy
 
 
 class Patience:

@@ -5,41 +5,41 @@ One function per kind, one branch per vendor; the vendors' own modules are in `a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from livekit import rtc
-from livekit.agents import AgentSession, APIConnectOptions, llm, stt, tts, vad
-from livekit.agents.types import NOT_GIVEN
-from livekit.agents.voice.agent_session import SessionConnectOptions
-from livekit.agents.voice.turn import TurnHandlingOptions
+from livekit.agents import llm, stt, tts, vad
 
+from agent.engines import Engines
+from agent.fallback import stand_in
+from agent.pronounce import Pronunciations
 from agent.speech.rules import RulesLLM
 from agent.speech.stt import MoonshineSTT
 from agent.speech.tts import HibariTTS
 from agent.turn_end import TurnEnd
 from agent.vad import PhoneVAD
-from contracts.bot import BotConfig, LlmConfig, SttConfig, TtsConfig, TurnConfig, VadConfig
+from agent.vendor.prompt_cache import PromptCache
+from contracts.bot import BotConfig
+from contracts.engines import (
+    LlmConfig,
+    PromptParts,
+    RealtimeConfig,
+    SttConfig,
+    TtsConfig,
+    TurnConfig,
+    VadConfig,
+)
 from contracts.plan import AgentPlan
 from contracts.rules import RulesConfig
-from contracts.vendor import complaints, ignored_options
+from contracts.vendor.choice import complaints, ignored_options
+from contracts.vendor.stt import detector_of, is_flux
+
+if TYPE_CHECKING:
+    from agent.vendor.gemini_live import GeminiLive
+    from agent.vendor.openai_realtime import OpenAiRealtime
 
 OnIntent = Callable[[str, float, dict[str, Any]], None]
-
-_MIN_INTERRUPTION_S = 0.05
-_FALSE_INTERRUPTION_S = 0.4
-"""How long after a voice fell silent without words the bot goes on with its line."""
-_TRANSCRIPTION_S = 4.0
-"""How long after speech its transcript may take before it counts as missed."""
-PHONE_PATIENCE = SessionConnectOptions(
-    stt_conn_options=APIConnectOptions(max_retry=2, retry_interval=0.5, timeout=4.0),
-    llm_conn_options=APIConnectOptions(max_retry=1, retry_interval=0.2, timeout=5.0),
-    tts_conn_options=APIConnectOptions(max_retry=1, retry_interval=0.2, timeout=4.0),
-    max_unrecoverable_errors=2,
-)
-"""How long a caller is kept waiting for a vendor: the framework's own would add up to 40 s."""
 
 
 class ConfigUnusable(Exception):
@@ -69,97 +69,6 @@ class ProviderUnknown(ConfigUnusable):
         self.provider = provider
 
 
-@dataclass(slots=True)
-class Engines:
-    """What one call runs on; one by text has nothing that hears or speaks."""
-
-    stt: stt.STT[Any] | None
-    llm: llm.LLM[Any]
-    tts: tts.TTS[Any] | None
-    vad: vad.VAD | None
-    turn_detection: Any
-    rules: RulesConfig
-    """The rules of a rules brain, and with them its declared tools; empty for other brains."""
-    pipeline: dict[str, Any] = field(default_factory=dict)
-    ignored_options: list[str] = field(default_factory=list)
-    """What the bot asks of vendors that do not know it."""
-    cleans_text: bool = True
-    """Whether the session takes Markdown out of what is said; else the voice does it itself."""
-
-    def takes_digits(self, digits: str) -> bool:
-        """Return whether the brain need not wait for further keys after these."""
-        return isinstance(self.llm, RulesLLM) and self.llm.takes_digits(digits)
-
-    def on_final(self, text: str) -> None:
-        """Let those who decide on the turn's end know what the caller said.
-
-        Some words cannot be the last; and once there are words, any silence is worth a look.
-        """
-        if isinstance(self.turn_detection, TurnEnd):
-            self.turn_detection.heard(text)
-            if isinstance(self.vad, PhoneVAD):
-                self.vad.await_end()
-
-    def session(self, config: BotConfig) -> AgentSession[None]:
-        """Return the session, with the options a telephone call needs."""
-        return AgentSession(
-            stt=self.stt or NOT_GIVEN,
-            llm=self.llm,
-            tts=self.tts or NOT_GIVEN,
-            vad=self.vad,
-            turn_handling=turn_handling(_turn(config), self.turn_detection),
-            conn_options=PHONE_PATIENCE,
-            use_tts_aligned_transcript=True,
-            tts_text_transforms=NOT_GIVEN if self.cleans_text else [],
-            # During its warm-up the STT would hear silence, and an early "hello" be lost.
-            aec_warmup_duration=None,
-            user_away_timeout=None,
-            transcription_timeout=_TRANSCRIPTION_S,
-            session_close_transcript_timeout=0.2,
-        )
-
-    async def aclose(self) -> None:
-        """Hang up on the vendors."""
-        for engine in (self.stt, self.llm, self.tts):
-            if engine is not None:
-                await engine.aclose()
-
-    async def synthesize(self, text: str) -> AsyncIterator[rtc.AudioFrame]:
-        """Yield a line's audio as it is made; nothing where nobody speaks."""
-        if self.tts is None:
-            return
-        patience = PHONE_PATIENCE.tts_conn_options
-        async with self.tts.synthesize(text, conn_options=patience) as stream:
-            async for audio in stream:
-                yield audio.frame
-
-
-def turn_handling(config: TurnConfig, detection: Any) -> TurnHandlingOptions:
-    """Return when turns end and what a voice over the bot does.
-
-    The session's own word count stays off: it would wait for words before it pauses. `agent.bot`
-    judges words instead, after the pause.
-    """
-    return TurnHandlingOptions(
-        turn_detection=detection,
-        endpointing={
-            "mode": "fixed",
-            # The turn model has had its silence before it was asked.
-            "min_delay": config.min_delay_s if detection == "vad" else 0.0,
-            "max_delay": config.max_delay_s,
-        },
-        interruption={
-            "enabled": True,
-            "mode": "vad",
-            "min_duration": _MIN_INTERRUPTION_S,
-            "min_words": 0,
-            "resume_false_interruption": True,
-            "false_interruption_timeout": _FALSE_INTERRUPTION_S,
-        },
-        preemptive_generation={"enabled": config.preemptive},
-    )
-
-
 def build_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
     """Return the engines a plan asks for.
 
@@ -172,21 +81,60 @@ def build_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
         return _writing_engines(plan, on_intent)
     _require_usable(config)
     rules = RulesConfig.model_validate(config.llm.rules or {})
+    if config.runtime_mode == "realtime" and config.realtime is not None:
+        return _realtime_engines(plan, config.realtime, rules)
+    prompt_cache = _prompt_cache(config)
+    turn = config.turn.model_copy(update={"detector": detector_of(config.turn, config.stt)})
     return Engines(
-        stt=_stt(config.stt, plan.media_rate_hz),
-        llm=_llm(config.llm, rules, plan, on_intent),
-        tts=_tts(config.tts, plan.media_rate_hz),
-        vad=_vad(config.vad, config.turn),
-        turn_detection=_turn_detection(config.turn),
+        stt=_recogniser(plan, drives=turn.detector == "stt"),
+        llm=_brain(plan, on_intent, prompt_cache),
+        tts=_voice(plan),
+        vad=_vad(config.vad, turn),
+        turn_detection=_turn_detection(turn),
         rules=rules,
         pipeline={
-            "stt": {"provider": config.stt.provider, "model": config.stt.model},
-            "llm": {"provider": config.llm.provider, "model": config.llm.model},
-            "tts": {"provider": config.tts.provider, "voice": config.tts.voice},
-            "turn_detector": config.turn.detector,
+            "stt": _told(config.stt, "model"),
+            "llm": _told(config.llm, "model"),
+            "tts": _told(config.tts, "voice"),
+            "turn_detector": turn.detector,
         },
         ignored_options=ignored_options(config),
-        cleans_text=config.tts.provider != "elevenlabs",
+        cleans_text=_cleans_text(config),
+        pronunciations=_pronunciations(config),
+        prompt_cache=prompt_cache,
+    )
+
+
+def _realtime_engines(plan: AgentPlan, chosen: RealtimeConfig, rules: RulesConfig) -> Engines:
+    config = plan.config
+    # What is called the recogniser's own judgement is the model's here: it is what hears.
+    judges_turns = config.turn.detector == "stt"
+    turn = config.turn
+    if turn.detector == "auto":
+        turn = turn.model_copy(update={"detector": "v1-mini"})
+    model = _realtime(chosen, judges_turns=judges_turns)
+    heard = {"stt": _told(config.stt, "model")}
+    return Engines(
+        stt=None if judges_turns else _recogniser(plan),
+        llm=model,
+        tts=_voice(plan),
+        vad=None if judges_turns else _vad(config.vad, turn),
+        turn_detection="realtime_llm" if judges_turns else _turn_detection(turn),
+        rules=rules,
+        pipeline={
+            "realtime": {
+                "provider": chosen.provider,
+                "model": model.model,
+                "voice": chosen.voice,
+            },
+            **({} if judges_turns else heard),
+            "tts": _told(config.tts, "voice"),
+            "turn_detector": chosen.provider if judges_turns else turn.detector,
+        },
+        ignored_options=ignored_options(config),
+        realtime=model,
+        cleans_text=_cleans_text(config),
+        pronunciations=_pronunciations(config),
     )
 
 
@@ -194,30 +142,34 @@ def _writing_engines(plan: AgentPlan, on_intent: OnIntent) -> Engines:
     config = plan.config
     _require_usable(BotConfig(llm=config.llm))
     rules = RulesConfig.model_validate(config.llm.rules or {})
+    prompt_cache = _prompt_cache(config)
     return Engines(
         stt=None,
-        llm=_llm(config.llm, rules, plan, on_intent),
+        llm=_brain(plan, on_intent, prompt_cache),
         tts=None,
         vad=None,
         turn_detection="manual",
         rules=rules,
-        pipeline={"llm": {"provider": config.llm.provider, "model": config.llm.model}},
+        pipeline={"llm": _told(config.llm, "model")},
         ignored_options=ignored_options(BotConfig(llm=config.llm)),
+        prompt_cache=prompt_cache,
     )
 
 
-def build_brain(config: LlmConfig) -> llm.LLM[Any]:
+def build_brain(config: LlmConfig, prompt: PromptParts | None = None) -> llm.LLM[Any]:
     """Return a language model outside of any call. A brain of rules is none.
+
+    Args:
+        config: which.
+        prompt: how its vendor keeps the prompt, where it does.
 
     Raises:
         ConfigUnusable: it is not here, or lacks a key, a model or such.
     """
     _require_usable(BotConfig(llm=config))
-    if config.provider != "openai":
+    if config.provider == "rules":
         raise ProviderUnknown("llm", config.provider)
-    from agent.vendor.openai import openai_llm
-
-    return openai_llm(config, None)
+    return _vendors_llm(config, prompt, PromptCache.of(prompt))
 
 
 def _require_usable(config: BotConfig) -> None:
@@ -231,27 +183,70 @@ def _require_usable(config: BotConfig) -> None:
         raise ConfigUnusable([each.field for each in found], message)
 
 
+def _recogniser(plan: AgentPlan, *, drives: bool = False) -> stt.STT[Any]:
+    def make(part: SttConfig) -> stt.STT[Any]:
+        return _stt(part, plan.media_rate_hz, drives=drives)
+
+    return stand_in.recogniser(plan.config.stt, make, plan.config.resilience)
+
+
+def _brain(plan: AgentPlan, on_intent: OnIntent, cache: PromptCache | None) -> llm.LLM[Any]:
+    def make(part: LlmConfig) -> llm.LLM[Any]:
+        # What a vendor keeps is the first choice's.
+        own_cache = cache if part is plan.config.llm else None
+        return _llm(part, plan, on_intent, own_cache)
+
+    return stand_in.brain(plan.config.llm, make, plan.config.resilience)
+
+
+def _voice(plan: AgentPlan) -> tts.TTS[Any]:
+    def make(part: TtsConfig) -> tts.TTS[Any]:
+        return _tts(part, plan.media_rate_hz)
+
+    return stand_in.voice(plan.config.tts, make, plan.config.resilience)
+
+
+def _told(part: SttConfig | LlmConfig | TtsConfig, name: str) -> dict[str, Any]:
+    """Return what a call's result says of one of its engines."""
+    told: dict[str, Any] = {"provider": part.provider, name: getattr(part, name)}
+    return {**told, "fallbacks": stand_in.fallback_names(part)} if part.fallbacks else told
+
+
+def _cleans_text(config: BotConfig) -> bool:
+    return any(each.provider == "offline" for each in (config.tts, *config.tts.fallbacks))
+
+
 # The vendors' plug-ins are imported where they are used: a second and 32 MB that only the
 # forkserver pays, once for all calls (`agent.vendor.preload`).
 
 
-def _stt(config: SttConfig, rate_hz: int) -> stt.STT[Any]:
+def _stt(config: SttConfig, rate_hz: int, *, drives: bool = False) -> stt.STT[Any]:
+    """Return the recogniser; `drives`: where a turn ends is left to it."""
+    if is_flux(config):
+        from agent.vendor.flux import flux_stt
+
+        return flux_stt(config, rate_hz)
+    if config.provider == "soniox":
+        from agent.vendor.soniox import soniox_stt
+
+        return soniox_stt(config, rate_hz)
     if config.provider == "deepgram":
         from agent.vendor.deepgram import deepgram_stt
 
-        return deepgram_stt(config, rate_hz)
-    return MoonshineSTT(language=config.language)
+        return deepgram_stt(config, rate_hz, ends_turns=drives)
+    return MoonshineSTT(language=config.language, driven=not drives)
 
 
 def _llm(
-    config: LlmConfig, rules: RulesConfig, plan: AgentPlan, on_intent: OnIntent
+    config: LlmConfig,
+    plan: AgentPlan,
+    on_intent: OnIntent,
+    cache: PromptCache | None = None,
 ) -> llm.LLM[Any]:
-    if config.provider == "openai":
-        from agent.vendor.openai import openai_llm
-
-        return openai_llm(config, plan.config.prompt_parts)
+    if config.provider != "rules":
+        return _vendors_llm(config, plan.config.prompt_parts, cache)
     return RulesLLM(
-        rules,
+        RulesConfig.model_validate(config.rules or {}),
         variables=plan.variables,
         timezone=plan.config.timezone,
         now=lambda: datetime.now(UTC),
@@ -259,12 +254,52 @@ def _llm(
     )
 
 
+def _pronunciations(config: BotConfig) -> Pronunciations:
+    return Pronunciations(config.pronunciation, config.tts.language)
+
+
+def _prompt_cache(config: BotConfig) -> PromptCache | None:
+    """Return the prompt that the first choice's vendor keeps: another's model has no use for it."""
+    is_kept = config.llm.provider in ("google", "google_vertex")
+    return PromptCache.of(config.prompt_parts) if is_kept else None
+
+
+def _vendors_llm(
+    config: LlmConfig, prompt: PromptParts | None, cache: PromptCache | None
+) -> llm.LLM[Any]:
+    if config.provider == "google":
+        from agent.vendor.google import google_llm
+
+        return google_llm(config, cache)
+    if config.provider == "google_vertex":
+        from agent.vendor.google import vertex_llm
+
+        return vertex_llm(config, cache)
+    from agent.vendor.openai import openai_llm
+
+    return openai_llm(config, prompt)
+
+
 def _tts(config: TtsConfig, rate_hz: int) -> tts.TTS[Any]:
     if config.provider == "elevenlabs":
         from agent.vendor.elevenlabs import elevenlabs_tts
 
         return elevenlabs_tts(config, rate_hz)
+    if config.provider == "sarvam":
+        from agent.vendor.sarvam import sarvam_tts
+
+        return sarvam_tts(config, rate_hz)
     return HibariTTS()
+
+
+def _realtime(config: RealtimeConfig, *, judges_turns: bool) -> OpenAiRealtime | GeminiLive:
+    if config.provider == "google":
+        from agent.vendor.gemini_live import gemini_live
+
+        return gemini_live(config, judges_turns=judges_turns)
+    from agent.vendor.openai_realtime import openai_realtime
+
+    return openai_realtime(config, judges_turns=judges_turns)
 
 
 def _vad(config: VadConfig, turn: TurnConfig) -> vad.VAD:
@@ -273,11 +308,5 @@ def _vad(config: VadConfig, turn: TurnConfig) -> vad.VAD:
     return PhoneVAD(start_s=config.start_secs, end_s=end_s, threshold=config.confidence)
 
 
-def _turn(config: BotConfig) -> TurnConfig:
-    # The brain of rules tells intents as it answers, and an answer may be taken back.
-    keeps = config.llm.provider != "rules"
-    return config.turn if keeps else config.turn.model_copy(update={"preemptive": False})
-
-
 def _turn_detection(config: TurnConfig) -> Any:
-    return "vad" if config.detector == "vad" else TurnEnd()
+    return TurnEnd() if config.detector == "v1-mini" else config.detector

@@ -93,9 +93,15 @@ class Recorder:
         self._retry_at_ms = 0
         self._missing = 0
         self._written = 0
+        self._is_closed = False
 
     def add(self, *, at_ms: int, caller: bytes, bot: bytes) -> None:
-        """Append audio that ended at `at_ms` on the leg's clock; either side may be empty."""
+        """Append audio that ended at `at_ms` on the leg's clock; either side may be empty.
+
+        What comes after `close` is left out.
+        """
+        if self._is_closed:
+            return
         end, slack = self._frames(at_ms), self._frames(_SLACK_MS)
         if end > MAX_FRAMES:
             return
@@ -114,6 +120,7 @@ class Recorder:
 
     def close(self) -> float:
         """Write what is left and return the duration in seconds; safe to call twice."""
+        self._is_closed = True
         end = max(self._caller.end, self._bot.end)
         if end > self._settled:
             self._write(self._retry_at_ms, end)

@@ -1,8 +1,8 @@
 """Call audio between a LiveKit session and a bridge, over the room's data channel.
 
-`MediaLink` owns the wire; `RoomAudioInput` and `RoomAudioOutput` are what `AgentSession` sees of
-it. Times are `time.time()` seconds, as the framework's own outputs report them; the clock is passed
-in.
+`MediaLink` owns the wire; `RoomAudioOutput`, and `agent.room_input`, are what `AgentSession` sees
+of it. Times are `time.time()` seconds, as the framework's own outputs report them; the clock is
+passed in.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 from livekit import rtc
@@ -21,91 +19,18 @@ from agent.ear import Ear, onset
 from agent.heard import BotLine
 from agent.leg_clock import LegClock
 from agent.outgoing import Outgoing
+from agent.room_input import RoomAudioInput
+from agent.segment import SAMPLE_BYTES, Reader, Segment, Watch
 from contracts import media
 from contracts.ids import MEDIA_TOPIC
 
 log = structlog.get_logger(__name__)
 
-_SAMPLE_BYTES = 2
 _CLEAR_TIMEOUT_S = 2.0
 _MAX_PCM_BYTES = media.MAX_PACKET_BYTES - 64
 
 OnAudio = Callable[[int, bytes, bytes], None]
 """Called with `(at_ms, caller_pcm, bot_pcm)` for every stretch of the call, in order."""
-
-
-class Watch(Protocol):
-    """Wants to know what becomes of the bot's lines; `agent.latency.TurnClock` does."""
-
-    def sent(self, speech: str) -> None:
-        """Audio of a speech leaves for the bridge."""
-
-    def heard(self, speech: str, played_ms: float, lead_in_ms: float) -> None:
-        """The phone plays it: since `played_ms` of the leg's clock, after so much silence."""
-
-
-class Reader(Protocol):
-    """Wants to read the bot's lines as they are heard; `agent.captions.Captions` does."""
-
-    def said(self, line: object, text: str, *, is_over: bool) -> None:
-        """So much of a line has been heard; no more will be if it `is_over`."""
-
-
-class RoomAudioInput(io.AudioInput):
-    """The caller's voice as frames of the leg's own rate."""
-
-    def __init__(self, rate_hz: int) -> None:
-        super().__init__(label="RoomAudioInput")
-        self._rate_hz = rate_hz
-        self._frames: asyncio.Queue[rtc.AudioFrame] = asyncio.Queue()
-        self._listening = True
-
-    def on_attached(self) -> None:
-        """Listen again."""
-        super().on_attached()
-        self._listening = True
-
-    def on_detached(self) -> None:
-        """Hand on nothing while the session has its input disabled."""
-        super().on_detached()
-        self._listening = False
-
-    def push(self, pcm: bytes) -> None:
-        """Hand caller audio to the session."""
-        if pcm and self._listening:
-            self._frames.put_nowait(
-                rtc.AudioFrame(
-                    data=pcm,
-                    sample_rate=self._rate_hz,
-                    num_channels=1,
-                    samples_per_channel=len(pcm) // _SAMPLE_BYTES,
-                )
-            )
-
-    def push_silence(self, duration_s: float) -> None:
-        """Feed silence at once, so that a segment left open by a hang-up is finished."""
-        frame_bytes = self._rate_hz // 25 * _SAMPLE_BYTES
-        for _ in range(round(duration_s * 25)):
-            self.push(bytes(frame_bytes))
-
-    async def __anext__(self) -> rtc.AudioFrame:
-        return await self._frames.get()
-
-
-@dataclass(slots=True)
-class _Segment:
-    number: int
-    line: BotLine
-    pcm: bytearray = field(default_factory=bytearray)
-    played: int = 0
-    started: bool = False
-    onset: int | None = None
-    is_sent: bool = False
-    is_heard: bool = False
-
-    @property
-    def pushed(self) -> int:
-        return len(self.pcm) // _SAMPLE_BYTES
 
 
 class RoomAudioOutput(io.AudioOutput):
@@ -126,8 +51,8 @@ class RoomAudioOutput(io.AudioOutput):
         self._send = send
         self._rate_hz = rate_hz
         self._clock = clock
-        self._segments: OrderedDict[int, _Segment] = OrderedDict()
-        self._current: _Segment | None = None
+        self._segments: OrderedDict[int, Segment] = OrderedDict()
+        self._current: Segment | None = None
         self._next_line = BotLine()
         self._last_number = 0
         self._paused = self._held = False
@@ -135,6 +60,7 @@ class RoomAudioOutput(io.AudioOutput):
         self._abandoned = False
         self._watch: Watch | None = None
         self._reader: Reader | None = None
+        self._on_pause: Callable[[bool], None] = lambda _: None
 
     def show(self, reader: Reader) -> None:
         """Let somebody read each line as it is heard."""
@@ -143,6 +69,10 @@ class RoomAudioOutput(io.AudioOutput):
     def watch(self, watch: Watch) -> None:
         """Tell somebody what becomes of each line."""
         self._watch = watch
+
+    def tell_pauses(self, on_pause: Callable[[bool], None]) -> None:
+        """Tell somebody when playback begins to stand still, and when that is over."""
+        self._on_pause = on_pause
 
     def expect(self, line: BotLine) -> None:
         """Name the line whose audio comes next."""
@@ -156,32 +86,64 @@ class RoomAudioOutput(io.AudioOutput):
     @property
     def speaking_line(self) -> BotLine | None:
         """The line being played, or None when the bot is silent."""
-        return next((segment.line for segment in self._segments.values()), None)
+        segment = self._speaking
+        return None if segment is None else segment.line
+
+    @property
+    def heard(self) -> str:
+        """What the caller has heard of that line."""
+        segment = self._speaking
+        return "" if segment is None else segment.heard(self._rate_hz)
 
     @property
     def is_heard(self) -> bool:
         """Whether some of the line being played has been."""
-        return any(segment.started for segment in self._segments.values())
+        return any(segment.started for segment in self._lines)
 
     @property
     def remaining_s(self) -> float:
         """Audio made but not yet played, seconds."""
-        return sum(s.pushed - s.played for s in self._segments.values()) / self._rate_hz
+        return sum(segment.pushed - segment.played for segment in self._lines) / self._rate_hz
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether what is playing goes on under a voice."""
+        segment = self._speaking
+        return segment is not None and segment.is_guarded(self._rate_hz)
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
         """Send audio of the current segment; a new one begins after `flush`."""
         await super().capture_frame(frame)
         if self._current is None:
-            self._last_number += 1
-            self._current = _Segment(self._last_number, self._next_line)
+            self.drop_aside()
+            self._current = self._begin(self._next_line)
             self._next_line = BotLine()
-            self._segments[self._last_number] = self._current
-        pcm = bytes(frame.data)
-        if self._current.onset is None and (first := onset(pcm, self._rate_hz)) is not None:
-            self._current.onset = self._current.pushed + first
-        self._current.pcm += pcm
-        for start in range(0, len(pcm), _MAX_PCM_BYTES):
-            self._send(media.Speech(self._current.number, pcm[start : start + _MAX_PCM_BYTES]))
+        self._push(self._current, bytes(frame.data))
+
+    def put_aside(self, frame: rtc.AudioFrame) -> bool:
+        """Send audio that is nobody's answer, to be heard until the next line's comes.
+
+        Return whether it is still wanted.
+        """
+        aside = self._aside
+        if aside is None and not self._segments and not self._abandoned:
+            aside = self._begin(BotLine(), is_aside=True)
+        if aside is None or aside.is_dropped:
+            return False
+        self._push(aside, bytes(frame.data))
+        return True
+
+    def end_aside(self) -> None:
+        """The aside is complete."""
+        if self._aside is not None:
+            self._send(media.SpeechEnd(self._aside.number))
+
+    def drop_aside(self) -> None:
+        """Play no more of an aside."""
+        aside = self._aside
+        if aside is not None and not aside.is_dropped:
+            aside.is_dropped = True
+            self._clear(aside.number, is_paused=self._held or self._paused)
 
     def flush(self) -> None:
         """End the current segment."""
@@ -200,21 +162,21 @@ class RoomAudioOutput(io.AudioOutput):
             self.abandon()
             return
         number = next(reversed(self._segments))
-        self._send(media.Clear(number))
-        if self._held:
-            # A `Clear` ends every pause: what comes next would be played.
-            self._send(media.Pause())
+        self._clear(number, is_paused=self._held)
         if self._clear_timer is None:
             loop = asyncio.get_running_loop()
             self._clear_timer = loop.call_later(_CLEAR_TIMEOUT_S, self._give_up, number)
 
     def pause(self) -> None:
-        """Stop playing at once, keep the rest."""
+        """Stop playing at once, keep the rest; a line that is guarded plays on."""
         super().pause()
+        if self.is_guarded:
+            return
         if not self._paused:
             self._paused = True
             if not self._held:
                 self._send(media.Pause())
+            self._on_pause(True)
 
     def resume(self) -> None:
         """Play on."""
@@ -223,9 +185,17 @@ class RoomAudioOutput(io.AudioOutput):
             self._paused = False
             if not self._held:
                 self._send(media.Resume())
+            self._on_pause(False)
+
+    def insist(self) -> None:
+        """Play the line that is paused to its end, whoever speaks."""
+        if self._speaking is not None:
+            self._speaking.plays_on = True
+        self.resume()
 
     def hold(self) -> None:
         """Play nothing until `release`, whatever is said and whoever resumes meanwhile."""
+        self.drop_aside()
         if not self._held:
             self._held = True
             if not self._paused:
@@ -241,7 +211,7 @@ class RoomAudioOutput(io.AudioOutput):
     def leaves(self, number: int) -> None:
         """Take note that audio of a segment is being sent."""
         segment = self._segments.get(number)
-        if segment is not None and not segment.is_sent:
+        if segment is not None and not segment.is_sent and not segment.is_aside:
             segment.is_sent = True
             if self._watch is not None:
                 self._watch.sent(segment.line.speech_id)
@@ -254,10 +224,14 @@ class RoomAudioOutput(io.AudioOutput):
         segment = self._segments.get(number)
         if segment is None or played <= segment.played:
             return b""
+        if segment.is_aside:
+            new = bytes(segment.pcm[segment.played * SAMPLE_BYTES : played * SAMPLE_BYTES])
+            segment.played = played
+            return new
         if not segment.started:
             segment.started = True
             self.on_playback_started(created_at=self._clock() - played / self._rate_hz)
-        new = bytes(segment.pcm[segment.played * _SAMPLE_BYTES : played * _SAMPLE_BYTES])
+        new = bytes(segment.pcm[segment.played * SAMPLE_BYTES : played * SAMPLE_BYTES])
         self.on_playback_progressed(
             started_at=self._clock() - (played - segment.played) / self._rate_hz,
             offset=segment.played / self._rate_hz,
@@ -267,7 +241,7 @@ class RoomAudioOutput(io.AudioOutput):
         if at_ms is not None:
             self._tell_heard(segment, at_ms)
         if self._reader is not None:
-            self._reader.said(segment.line, self._heard(segment), is_over=False)
+            self._reader.said(segment.line, segment.heard(self._rate_hz), is_over=False)
         return new
 
     def finish(
@@ -279,7 +253,8 @@ class RoomAudioOutput(io.AudioOutput):
             del self._segments[segment.number]
             if self._current is segment:
                 self._current = None
-            self._report(segment, interrupted or segment.number < number)
+            if not segment.is_aside:
+                self._report(segment, interrupted or segment.number < number)
         if self._clear_timer is not None and not self._segments:
             self._clear_timer.cancel()
             self._clear_timer = None
@@ -292,6 +267,37 @@ class RoomAudioOutput(io.AudioOutput):
             last = next(reversed(self._segments.values()))
             self.finish(last.number, last.played, interrupted=True)
 
+    @property
+    def _lines(self) -> list[Segment]:
+        return [segment for segment in self._segments.values() if not segment.is_aside]
+
+    @property
+    def _speaking(self) -> Segment | None:
+        return next(iter(self._lines), None)
+
+    @property
+    def _aside(self) -> Segment | None:
+        return next((each for each in self._segments.values() if each.is_aside), None)
+
+    def _begin(self, line: BotLine, *, is_aside: bool = False) -> Segment:
+        self._last_number += 1
+        segment = Segment(self._last_number, line, is_aside)
+        self._segments[self._last_number] = segment
+        return segment
+
+    def _push(self, segment: Segment, pcm: bytes) -> None:
+        if segment.onset is None and (first := onset(pcm, self._rate_hz)) is not None:
+            segment.onset = segment.pushed + first
+        segment.pcm += pcm
+        for start in range(0, len(pcm), _MAX_PCM_BYTES):
+            self._send(media.Speech(segment.number, pcm[start : start + _MAX_PCM_BYTES]))
+
+    def _clear(self, number: int, *, is_paused: bool) -> None:
+        self._send(media.Clear(number))
+        if is_paused:
+            # A `Clear` ends every pause: what comes next would be played.
+            self._send(media.Pause())
+
     def _give_up(self, number: int) -> None:
         self._clear_timer = None
         segment = self._segments.get(number)
@@ -299,7 +305,7 @@ class RoomAudioOutput(io.AudioOutput):
             log.warning("clear was not answered", timeout_s=_CLEAR_TIMEOUT_S)
             self.finish(number, segment.played, interrupted=True)
 
-    def _tell_heard(self, segment: _Segment, at_ms: float) -> None:
+    def _tell_heard(self, segment: Segment, at_ms: float) -> None:
         if self._watch is None or segment.is_heard or segment.onset is None:
             return
         if segment.played > segment.onset:
@@ -309,11 +315,8 @@ class RoomAudioOutput(io.AudioOutput):
             )
             self._watch.heard(segment.line.speech_id, at_ms - played_ms, lead_in_ms)
 
-    def _heard(self, segment: _Segment) -> str:
-        return segment.line.heard(segment.played / self._rate_hz, segment.pushed / self._rate_hz)
-
-    def _report(self, segment: _Segment, interrupted: bool) -> None:
-        heard = self._heard(segment) if interrupted else None
+    def _report(self, segment: Segment, interrupted: bool) -> None:
+        heard = segment.heard(self._rate_hz) if interrupted else None
         if self._reader is not None:
             text = segment.line.text if heard is None else heard
             self._reader.said(segment.line, text, is_over=True)

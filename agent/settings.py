@@ -30,6 +30,11 @@ class AgentSettings(BaseSettings):
     agent_idle_processes: int = Field(
         default=2, ge=0, description="Warm processes kept ready for the next calls."
     )
+    agent_preload_vendors: bool = Field(
+        default=True,
+        description="Whether all vendors' plug-ins are loaded ahead, once for all calls. Without,"
+        " a worker starts two seconds sooner, and a call with vendors pays for them itself.",
+    )
     agent_recordings_dir: Path = Field(
         default=Path(".voicefleet/agent/recordings"),
         description="Where recordings are written before the sidecar has them. Make it persistent.",
@@ -49,10 +54,14 @@ class AgentSettings(BaseSettings):
     )
     agent_lines_dir: Path = Field(
         default=Path(".voicefleet/agent/lines"),
-        description="Where opening lines that are the same for every caller are kept as audio.",
+        description="Where lines that are the same for every caller are kept as audio.",
     )
     agent_lines_mb: int = Field(
         default=64, ge=0, description="How much of them is kept, the least used go first; 0: none."
+    )
+    allow_private_vendors: bool = Field(
+        default=False,
+        description="Whether a bot's vendor, tool or MCP server may be at a private address.",
     )
     agent_drain_s: int = Field(
         default=660,

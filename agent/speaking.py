@@ -10,6 +10,7 @@ from time import time
 from typing import Any
 
 from livekit.agents import AgentSession, llm
+from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.agent_activity import _SpeechHandleContextVar
 from livekit.agents.voice.events import (
     ConversationItemAddedEvent,
@@ -50,7 +51,18 @@ def follow(session: AgentSession[Any], turns: TurnClock) -> None:
 
     def on_speech(event: SpeechCreatedEvent) -> None:
         turns.belongs(event.speech_handle.id, to=speech_id())
+        event.speech_handle.add_done_callback(_take_failures)
 
     session.on("user_input_transcribed", on_transcribed)
     session.on("conversation_item_added", on_item)
     session.on("speech_created", on_speech)
+
+
+def _take_failures(speech: SpeechHandle) -> None:
+    """Take what a line failed with from its tasks, where nobody else does.
+
+    It was logged where it arose, and told by the engine's `error`.
+    """
+    for task in speech._tasks:
+        if task.done() and not task.cancelled():
+            task.exception()

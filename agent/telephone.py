@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,7 @@ from agent.link import Link
 from agent.patience import Patience
 from agent.speech.keys import pressed
 from agent.tools import NotTransferred
+from contracts.bot import TransferTarget
 from contracts.command import Transfer
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
@@ -30,6 +32,9 @@ ON_HOLD = (
     "the line was on hold, so no keys were pressed; once it is back, press them if still needed"
 )
 NOT_TAKEN = "the line did not take the keys"
+NOT_AGAIN = "the transfer has just failed"
+_NOT_AGAIN_S = 60.0
+"""Who did not take a caller just now is not asked once more."""
 SPEECH_TAIL_S = 1.0
 """So much silence finishes what was being said when the line went away."""
 
@@ -79,7 +84,10 @@ class Telephone:
         self._keypad = Keypad(self._take_digits, takes_digits)
         self._asking: SpeechHandle | None = None
         self._is_talking = False
-        self._is_transferring = False
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._failed: tuple[str, float] = ("", -math.inf)
+        """Where no transfer came about, and when."""
         self._is_pressing = False
         self._held_at_ms: float | None = None
         self._holds = 0
@@ -134,14 +142,35 @@ class Telephone:
         self, context: RunContext[Any], reason: str, target: str
     ) -> NotTransferred | None:
         """Hand the caller over; return why not, if it did not come about."""
-        if self._is_transferring:
+        if not self._settled.is_set():
             # A model may ask twice in one breath.
             return NotTransferred(UNDER_WAY)
-        self._is_transferring = True
+        self._settled.clear()
         try:
             return await self._transfer(context, reason, target)
         finally:
-            self._is_transferring = False
+            self._settled.set()
+
+    async def hand_over(self, reason: str) -> str:
+        """Hand the caller to the usual target without another word; return why not, or ""."""
+        if not self._settled.is_set():
+            return UNDER_WAY
+        self._settled.clear()
+        try:
+            found = resolve_target(self._config, self._plan.channel, "")
+            failed, at = self._failed
+            if failed == found.value and self._link.clock() - at < _NOT_AGAIN_S:
+                return NOT_AGAIN
+            return await self._give(found, reason)
+        except TransferTargetError as error:
+            return str(error)
+        finally:
+            self._settled.set()
+
+    async def is_taken_over(self) -> bool:
+        """Return, once no transfer is under way, whether the caller is in other hands."""
+        await self._settled.wait()
+        return self.is_handed_over
 
     async def _transfer(
         self, context: RunContext[Any], reason: str, target: str
@@ -154,6 +183,13 @@ class Telephone:
             return NotTransferred(str(error))
         context.disallow_interruptions()
         await self._say(self._config.pre_transfer_message)
+        if not (failed := await self._give(found, reason)):
+            return None
+        await self._say(self._config.transfer_failed_message)
+        return NotTransferred(failed, self._config.transfer_failed_message)
+
+    async def _give(self, found: TransferTarget, reason: str) -> str:
+        """Hand the caller over; return why not, or ""."""
         # From here on the caller is the carrier's: nothing is answered or asked any more.
         self.is_away = True
         self._rearrange()
@@ -161,11 +197,11 @@ class Telephone:
         failed = await self._handover.run(command, found.method)
         if not failed:
             self._end(Reason.TRANSFERRED)
-            return None
+            return ""
+        self._failed = (found.value, self._link.clock())
         self.is_away = False
         self._rearrange()
-        await self._say(self._config.transfer_failed_message)
-        return NotTransferred(failed, self._config.transfer_failed_message)
+        return failed
 
     async def collect_digits(
         self, context: RunContext[Any], prompt: str, wanted: Wanted

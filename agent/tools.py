@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Protocol
@@ -20,6 +21,9 @@ from contracts.rules import RulesConfig, Tool
 
 log = structlog.get_logger(__name__)
 
+MAX_LEVELS = 32
+"""Of what is kept of a use: readers of JSON give up some way below, on the whole report."""
+
 OnCalled = Callable[[ToolCalled], None]
 Run = Callable[[dict[str, Any], RunContext[Any]], Awaitable[Any]]
 
@@ -33,8 +37,8 @@ class CallControl(Protocol):
         Return why not, if the caller cut in.
         """
 
-    async def leave_voicemail(self, context: RunContext[Any]) -> None:
-        """Leave the bot's message on a machine and hang up."""
+    async def leave_voicemail(self, context: RunContext[Any]) -> str | None:
+        """Leave the bot's message on a machine and hang up; return why not, if it is a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,8 @@ def built_in_tools(
         return refused if refused else ToolResult("The call has ended.", reply_required=False)
 
     async def detected_voicemail(_: dict[str, Any], context: RunContext[Any]) -> Any:
-        await call.leave_voicemail(context)
-        return ToolResult("The message was left.", reply_required=False)
+        refused = await call.leave_voicemail(context)
+        return refused if refused else ToolResult("The message was left.", reply_required=False)
 
     async def transfer_call(arguments: dict[str, Any], context: RunContext[Any]) -> Any:
         refused = await phone.transfer(
@@ -137,23 +141,56 @@ def declared_tools(
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result: as the model reads it, and as it is kept, with facts beside it."""
+
+    text: str
+    value: Any
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+class ToolFailed(ToolError):
+    """A tool gave nothing; the model is told `message`, and `failure` and more is kept."""
+
+    def __init__(self, message: str, failure: str, **detail: Any) -> None:
+        super().__init__(message)
+        self.detail = {"failure": failure, **{key: fact for key, fact in detail.items() if fact}}
+
+
 def tool(
     name: str, description: str, properties: dict[str, Any], run: Run, on_called: OnCalled
 ) -> llm.Tool:
     """Return a LiveKit tool of that name which runs `run` and reports how it went."""
+    schema = {"type": "object", "properties": properties}
+    return schema_tool(name, description, schema, run, on_called)
+
+
+def schema_tool(
+    name: str, description: str, schema: dict[str, Any], run: Run, on_called: OnCalled
+) -> llm.Tool:
+    """Return the same for arguments of a JSON schema."""
+    # Some vendors take no function without a description.
+    words = description or name.replace("_", " ")
 
     async def reported(raw_arguments: dict[str, object], context: RunContext[Any]) -> Any:
         started = perf_counter()
-        at = datetime.now(UTC)
 
         def called(**outcome: Any) -> ToolCalled:
             duration_ms = round((perf_counter() - started) * 1000, 1)
             return ToolCalled(
-                at=at, name=name, arguments=dict(raw_arguments), duration_ms=duration_ms, **outcome
+                at=datetime.now(UTC),
+                name=name,
+                arguments={key: _kept(value) for key, value in raw_arguments.items()},
+                duration_ms=duration_ms,
+                **outcome,
             )
 
         try:
             result = await run(dict(raw_arguments), context)
+        except ToolFailed as error:
+            on_called(called(error=str(error.message), detail=error.detail))
+            raise
         except ToolError as error:
             on_called(called(error=str(error.message)))
             raise
@@ -164,14 +201,24 @@ def tool(
             log.exception("tool failed", tool=name)
             on_called(called(error=type(error).__name__))
             raise
+        if isinstance(result, Shown):
+            on_called(called(result=_kept(result.value), detail=result.detail))
+            return result.text
         on_called(called(result=result.output if isinstance(result, ToolResult) else result))
         return result
 
     return function_tool(
         reported,
-        raw_schema={
-            "name": name,
-            "description": description,
-            "parameters": {"type": "object", "properties": properties},
-        },
+        raw_schema={"name": name, "description": words, "parameters": schema},
     )
+
+
+def _kept(value: Any, levels: int = MAX_LEVELS) -> Any:
+    """Return JSON with what lies too deep in it as text."""
+    if not isinstance(value, dict | list):
+        return value
+    if not levels:
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return [_kept(part, levels - 1) for part in value]
+    return {key: _kept(part, levels - 1) for key, part in value.items()}

@@ -16,7 +16,8 @@ import structlog
 from agent.ear import Ear
 from agent.frame_clock import FrameClock
 from agent.leg_clock import LegClock
-from agent.room_audio import OnAudio, RoomAudioInput, RoomAudioOutput
+from agent.room_audio import OnAudio, RoomAudioOutput
+from agent.room_input import RoomAudioInput
 from agent.room_tracks import Tracks
 from contracts.media import DownPacket, Finished, Speech
 from contracts.playout import Frame, Playout, PlayoutEvent, Stopped

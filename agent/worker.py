@@ -54,6 +54,7 @@ that fell only seconds later. A worker that is full refuses by itself, and the n
 
 def new_server(settings: AgentSettings) -> AgentServer:
     """Return the framework's server: one process per call, some of them warm."""
+    vendors = ["agent.vendor.preload"] if settings.agent_preload_vendors else []
     return AgentServer(
         job_executor_type=JobExecutorType.PROCESS,
         # Whether one more fits is our own `_on_request`'s to say: the framework guesses the weight
@@ -63,7 +64,7 @@ def new_server(settings: AgentSettings) -> AgentServer:
         job_memory_warn_mb=_MEMORY_WARN_MB,
         setup_fnc=warm_up,
         # The job itself too: what the forkserver has imported, no call pays for, in time or memory.
-        preload_modules=["agent.speech.preload", "agent.vendor.preload", "agent.job"],
+        preload_modules=["agent.speech.preload", *vendors, "agent.job"],
         ws_url=settings.livekit_url,
         api_key=settings.livekit_api_key,
         api_secret=settings.livekit_api_secret,

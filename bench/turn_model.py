@@ -19,7 +19,7 @@ from rich.table import Table
 from agent.turn_end import LOOKS, Pcm, at_model_rate
 from agent.vad import MODEL_RATE_HZ
 from bench.machine import ROOT
-from contracts.bot import TurnConfig
+from contracts.engines import TurnConfig
 from voicefleet.caller_voice import speak
 
 FINISHED = (

@@ -87,14 +87,14 @@ class Handset(ABC):
         """Speak PCM16 in real time; return when the last of it left the mouth.
 
         Raises:
-            ConnectionError: the call ended meanwhile.
+            ConnectionError: the call ended before or meanwhile.
         """
+        self._refuse_if_over()
         frames = [pcm[at : at + self._frame_bytes] for at in range(0, len(pcm), self._frame_bytes)]
         self._mouth.extend(frame.ljust(self._frame_bytes, b"\0") for frame in frames)
         self._mouth_empty.clear()
         await self._mouth_empty.wait()
-        if not self.is_open:
-            raise ConnectionError(f"the call ended with {self.close_code}: {self.close_reason}")
+        self._refuse_if_over()
         return self.now_s
 
     async def hear(self, *, silence_s: float = 0.8, timeout_s: float = 15.0) -> Span | None:
@@ -189,6 +189,10 @@ class Handset(ABC):
     @abstractmethod
     def _outgoing(self) -> list[str]:
         """Return the messages to put on the wire since the last call, in order."""
+
+    def _refuse_if_over(self) -> None:
+        if not self.is_open:
+            raise ConnectionError(f"the call ended with {self.close_code}: {self.close_reason}")
 
     def _pick_up(self) -> None:
         """Be answered from now on."""

@@ -10,9 +10,8 @@ from datetime import time
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
+    AfterValidator,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     field_validator,
@@ -20,7 +19,28 @@ from pydantic import (
 )
 
 from contracts import template
-from contracts.rules import RulesConfig
+from contracts.engines import (
+    LlmConfig,
+    PromptParts,
+    RealtimeConfig,
+    Resilience,
+    SttConfig,
+    TtsConfig,
+    TurnConfig,
+    VadConfig,
+)
+from contracts.machine import MachineDetection
+from contracts.manners import Manners, ReEngagement
+from contracts.open import Open
+from contracts.speech import Pronunciation
+from contracts.tool import (
+    MAX_SERVERS,
+    MAX_TOOLS,
+    HttpTool,
+    McpServer,
+    unique_servers,
+    unique_tools,
+)
 
 
 def _upper(word: Any) -> Any:
@@ -39,107 +59,10 @@ WidgetOrigin = Annotated[
 """As browsers spell origins: lower case, no path, no port that is the scheme's own."""
 
 
-class _Open(BaseModel):
-    """Keeps unknown keys; never mutated after parsing."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-class SttConfig(_Open):
-    """Speech to text."""
-
-    provider: str = "offline"
-    api_key: str = ""
-    model: str = ""
-    language: str = "en"
-    base_url: str = ""
-    """Where the vendor's API is, if not at its own place: a server of one's own (ours)."""
-    extra: dict[str, Any] = Field(default_factory=dict)
-
-
-class LlmConfig(_Open):
-    """The brain. `provider: rules` needs no key; its rules stand in `rules` (docs/rules.md)."""
-
-    provider: str = "rules"
-    api_key: str = ""
-    model: str = ""
-    temperature: float = 0.7
-    max_tokens: int = 256
-    base_url: str = ""
-    """Any server that speaks the vendor's protocol (ours)."""
-    extra: dict[str, Any] = Field(default_factory=dict)
-    rules: dict[str, Any] | None = None
-
-    @field_validator("rules")
-    @classmethod
-    def _rules_hold(cls, rules: dict[str, Any] | None) -> dict[str, Any] | None:
-        # Kept as written: an operator gets back what they saved, not every default beside it.
-        if rules is not None:
-            RulesConfig.model_validate(rules)
-        return rules
-
-
-class TtsConfig(_Open):
-    """Text to speech."""
-
-    provider: str = "offline"
-    api_key: str = ""
-    model: str = ""
-    voice: str = ""
-    language: str = "en"
-    base_url: str = ""
-    """Where the vendor's API is, if not at its own place (ours)."""
-    extra: dict[str, Any] = Field(default_factory=dict)
-
-
-class PromptParts(_Open):
-    """A prompt in two parts, so that the vendor can cache the first (the family's)."""
-
-    mode: Literal["legacy", "direct"] = "legacy"
-    cache_enabled: bool = False
-    static_system_prompt: str = ""
-    dynamic_runtime_prompt: str = ""
-    static_version: str = ""
-    prompt_cache_key: str = ""
-    prompt_cache_retention: Literal["", "in_memory", "24h"] = ""
-
-    @property
-    def is_live(self) -> bool:
-        """Whether the parts stand in for `system_prompt`."""
-        return self.mode == "direct" and self.cache_enabled
-
-
-class VadConfig(_Open):
-    """Voice activity: the family's keys, with defaults for telephone speech and LiveKit's VAD."""
-
-    confidence: float = Field(default=0.5, gt=0, lt=1)
-    start_secs: float = Field(default=0.05, ge=0, le=2)
-    stop_secs: float = Field(default=0.25, ge=0.1, le=5)
-    min_volume: float = Field(default=0.0, ge=0, le=1)
-
-
-class TurnConfig(_Open):
-    """When a caller's turn is over (ours)."""
-
-    detector: Literal["v1-mini", "vad"] = "v1-mini"
-    min_delay_s: float = Field(default=0.12, ge=0.06, le=5)
-    """Silence before the turn model is asked first; with `vad`, before a turn is over at least."""
-    max_delay_s: float = Field(default=1.2, ge=0, le=10)
-    preemptive: bool = False
-    """Whether an answer is begun on the words of a turn that may go on; not with `rules`.
-
-    Costs tokens where it does go on: docs/decisions/turn-end.md.
-    """
-
-
-class ReEngagement(_Open):
-    """What to say into silence, one after the other, and how long to wait before each (ours)."""
-
-    messages: list[str] = Field(default_factory=lambda: ["Are you still there?"])
-    after_seconds: float = Field(default=8.0, gt=0, le=120)
-
-
-class ActiveHours(_Open):
+class ActiveHours(Open):
     """When the bot answers; a range with `end_time` before `start_time` runs over midnight."""
 
     enabled: bool = False
@@ -153,11 +76,14 @@ class ActiveHours(_Open):
 
     @field_validator("days")
     @classmethod
-    def _lower(cls, days: list[str]) -> list[str]:
-        return [day.strip().lower() for day in days]
+    def _days_of_the_week(cls, days: list[str]) -> list[str]:
+        days = [day.strip().lower() for day in days]
+        if unknown := [day for day in days if not day.startswith(_WEEKDAYS)]:
+            raise ValueError(f"{unknown[0]!r} is no day of the week")
+        return days
 
 
-class TransferTarget(_Open):
+class TransferTarget(Open):
     """Somewhere a caller can be handed to."""
 
     id: str = ""
@@ -186,7 +112,7 @@ class TransferTarget(_Open):
         return self
 
 
-class ExotelApi(_Open):
+class ExotelApi(Open):
     """An Exotel account's REST API, to hang up by where a call outlives its stream (ours)."""
 
     hang_up: Literal["call", "leg"] = "call"
@@ -202,7 +128,7 @@ class ExotelApi(_Open):
     )
 
 
-class CrmPrefetch(_Open):
+class CrmPrefetch(Open):
     """What to ask the CRM while a call is set up; its answer is `{{crm.*}}` (ours).
 
     `url`, `headers` and `body` are templates over `call.*` and `system.*`.
@@ -232,7 +158,7 @@ class CrmPrefetch(_Open):
         return url
 
 
-class PostCallPush(_Open):
+class PostCallPush(Open):
     """Tells the CRM how a call came out, in the CRM's own words (the family's)."""
 
     url: str = ""
@@ -247,7 +173,7 @@ class PostCallPush(_Open):
     """Whether what is learnt later, as from a late analysis, is pushed once more."""
 
 
-class BotConfig(_Open):
+class BotConfig(Open):
     """What one call runs on. Names, types and defaults of the first block are the family's."""
 
     session_id: str = ""
@@ -261,7 +187,9 @@ class BotConfig(_Open):
     max_call_duration_seconds: int = Field(default=600, ge=1, le=86_400)
     voicemail_message: str = ""
     pre_transfer_message: str = ""
-    tools: list[dict[str, Any]] = Field(default_factory=list)
+    tools: Annotated[list[HttpTool], AfterValidator(unique_tools)] = Field(
+        default_factory=list, max_length=MAX_TOOLS
+    )
     conversation_policy: dict[str, Any] | None = None
     transfer_numbers: dict[str, str] = Field(default_factory=dict)
     transfer_targets: list[TransferTarget] = Field(default_factory=list)
@@ -292,6 +220,13 @@ class BotConfig(_Open):
 
     # Ours.
     name: str = ""
+    runtime_mode: Literal["pipeline", "realtime"] = "pipeline"
+    """Whether `stt`, `llm` and `tts` hold the conversation, or `realtime` alone does."""
+    realtime: RealtimeConfig | None = None
+    resilience: Resilience = Field(default_factory=Resilience)
+    manners: Manners = Field(default_factory=Manners)
+    machine_detection: MachineDetection = Field(default_factory=MachineDetection)
+    pronunciation: Pronunciation = Field(default_factory=Pronunciation)
     webhook_secret: str = ""
     """Signs results (Standard Webhooks, `whsec_…`); empty means the platform's own secret."""
     stream_token: str = ""
@@ -322,6 +257,10 @@ class BotConfig(_Open):
     """Where pages with the widget may be from: `https://shop.example`, or `*.example.com` for its
     subdomains over HTTPS; empty: anywhere."""
     crm_prefetch: CrmPrefetch | None = None
+    mcp_servers: Annotated[list[McpServer], AfterValidator(unique_servers)] = Field(
+        default_factory=list, max_length=MAX_SERVERS
+    )
+    """Where the bot has more tools from."""
     turn: TurnConfig = Field(default_factory=TurnConfig)
     end_call_enabled: bool = True
     voicemail_detection_enabled: bool = True

@@ -135,6 +135,8 @@ class AgentPlan(BaseModel):
     history: list[HistoryLine] = Field(default_factory=list)
     opening_is_fixed: bool = False
     """Whether every call of the bot is opened with the same words: then their audio may be kept."""
+    fixed_lines: list[str] = Field(default_factory=list)
+    """What the bot says by itself in the same words on every call: likewise."""
     is_provisional: bool = False
     """Whether the bot's CRM is still being asked: the plan to serve is the claim's answer."""
     is_seated: bool = False

@@ -142,6 +142,8 @@ class ToolCalled(_Fact):
     result: Any = None
     error: str | None = None
     duration_ms: float = 0.0
+    detail: dict[str, Any] = Field(default_factory=dict)
+    """Facts beside it: `failure`, and the `status` that a server answered with."""
 
 
 class TurnMeasured(_Fact):

@@ -289,6 +289,8 @@ class Talk(_Strict):
     acknowledge: Lines = Field(default_factory=lambda: ["Okay."])
     """Before the next question, after a correction."""
     hold_on: Lines = Field(default_factory=lambda: ["Sure, take your time."])
+    at_work: Lines = Field(default_factory=lambda: ["One moment, I'm still on it."])
+    """Said to a caller who speaks while a tool is at work."""
     welcome: Lines = Field(default_factory=lambda: ["You're welcome."])
     more_digits: Lines = Field(default_factory=lambda: ["Okay, and the rest?"])
     what_to_change: Lines = Field(default_factory=lambda: ["What should I change?"])

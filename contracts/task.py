@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from contracts.bot import LlmConfig
+from contracts.engines import LlmConfig, PromptParts
 from contracts.ids import MAX_INCARNATION
 from contracts.plan import HistoryLine
 
@@ -42,6 +42,9 @@ class Task(BaseModel):
     prompt: str
     """What to find out, and the shape of the answer: JSON."""
     transcript: list[HistoryLine]
+    kept: PromptParts | None = None
+    """How the vendor keeps the prompt, where the bot wants that; what is not kept of it stands in
+    `dynamic_runtime_prompt`."""
 
 
 class TaskAnswer(BaseModel):

@@ -65,6 +65,28 @@ def has_tokens(template: str) -> bool:
     return "{{" in template
 
 
+def tokens(value: Any) -> set[str]:
+    """Return the names of all variables in the texts of `value`, at any depth."""
+    if isinstance(value, str):
+        return set(_TOKEN.findall(value))
+    if isinstance(value, Mapping):
+        return tokens(list(value.values()))
+    if isinstance(value, list):
+        return {name for item in value for name in tokens(item)}
+    return set()
+
+
+def sole_token(text: str) -> str | None:
+    """Return the name of the variable that a text is, with nothing beside it; else None."""
+    match = _TOKEN.fullmatch(text.strip())
+    return match[1] if match else None
+
+
+def without_tokens(text: str, instead: str) -> str:
+    """Return a text with something of no meaning in the place of its variables."""
+    return _TOKEN.sub(instead, text)
+
+
 def lookup(name: str, variables: Mapping[str, str]) -> str | None:
     """Return the variable a token names, or None."""
     if name in variables:

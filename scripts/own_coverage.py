@@ -16,14 +16,28 @@ from pathlib import Path
 
 # Most of what a module's tests cost is importing these: each test process begins with them there.
 import coverage
-import hypothesis  # noqa: F401
+import hypothesis.strategies  # noqa: F401
 import pydantic  # noqa: F401
 import pytest
+import pytest_asyncio.plugin  # noqa: F401
+import structlog  # noqa: F401
+import xdist.plugin
+import xdist.scheduler  # noqa: F401
 
-COVERED = ("contracts/*.py", "bridges/wire/*.py", "bridges/wire/sip/*.py", "sidecar/outbox.py")
+COVERED = (
+    "contracts/*.py",
+    "contracts/vendor/*.py",
+    "bridges/wire/*.py",
+    "bridges/wire/sip/*.py",
+    "sidecar/outbox.py",
+)
 
-_OPTIONS = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
-"""What was imported before has assertions of its own, which are not these tests'."""
+_OPTIONS = (
+    *("-q", "-p", "no:cacheprovider", "--assert=plain"),
+    # What was imported before has assertions of its own, which are not these tests'.
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+)
+"""Failures are told in full where the tests are run for their own sake."""
 
 
 def modules(root: Path) -> Iterator[Path]:

@@ -91,12 +91,17 @@ def compile_environ(environ: Mapping[str, str], root: Path, target: Path) -> dic
     The user's caches are used where there is a home; else the project keeps its own, writable so
     that the folder can be deleted.
     """
-    child = dict(environ) | {
-        "CGO_ENABLED": "0",
-        "GOBIN": str(target),
-        "GOFLAGS": "-modcacherw",
-        "GOTOOLCHAIN": "auto",
-    }
+    # A compiler that seldom collects garbage is a fifth faster, for some hundred MB more.
+    child = (
+        {"GOGC": "400"}
+        | dict(environ)
+        | {
+            "CGO_ENABLED": "0",
+            "GOBIN": str(target),
+            "GOFLAGS": "-modcacherw",
+            "GOTOOLCHAIN": "auto",
+        }
+    )
     if not environ.get("HOME") or not os.access(environ["HOME"], os.W_OK):
         child["HOME"] = str(root / ".voicefleet" / "go")
     return child
@@ -136,7 +141,9 @@ def _go_version(go: str, environ: Mapping[str, str]) -> tuple[int, int]:
 
 def _compile(server: Server, go: str, root: Path, environ: Mapping[str, str]) -> None:
     module = f"{server.package}@v{server.version}"
-    command = [go, "install", "-v", "-trimpath", f"-ldflags={server.flags}", module]
+    # The linker drops what debuggers need (`-s -w`), so the compiler need not make it.
+    slim = ["-trimpath", "-gcflags=all=-dwarf=false", f"-ldflags={server.flags}"]
+    command = [go, "install", "-v", *slim, module]
     own = server.path(root)
     tail: deque[str] = deque(maxlen=12)
     with (

@@ -24,6 +24,9 @@ from sidecar.storage import Bucket
 from sidecar.store.database import Database
 
 DRAIN_S = 10
+KEEP_ALIVE_S = 75
+"""Longer than clients keep a connection that rests (5 s, a proxy's 60): whoever of the two lets go
+first, a request that is just being sent on it must not be lost."""
 THREADS = 64
 """Names are looked up in threads, and a name server that hangs keeps one for as long: Python's
 default, six on two cores, would be used up by the receivers of two tenants."""
@@ -61,6 +64,7 @@ async def serve(settings: Settings) -> None:
             access_log=False,
             server_header=False,
             forwarded_allow_ips=list(settings.trusted_proxies),
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=DRAIN_S,
         )
         try:

@@ -14,13 +14,15 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.bot import BotConfig, LlmConfig
+from contracts.bot import BotConfig
+from contracts.engines import LlmConfig
 from contracts.plan import HistoryLine
 from contracts.report import TranscriptLine
 from contracts.task import Task, TaskAnswer, TaskClaim, TaskKind
 from sidecar import analysis, revision
 from sidecar.clock import Clock
 from sidecar.denial import Code, Denied
+from sidecar.keyring import Keyring
 from sidecar.recording import RecordingFolder
 from sidecar.secrecy import masked, restored
 from sidecar.store import bots, calls, events, tasks
@@ -54,11 +56,13 @@ class Aftercall:
         *,
         clock: Clock,
         bells: Bells,
+        keyring: Keyring,
     ) -> None:
         self._database = database
         self._folder = folder
         self._clock = clock
         self._bells = bells
+        self._keyring = keyring
 
     async def claim(self, tenant_id: str, claim: TaskClaim) -> Task | None:
         """Return a question for a worker to ask its language model; None if there is none."""
@@ -162,6 +166,7 @@ class Aftercall:
             lease_s=LEASE_S,
             llm=await self._brain(connection, call, config.llm),
             prompt=analysis.question(config, kind, call.variables),
+            kept=analysis.kept(config, kind),
             transcript=[
                 HistoryLine(speaker=fact.speaker, text=fact.text)
                 for fact in facts
@@ -170,6 +175,13 @@ class Aftercall:
         )
 
     async def _brain(self, connection: AsyncConnection, call: CallRow, llm: LlmConfig) -> LlmConfig:
+        """Return the bot's language model with its keys in place."""
+        named = await self._named(connection, call, llm)
+        kept = {"llm": named.model_dump(mode="json")}
+        await self._keyring.load(call.tenant_id, kept, connection)
+        return self._keyring.for_use(call.tenant_id, kept, call.config_url).llm
+
+    async def _named(self, connection: AsyncConnection, call: CallRow, llm: LlmConfig) -> LlmConfig:
         """Return the bot's language model as the call had it, with the key that is good now."""
         if call.config_url:
             return llm
@@ -181,7 +193,9 @@ class Aftercall:
             # A key is shown to nobody but whom it was given for.
             raise _Unanswerable("the bot has another language model now")
         had = masked(llm.model_dump(mode="json"))
-        return LlmConfig.model_validate(restored(had, now.model_dump(mode="json")))
+        named = LlmConfig.model_validate(restored(had, now.model_dump(mode="json")))
+        # Of several the same holds for each: those are asked that the keys were given for.
+        return named.model_copy(update={"fallbacks": now.fallbacks})
 
     async def _settle(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 
 from contracts import template
 from contracts.bot import BotConfig
+from contracts.engines import PromptParts
 from contracts.report import Fact, IntentFound, TranscriptLine
 from contracts.task import TaskKind
 
@@ -18,6 +19,9 @@ NO_MODEL = "rules"
 CALLBACK_INTENT = "callback"
 """The intent by which a brain of rules knows that the caller wants to be called back."""
 CONNECTED = "Connected"
+_MAX_KEY = 64
+"""Characters of a cache's key that OpenAI takes."""
+_MAX_NAME = 500
 
 _CALLBACK_PROMPT = """\
 Also put these keys into the same JSON object:
@@ -49,6 +53,28 @@ def question(config: BotConfig, kind: TaskKind, variables: Mapping[str, str]) ->
     if kind is TaskKind.ANALYSIS and wants_callback(config):
         return f"{prompt}\n\n{_CALLBACK_PROMPT}"
     return prompt
+
+
+def kept(config: BotConfig, kind: TaskKind) -> PromptParts | None:
+    """Return how the vendor is to keep the prompt of a question; None: not at all.
+
+    `post_call_cache` says so for both questions, or under `analysis` and `qc` for each.
+    """
+    if not config.post_call_cache_enabled:
+        return None
+    hints = config.post_call_cache or {}
+    own = hints.get(kind.value)
+    given = own if isinstance(own, dict) else hints
+    key = f"{config.bot_id}-{kind.value}-{config.post_call_cache_version}".rstrip("-")
+    has_more = kind is TaskKind.ANALYSIS and wants_callback(config)
+    return PromptParts(
+        mode="direct",
+        cache_enabled=True,
+        prompt_cache_key=_text(given.get("prompt_cache_key")) or key[:_MAX_KEY],
+        prompt_cache_retention="24h" if given.get("prompt_cache_retention") == "24h" else "",
+        cached_content=_text(given.get("cached_content"))[:_MAX_NAME],
+        dynamic_runtime_prompt=_CALLBACK_PROMPT if has_more else "",
+    )
 
 
 def wants_callback(config: BotConfig) -> bool:

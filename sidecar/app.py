@@ -37,11 +37,13 @@ from sidecar.api import (
     recordings,
     tasks,
     trunks,
+    vendor_keys,
     web_call,
     widget,
 )
 from sidecar.api import calls as calls_api
 from sidecar.api import exotel as exotel_api
+from sidecar.api import knowledge as knowledge_api
 from sidecar.api import numbers as numbers_api
 from sidecar.api import sip as sip_api
 from sidecar.archive import Archive
@@ -61,6 +63,8 @@ from sidecar.fleet import Fleet
 from sidecar.hearing import Hearing
 from sidecar.inbound import Inbound
 from sidecar.keeper import Keeper
+from sidecar.keyring import Keyring
+from sidecar.knowledge import Knowledge
 from sidecar.line_command import LineCommands
 from sidecar.livekit_sip import LiveKitSip
 from sidecar.loss import Losses
@@ -143,7 +147,10 @@ def create_app(
     archive = Archive(database, folder, bucket, clock=clock, bells=bells)
     own_bots = OwnBots(database)
     source = _config_source(settings, own_bots, http)
-    vetting = Vetting(EgressGuard(allow_private=settings.allow_private_vendors))
+    vault = Vault(settings.secrets_dir)
+    trusted = [*settings.trusted_api_origins, settings.config_url]
+    keyring = Keyring(database, vault, trusted=trusted)
+    vetting = Vetting(EgressGuard(allow_private=settings.allow_private_vendors), keyring)
     access = Access(
         database,
         service_secret=settings.voxcore_secret,
@@ -151,11 +158,18 @@ def create_app(
         clock=clock,
     )
     metrics = Metrics(database, clock)
-    waiting = Standbys(database, clock=clock, bells=bells)
+    waiting = Standbys(database, clock=clock, bells=bells, keyring=keyring)
     crm = Crm(http, EgressGuard(allow_private=settings.allow_private_webhooks))
-    prefetch = Prefetch(database, crm, clock=clock, bells=bells)
+    prefetch = Prefetch(database, crm, clock=clock, bells=bells, keyring=keyring)
     calls = Calls(
-        database, folder, settings, clock=clock, bells=bells, prefetch=prefetch, metrics=metrics
+        database,
+        folder,
+        settings,
+        clock=clock,
+        bells=bells,
+        prefetch=prefetch,
+        metrics=metrics,
+        keyring=keyring,
     )
     book = NumberBook(
         database,
@@ -164,7 +178,6 @@ def create_app(
         knows_bots=not settings.config_url,
         changed=bells.trunks,
     )
-    vault = Vault(settings.secrets_dir)
     trunk_check = TrunkCheck(EgressGuard(allow_private=settings.allow_private_trunks), vault)
     trunk_book = TrunkBook(database, trunk_check, clock, new_trunk_id, bells.trunks)
     preparation = Preparation(
@@ -178,6 +191,7 @@ def create_app(
         prefetch=prefetch,
         metrics=metrics,
         use_cases=calls,
+        keyring=keyring,
     )
     planner = Planner(
         database,
@@ -219,7 +233,7 @@ def create_app(
     pulse = Pulse(database, rooms, losses, settings, hearing, clock=clock, bells=bells)
     keeper = Keeper(database, rooms, settings, clock=clock, new_id=new_id, bells=bells)
     fleet = Fleet(database, settings.max_concurrent_calls, clock=clock, closing=bells.closing)
-    aftercall = Aftercall(database, folder, clock=clock, bells=bells)
+    aftercall = Aftercall(database, folder, clock=clock, bells=bells, keyring=keyring)
     watch = Watch(
         database,
         calls,
@@ -235,8 +249,8 @@ def create_app(
     courier = Courier(
         http,
         EgressGuard(allow_private=settings.allow_private_webhooks),
-        SigningSecrets(database, settings.result_signing_secret),
-        Credentials(database, lambda url: outbound.config_urls.at(url).unvetted, vault),
+        SigningSecrets(database, settings.result_signing_secret, vault),
+        Credentials(database, lambda url: outbound.config_urls.at(url).unvetted, keyring),
         Trust(settings.voxcore_secret, settings.trusted_api_origins),
         timeout_s=settings.webhook_timeout_s,
     )
@@ -325,7 +339,7 @@ def create_app(
         *numbers_api.routes(access, database, book),
         *trunks.routes(access, trunk_book),
         *assistant_numbers.routes(access, database, book, trunk_book),
-        *config.routes(access, own_bots, crm, clock, new_id),
+        *config.routes(access, own_bots, crm, keyring, clock, new_id),
         *calls_api.routes(access, database),
         *call_results.routes(access, database, clock, folder.token),
         *cdr.routes(access, database, clock),
@@ -349,6 +363,8 @@ def create_app(
         *pages.routes(settings.web_dir, settings.browser_url),
         *sip_api.routes(access, database, book, outbound.dialout.way),
         *keys.routes(access, database, clock, new_id),
+        *vendor_keys.routes(access, database, vault, clock),
+        *knowledge_api.routes(access, Knowledge(database, clock)),
         *recordings.routes(access, database, folder, bucket, archive),
         *tasks.routes(access, aftercall),
         *outbound.routes(),

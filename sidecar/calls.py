@@ -13,11 +13,9 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import ids
-from contracts.bot import BotConfig
 from contracts.event import EventType
 from contracts.outcome import Reason
-from contracts.plan import AgentPlan, Claim, HistoryLine
+from contracts.plan import AgentPlan, Claim
 from contracts.report import (
     Fact,
     LegEnded,
@@ -25,14 +23,14 @@ from contracts.report import (
     Report,
     ReportReceipt,
     Source,
-    TranscriptLine,
 )
 from sidecar import dialling, ending, progress
+from sidecar.briefing import agent_plan
 from sidecar.capacity import FRESH
 from sidecar.clock import Clock
-from sidecar.configure import rendered
 from sidecar.denial import Code, Denied
 from sidecar.erasure import missing
+from sidecar.keyring import Keyring
 from sidecar.metrics import Metrics
 from sidecar.prefetch import Prefetch
 from sidecar.recording import RecordingFolder
@@ -64,8 +62,6 @@ _EVENT_TYPES = {
     "leg_resumed": EventType.HOLD,
 }
 """Facts not named here are notices on the stream."""
-_NOT_THE_AGENTS = ("crm_prefetch", "post_call_push", "exotel_api")
-"""What the sidecar does itself, with secrets of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +87,7 @@ class Calls:
         bells: Bells,
         prefetch: Prefetch,
         metrics: Metrics,
+        keyring: Keyring,
     ) -> None:
         self._database = database
         self._folder = folder
@@ -99,6 +96,7 @@ class Calls:
         self._bells = bells
         self._prefetch = prefetch
         self._metrics = metrics
+        self._keyring = keyring
 
     async def claim(self, tenant_id: str, call_id: str, claim: Claim) -> AgentPlan:
         """Give the call to an agent, or the same plan again to the agent that has it.
@@ -121,7 +119,8 @@ class Calls:
             elif row.worker_id != claim.worker_id:
                 raise Denied(Code.ALREADY_CLAIMED, "another agent serves this incarnation")
             facts = await events.facts(connection, tenant_id, call_id)
-            return agent_plan(row, facts)
+            await self._keyring.load(tenant_id, row.config or {}, connection)
+            return agent_plan(row, facts, self._keyring)
 
         plan = await self._database.run(work)
         if plan.is_provisional:
@@ -341,34 +340,6 @@ def _new_facts(row: CallRow, report: Report) -> list[Fact]:
             details={"applied_seq": applied_seq},
         )
     return report.facts[applied_seq + 1 - report.seq :]
-
-
-def agent_plan(row: CallRow, facts: list[Fact], *, is_seated: bool = False) -> AgentPlan:
-    """Return what the agent of a call is to know: templates resolved, no secrets but its own."""
-    config = rendered(BotConfig.model_validate(row.config or {}), row.variables)
-    return AgentPlan(
-        call_id=row.call_id,
-        session_id=row.session_id,
-        incarnation=row.incarnation,
-        channel=ids.Channel(row.channel),
-        call_direction="outgoing" if row.call_direction == "outgoing" else "incoming",
-        caller_identity=row.caller_identity,
-        room_name=row.room_name,
-        media="tracks" if row.media == "tracks" else "data",
-        media_rate_hz=row.media_rate_hz,
-        text_only=row.text_only,
-        config=config.model_copy(update=dict.fromkeys(_NOT_THE_AGENTS)),
-        variables=row.variables,
-        history=[
-            HistoryLine(speaker=fact.speaker, text=fact.text)
-            for fact in facts
-            if isinstance(fact, TranscriptLine)
-        ],
-        opening_is_fixed=row.opening_is_fixed,
-        is_provisional=row.prefetch_due_at is not None,
-        is_seated=is_seated,
-        answered_at=row.answered_at,
-    )
 
 
 def _fact_draft(row: CallRow, fact: Fact, report: Report, source_seq: int) -> Draft:

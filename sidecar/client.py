@@ -12,6 +12,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from contracts.command import CallCommand, CommandReceipt
+from contracts.knowledge import KnowledgeFound, KnowledgeQuestion
 from contracts.plan import AgentPlan, Claim, Plan, PlanRequest, RoomClaim, Wait
 from contracts.recording import CallsKept, RecordingOffer, RecordingTarget
 from contracts.report import Heartbeat, HeartbeatReceipt, Report, ReportReceipt
@@ -19,6 +20,7 @@ from contracts.task import Task, TaskAnswer, TaskClaim
 from contracts.trunk import BridgeTrunks, DialClaim, DialOrders
 from sidecar.adopter import Adopter, hand_in
 from sidecar.denial import Code
+from sidecar.egress import EgressGuard, EgressRefused
 from sidecar.journal import Journal, Key, Left
 from sidecar.refusal import Refused, SidecarError, Unavailable, is_final
 from sidecar.reporter import Ledger, Reporter
@@ -26,6 +28,8 @@ from sidecar.spool import Spool
 
 __all__ = [
     "Adopter",
+    "EgressGuard",
+    "EgressRefused",
     "Journal",
     "Key",
     "Ledger",
@@ -116,6 +120,12 @@ class SidecarClient:
     async def bridge_trunks(self) -> BridgeTrunks:
         """Return the trunks of the own bridge."""
         return _parsed(await self._send("GET", "/internal/v1/trunks"), BridgeTrunks)
+
+    async def search_knowledge(self, call_id: str, asked: KnowledgeQuestion) -> KnowledgeFound:
+        """Look something up in the knowledge bases of a call's bot."""
+        return await self._ask(
+            "POST", f"/internal/v1/calls/{call_id}/knowledge", KnowledgeFound, asked
+        )
 
     async def report(self, call_id: str, report: Report) -> ReportReceipt:
         """Hand in facts. Safe to repeat; most callers want a `Reporter` instead."""

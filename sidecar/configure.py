@@ -18,6 +18,7 @@ from contracts import template
 from contracts.bot import BotConfig
 from contracts.zone import zone_of
 from sidecar.denial import Code, Denied
+from sidecar.fault import faults_of
 from sidecar.hours import is_open
 from sidecar.store import bots
 from sidecar.store.database import Database
@@ -189,6 +190,9 @@ def rendered(config: BotConfig, variables: Mapping[str, str]) -> BotConfig:
     if config.re_engagement is not None:
         messages = [template.render(text, variables) for text in config.re_engagement.messages]
         changes["re_engagement"] = config.re_engagement.model_copy(update={"messages": messages})
+    detection = config.machine_detection
+    line = template.render(detection.screening_message, variables)
+    changes["machine_detection"] = detection.model_copy(update={"screening_message": line})
     return config.model_copy(update=changes)
 
 
@@ -232,11 +236,7 @@ def validated(config: dict[str, Any]) -> BotConfig:
         raise Denied(
             Code.CONFIG_INVALID,
             "the bot's config is invalid",
-            details={
-                "errors": error.errors(
-                    include_url=False, include_context=False, include_input=False
-                )
-            },
+            details={"errors": faults_of(error)},
         ) from error
 
 

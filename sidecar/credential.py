@@ -16,11 +16,12 @@ from contracts.bot import ExotelApi, PostCallPush
 from sidecar import exotel_hang_up
 from sidecar.configure import ConfigQuery, ConfigSource
 from sidecar.denial import Code, Denied
+from sidecar.keyring import Keyring
 from sidecar.origin import origin_of
 from sidecar.store import bots, calls
 from sidecar.store.database import Database
 from sidecar.store.deliveries import Delivery
-from sidecar.vault import SecretMissing, Vault
+from sidecar.vault import SecretMissing
 
 PUSH = "push"
 Model = TypeVar("Model", bound=BaseModel)
@@ -52,17 +53,17 @@ class Credentials:
     """Finds a push's `token` and `headers`, and a hang-up's account."""
 
     def __init__(
-        self, database: Database, source_at: Callable[[str], ConfigSource], vault: Vault
+        self, database: Database, source_at: Callable[[str], ConfigSource], keyring: Keyring
     ) -> None:
         """
         Args:
             database: where our own bots are, and the calls.
             source_at: reaches the control plane at an address.
-            vault: where secrets are that bots name instead of telling.
+            keyring: finds the secrets that bots name instead of telling.
         """
         self._database = database
         self._source_at = source_at
-        self._vault = vault
+        self._keyring = keyring
 
     async def headers(self, delivery: Delivery) -> dict[str, str]:
         """Return a delivery's headers; none for one that has nothing to show.
@@ -88,28 +89,32 @@ class Credentials:
         api = await self._setting(delivery, "exotel_api", ExotelApi)
         if api is None or not exotel_hang_up.is_of(api, delivery):
             raise HeaderInvalid("the bot has this Exotel account no more")
-        try:
-            key, token = map(self._vault.resolve, (api.api_key, api.api_token))
-        except SecretMissing as missing:
-            raise HeaderInvalid(str(missing)) from missing
-        return {"Authorization": exotel_hang_up.authorization(key, token)}
+        return {"Authorization": exotel_hang_up.authorization(api.api_key, api.api_token)}
 
     async def _setting(self, delivery: Delivery, name: str, model: type[Model]) -> Model | None:
-        found = await self._found(delivery, name)
+        found, config_url = await self._found(delivery, name)
+        if found is None:
+            return None
         try:
-            return None if found is None else model.model_validate(found)
+            setting = model.model_validate(found)
+            return self._keyring.revealed(delivery.tenant_id, setting, config_url)
+        except SecretMissing as missing:
+            raise HeaderInvalid(str(missing)) from missing
         except ValidationError:
             # Its text would show what is set, token and all.
             raise HeaderInvalid(f"{name} is not what it should be") from None
 
-    async def _found(self, delivery: Delivery, name: str) -> Any:
-        """Return a setting as it was written, or as a model; None where there is none."""
+    async def _found(self, delivery: Delivery, name: str) -> tuple[Any, str]:
+        """Return a setting as it was written, or as a model, and which control plane's it is.
+
+        None where there is none; "" for our own.
+        """
         async with self._database.read() as connection:
             call = await calls.get(connection, delivery.tenant_id, delivery.call_id)
             if call is None or not call.config_url:
                 bot = await bots.get(connection, delivery.tenant_id, delivery.bot_id)
                 # Switched off or not: its calls were held, and their results are due.
-                return None if bot is None else bot.config.get(name)
+                return None if bot is None else bot.config.get(name), ""
         query = ConfigQuery(
             tenant_id=call.tenant_id,
             bot_id=call.bot_id,
@@ -118,8 +123,9 @@ class Credentials:
             connected_event=call.connected_event,
         )
         try:
-            return getattr(await self._source_at(call.config_url).fetch(query), name)
+            config = await self._source_at(call.config_url).fetch(query)
+            return getattr(config, name), call.config_url
         except Denied as denied:
             if denied.code is Code.BOT_UNKNOWN:
-                return None
+                return None, ""
             raise

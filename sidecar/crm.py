@@ -29,6 +29,8 @@ class Failure(StrEnum):
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
     """The egress guard lets nothing through to this address."""
+    SECRET_MISSING = "secret_missing"
+    """Its token or a header names a secret that is not there."""
     STATUS = "status"
     TOO_BIG = "too_big"
     NOT_JSON = "not_json"

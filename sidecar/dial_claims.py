@@ -106,7 +106,7 @@ class DialClaims:
             try:
                 if trunk is None:
                     raise SecretMissing("its trunk has been removed")
-                complete = self._vault.trunk(trunk)
+                complete = self._vault.trunk(row.tenant_id, trunk)
             except SecretMissing as missing:
                 log.warning("dial_aborted", call_id=dial.call_id, error=str(missing))
                 await self._calls.finish(row, Reason.DIAL_ABORTED, str(missing))

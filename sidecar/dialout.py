@@ -16,6 +16,7 @@ from sidecar import callee, route
 from sidecar.clock import Clock
 from sidecar.configure import ConfigQuery, ConfigSource
 from sidecar.denial import Code, Denied
+from sidecar.fault import unfit
 from sidecar.planning import Planner
 from sidecar.route import Route
 from sidecar.settings import Settings
@@ -218,7 +219,7 @@ class Dialout:
         try:
             return callee.normal(text, self._settings.default_country)
         except callee.NotCallable as error:
-            raise Denied(Code.BODY_INVALID, f"{name}: {error}") from error
+            raise unfit(name, str(error)) from error
 
 
 def key_of(door: str, shown: str, fresh: str) -> str:

@@ -7,9 +7,15 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Network, ip_address
 
 import httpx
+
+MAX_PORT = 65_535
+_TRANSLATED = IPv6Network("64:ff9b::/96")
+"""How a network without IPv4 names its addresses, private ones too: they are the last 32 bits."""
+_BY_OTHER_NAMES = tuple(map(IPv6Network, ("::/96", "64:ff9b:1::/48", "2002::/16", "fec0::/10")))
+"""Where IPv4 addresses may hide as well, and old private ones. No host of today is here alone."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -58,13 +64,15 @@ class EgressGuard:
             parsed = httpx.URL(url)
         except (httpx.InvalidURL, TypeError) as error:
             raise EgressRefused("the URL cannot be read") from error
-        if parsed.scheme not in ("http", "https") or not parsed.host:
+        # As it goes over the wire: spelt out, a name may be none, or become another's.
+        host = parsed.raw_host.decode("ascii")
+        if parsed.scheme not in ("http", "https") or not host:
             raise EgressRefused("only http and https URLs with a host are allowed")
         port = parsed.port or (443 if parsed.scheme == "https" else 80)
-        addresses = await self.addresses(parsed.host, port)
-        return Target(
-            parsed.copy_with(host=addresses[0]), parsed.netloc.decode("ascii"), parsed.host
-        )
+        if port > MAX_PORT:
+            raise EgressRefused("there is no such port")
+        addresses = await self.addresses(host, port)
+        return Target(parsed.copy_with(host=addresses[0]), parsed.netloc.decode("ascii"), host)
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
         """Return where a host is that may be sent to.
@@ -85,4 +93,8 @@ class EgressGuard:
 
 def _is_public(address: str) -> bool:
     ip = ip_address(address.partition("%")[0])
+    if ip in _TRANSLATED:
+        ip = IPv4Address(int(ip) & 0xFFFFFFFF)
+    if any(ip in network for network in _BY_OTHER_NAMES):
+        return False
     return ip.is_global and not ip.is_multicast

@@ -14,6 +14,7 @@ from sidecar import callee
 from sidecar.configure import SECRET_HEADER, ConfigApi, ConfigSource
 from sidecar.denial import Code, Denied
 from sidecar.egress import EgressGuard, EgressRefused
+from sidecar.fault import unfit
 from sidecar.origin import origin_of
 from sidecar.route import Route
 from sidecar.vetting import VettedConfigs, Vetting
@@ -120,7 +121,7 @@ class ConfigUrls:
         """
         origin = origin_of(url)
         if not origin.startswith(("http://", "https://")):
-            raise Denied(Code.BODY_INVALID, "config_url: not an http(s) URL")
+            raise unfit("config_url", "not an http(s) URL")
         if origin in self._trusted:
             return FamilyApi(self._http, url, self._secret, self._timeout_s, self._vetting)
         return FamilyApi(self._guarded, url, "", self._timeout_s, self._vetting)

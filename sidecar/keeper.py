@@ -6,6 +6,7 @@ What is to be done follows from the rows alone, so replicas over one database sh
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,11 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts import ids
 from contracts.call import CallState
 from sidecar import capacity
-from sidecar.capacity import Capacity
+from sidecar.capacity import FRESH, Capacity
 from sidecar.clock import Clock
 from sidecar.rooms import RoomError, Rooms
 from sidecar.settings import Settings
 from sidecar.standby import host_of, is_unlisted
+from sidecar.steady import Steady
 from sidecar.store import calls, events, standbys
 from sidecar.store.database import Database
 from sidecar.store.standbys import StandbyRow, StandbyState
@@ -82,9 +84,20 @@ def upkeep(
     limits: Limits,
     now: datetime,
     *,
+    since: datetime,
     is_starting: bool,
 ) -> Upkeep:
-    """Return what is due now; `is_starting`: a call still waits for its agent."""
+    """Return what is due now.
+
+    Args:
+        rows: the agents that wait, or did.
+        call_states: of the calls that some were given to, by standby.
+        measured: who is there.
+        limits: how many are to wait, and how long.
+        now: the time.
+        since: from when on silence counts: what was said before may have been lost here.
+        is_starting: a call still waits for its agent.
+    """
     due = Upkeep()
     kept: list[StandbyRow] = []
     for row in rows:
@@ -97,7 +110,7 @@ def upkeep(
                     due.abandon.append(row)
                 elif call_states[row.standby_id] is CallState.ENDED:
                     due.forget.append(row)
-            case _ if _is_over(row, measured, limits, now):
+            case _ if _is_over(row, measured, limits, now, since):
                 due.retire.append(row)
             case _:
                 kept.append(row)
@@ -112,14 +125,17 @@ def upkeep(
     return due
 
 
-def _is_over(row: StandbyRow, measured: Capacity, limits: Limits, now: datetime) -> bool:
+def _is_over(
+    row: StandbyRow, measured: Capacity, limits: Limits, now: datetime, since: datetime
+) -> bool:
     if row.state is StandbyState.MAKING:
         return row.made_at < now - READY_TIMEOUT
     if row.made_at < now - limits.max_age:
         return True
-    if row.bridge_id is not None and row.bridge_id not in measured.bridges:
+    is_seated = row.bridge_id is None or row.bridge_id in measured.bridges
+    if not is_seated and since < now - FRESH:
         return True
-    heard = [agent for agent in measured.agents if agent.last_seen_at >= now - SILENCE]
+    heard = [a for a in measured.agents if max(a.last_seen_at, since) >= now - SILENCE]
     return is_unlisted(row, now) and host_of(row, heard) is None
 
 
@@ -154,6 +170,7 @@ class Keeper:
         clock: Clock,
         new_id: Callable[[], str],
         bells: Bells,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._rooms = rooms
@@ -164,6 +181,8 @@ class Keeper:
         self._clock = clock
         self._new_id = new_id
         self._bells = bells
+        # A bridge or a worker may have told of itself while there was nobody to be told.
+        self._steady = Steady(clock(), monotonic)
 
     async def turn(self) -> None:
         """Do what is due, then wait until something may be."""
@@ -173,6 +192,7 @@ class Keeper:
 
     async def tick(self) -> None:
         """Do what is due now."""
+        self._steady.look(self._clock())
         async with self._database.read() as connection:
             if (await self._due(connection)).is_nothing:
                 return
@@ -189,6 +209,7 @@ class Keeper:
             await capacity.measure(connection, DEFAULT_TENANT, self._max_calls, now),
             self._limits,
             now,
+            since=self._steady.since,
             is_starting=await calls.any_unclaimed(connection, DEFAULT_TENANT),
         )
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sidecar.clock import Clock
 from sidecar.denial import Code, Denied
+from sidecar.fault import unfit
 from sidecar.number_plan import lookup_keys, normal
 from sidecar.store import bots, numbers, trunks
 from sidecar.store.database import Database
@@ -104,7 +105,7 @@ class NumberBook:
     ) -> tuple[NumberRow, bool]:
         form = normal(number, self._country)
         if not form:
-            raise Denied(Code.BODY_INVALID, "number: neither a phone number nor a SIP user name")
+            raise unfit("number", "neither a phone number nor a SIP user name")
         # Whatever leads to the one would lead to the other.
         known = await numbers.first(connection, None, lookup_keys(form, self._country))
         if known is not None and (is_new or known.tenant_id != tenant_id):

@@ -95,10 +95,11 @@ class Placing:
             async with self._database.transaction() as connection:
                 await dials.renew(connection, self._placed_by, now + LEASE)
             self._renewed_at = now
-        if self._placer is not None:
-            await self._place_ready(self._placer)
         async with self._database.read() as connection:
+            is_any_ready = bool(await dials.ready(connection, "managed", limit=1))
             claimed_dials = await dials.claimed(connection)
+        if self._placer is not None and is_any_ready:
+            await self._place_ready(self._placer)
         for dial in claimed_dials:
             if dial.call_id not in self._placing and self._is_lost(dial, now):
                 await self._give_up(dial, Reason.DIAL_LOST, "whoever placed the call is gone")
@@ -127,9 +128,6 @@ class Placing:
 
     async def _claim(self) -> tuple[DialRow, CallRow] | None:
         """Take the dial that has been ready for longest; None where there is none."""
-        async with self._database.read() as connection:
-            if not await dials.ready(connection, "managed", limit=1):
-                return None
 
         async def work(connection: AsyncConnection) -> tuple[DialRow, CallRow] | None:
             now = self._clock()
@@ -173,7 +171,7 @@ class Placing:
             row = await trunks.get(connection, dial.tenant_id, dial.trunk_id)
         if row is None:
             return Trunk(trunk_id=dial.trunk_id, name=dial.trunk_id)
-        return self._vault.trunk(row.trunk)
+        return self._vault.trunk(row.tenant_id, row.trunk)
 
     def _is_lost(self, dial: DialRow, now: datetime) -> bool:
         """Return whether whoever claimed a dial has died, or is stuck with it.

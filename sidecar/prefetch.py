@@ -21,11 +21,13 @@ from contracts.event import EventType
 from contracts.report import Noticed
 from sidecar.clock import Clock
 from sidecar.crm import Crm, Failure, PrefetchFailed, wanted
+from sidecar.keyring import Keyring
 from sidecar.progress import LISTENING
 from sidecar.store import calls, events
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
 from sidecar.store.events import Draft
+from sidecar.vault import SecretMissing
 from sidecar.wake import Bells, Wake
 
 log = structlog.get_logger(__name__)
@@ -49,11 +51,14 @@ def due_at(
 class Prefetch:
     """What calls ask of their CRMs, from the plan to the agent's claim."""
 
-    def __init__(self, database: Database, crm: Crm, *, clock: Clock, bells: Bells) -> None:
+    def __init__(
+        self, database: Database, crm: Crm, *, clock: Clock, bells: Bells, keyring: Keyring
+    ) -> None:
         self._database = database
         self._crm = crm
         self._clock = clock
         self._bells = bells
+        self._keyring = keyring
         self._asking: set[asyncio.Task[None]] = set()
 
     def start(self, row: CallRow, config: BotConfig) -> None:
@@ -100,7 +105,11 @@ class Prefetch:
         began = loop.time()
         try:
             try:
-                found = await self._crm.fields(prefetch, row.variables, patience_s)
+                known = self._keyring.revealed(row.tenant_id, prefetch, row.config_url)
+                found = await self._crm.fields(known, row.variables, patience_s)
+            except SecretMissing:
+                failed = PrefetchFailed(Failure.SECRET_MISSING)
+                await self._settle(row, {}, loop.time() - began, failed)
             except PrefetchFailed as failed:
                 await self._settle(row, {}, loop.time() - began, failed)
             else:

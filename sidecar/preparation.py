@@ -33,17 +33,20 @@ from sidecar.configure import (
     session_id_of,
 )
 from sidecar.denial import Code, Denied
+from sidecar.keyring import Keyring
 from sidecar.metrics import Metrics
 from sidecar.pace import Pace, TooFast
 from sidecar.prefetch import Prefetch, due_at
 from sidecar.recording import RecordingFolder
 from sidecar.rooms import RoomError, Rooms
+from sidecar.secrecy import SCHEME
 from sidecar.settings import Settings
 from sidecar.standby import Standbys
 from sidecar.store import calls, events
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Conflict, Database
 from sidecar.store.events import Draft
+from sidecar.vault import SecretMissing
 from sidecar.wake import Bells
 
 log = structlog.get_logger(__name__)
@@ -86,6 +89,7 @@ class Preparation:
         prefetch: Prefetch,
         metrics: Metrics,
         use_cases: Calls,
+        keyring: Keyring,
     ) -> None:
         self._database = database
         self._rooms = rooms
@@ -97,6 +101,7 @@ class Preparation:
         self._prefetch = prefetch
         self._metrics = metrics
         self._calls = use_cases
+        self._keyring = keyring
         self._pace = Pace(
             settings.call_starts_per_s, burst=_START_BURST, max_wait_s=_MAX_START_WAIT_S
         )
@@ -205,7 +210,7 @@ class Preparation:
         config = await configs.fetch(query)
         now = self._clock()
         admission.admit(
-            config,
+            self._admitting(row.tenant_id, config, configs.url),
             request,
             anonymous=self._settings.stream_anonymous,
             secret=self._settings.voxcore_secret,
@@ -221,6 +226,17 @@ class Preparation:
             await self._database.run(lambda c: self._confirm(c, row, configured, None))
             raise
         return configured
+
+    def _admitting(self, tenant_id: str, config: BotConfig, config_url: str) -> BotConfig:
+        """Return the config with the token that admits streams, where it is only named."""
+        if not config.stream_token.startswith(SCHEME):
+            return config
+        admitting = BotConfig(stream_token=config.stream_token)
+        try:
+            token = self._keyring.revealed(tenant_id, admitting, config_url).stream_token
+        except SecretMissing as missing:
+            raise Denied(Code.CONFIG_INVALID, str(missing)) from missing
+        return config.model_copy(update={"stream_token": token})
 
     async def _confirmed(
         self, row: CallRow, configured: Configured, request: PlanRequest, also: Also | None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from sidecar import callee, capacity, route
 from sidecar.clock import Clock
 from sidecar.denial import Code, Denied
 from sidecar.dialout import CallOrder, Dialout, key_of
+from sidecar.fault import unfit
 from sidecar.settings import Settings
 from sidecar.store import calls, queue, trunks
 from sidecar.store.database import Database
@@ -71,6 +73,7 @@ class CallQueue:
         self._clock = clock
         self._bells = bells
         self._new_id = new_id
+        self._looking = asyncio.Lock()
 
     async def add(self, tenant_id: str, wish: Wish) -> QueueItem:
         """Take a wish on, and return how it stands; the same item for the same key.
@@ -82,7 +85,7 @@ class CallQueue:
         try:
             to_number = callee.normal(wish.to_number, country)
         except callee.NotCallable as error:
-            raise Denied(Code.BODY_INVALID, f"to_number: {error}") from error
+            raise unfit("to_number", str(error)) from error
 
         async def work(connection: AsyncConnection) -> QueueItem:
             queue_id, now = self._new_id(), self._clock()
@@ -118,43 +121,49 @@ class CallQueue:
             return await queue.get(connection, tenant_id, queue_id)
 
     async def turn(self) -> None:
-        """Dispatch what can be, then wait for more."""
-        armed = self._bells.queue.armed()
-        while not self._bells.closing.is_set() and await self.tick():
-            pass
-        await Wake.wait(armed, LONGEST_WAIT_S)
+        """Dispatch one item; where none can be, wait for more."""
+        # One of those that dispatch looks, the others rest behind it.
+        async with self._looking:
+            if self._bells.closing.is_set():
+                return
+            armed = self._bells.queue.armed()
+            item = await self._next()
+            if item is None:
+                await Wake.wait(armed, LONGEST_WAIT_S)
+        if item is not None:
+            await self._dispatch(item)
 
     async def tick(self) -> bool:
         """Dispatch one item, if there is one that can be; return whether there was."""
+        item = await self._next()
+        if item is not None:
+            await self._dispatch(item)
+        return item is not None
+
+    async def _next(self) -> QueueItem | None:
+        """Take the next item that can be dispatched, and let those expire that have waited long."""
         now = self._clock()
         async with self._database.read() as connection:
-            trunk_ids = await self._free_trunks(connection, now)
+            waiting = await queue.waiting_for(connection, now)
+            if not waiting:
+                return None
+            trunk_ids = await self._free_trunks(connection, waiting, now)
             is_any_left = await queue.is_any_left(connection, now)
-        if not (trunk_ids or is_any_left):
-            await self._expire(now)
-            return False
 
         async def take(connection: AsyncConnection) -> QueueItem | None:
             await queue.expire(connection, now, TOO_LATE)
+            if not (trunk_ids or is_any_left):
+                return None
             return await queue.take(connection, now, now + LEASE, trunk_ids=trunk_ids)
 
-        item = await self._database.run(take)
-        if item is None:
-            return False
-        await self._dispatch(item)
-        return True
+        return await self._database.run(take)
 
-    async def _expire(self, now: datetime) -> None:
-        async with self._database.read() as connection:
-            if not await queue.waiting_for(connection, now):
-                return
-        async with self._database.transaction() as connection:
-            await queue.expire(connection, now, TOO_LATE)
-
-    async def _free_trunks(self, connection: AsyncConnection, now: datetime) -> list[str]:
+    async def _free_trunks(
+        self, connection: AsyncConnection, waiting: Sequence[tuple[str, str]], now: datetime
+    ) -> list[str]:
         """Return by which trunks an item that waits may go now: asking is cheaper than trying."""
         free: list[str] = []
-        for tenant_id, trunk_id in await queue.waiting_for(connection, now):
+        for tenant_id, trunk_id in waiting:
             row = await trunks.get(connection, tenant_id, trunk_id)
             if row is None or not route.can_dial(row.trunk):
                 # Dispatching says so.
@@ -236,9 +245,9 @@ def _require_fit(trunk: Trunk | None, wish: Wish) -> None:
     if trunk is None:
         raise Denied(Code.TRUNK_UNKNOWN, "there is no such trunk")
     if not route.can_dial(trunk):
-        raise Denied(Code.BODY_INVALID, "trunk_id: the trunk is switched off, or only takes calls")
+        raise unfit("trunk_id", "the trunk is switched off, or only takes calls")
     if trunk.service and trunk.service != wish.call_service:
-        raise Denied(Code.BODY_INVALID, f"call_service: the trunk's is {trunk.service!r}")
+        raise unfit("call_service", f"the trunk's is {trunk.service!r}")
 
 
 def _require_same(known: QueueItem, asked: QueueItem) -> None:

@@ -181,13 +181,16 @@ def _entries(fact: Fact, clock: _Clock, row: CallRow) -> list[dict[str, Any]]:
             began_at = fact.at - timedelta(milliseconds=fact.duration_ms)
             return [
                 entry("tool_call", began_at, name=fact.name, arguments=fact.arguments),
-                entry(
-                    "custom_tool_result",
-                    name=fact.name,
-                    result=fact.result,
-                    error=fact.error,
-                    duration_ms=fact.duration_ms,
-                ),
+                {
+                    **fact.detail,
+                    **entry(
+                        "custom_tool_result",
+                        name=fact.name,
+                        result=fact.result,
+                        error=fact.error,
+                        duration_ms=fact.duration_ms,
+                    ),
+                },
             ]
         case Noticed():
             return [{**fact.detail, **entry(fact.name)}]
@@ -236,8 +239,13 @@ def _last_usage(facts: Sequence[Fact]) -> dict[str, Any]:
 def _cache_summary(usage: dict[str, Any]) -> dict[str, Any]:
     tokens = {name: int(usage.get(name) or 0) for name in _CACHE_TOKENS}
     read = tokens["cache_read_input_tokens"] > 0
-    enabled = read or tokens["cache_creation_input_tokens"] > 0
-    return {**tokens, "enabled": enabled, "worked": read, "statuses": []}
+    created = tokens["cache_creation_input_tokens"] > 0
+    return {
+        **tokens,
+        "enabled": bool(usage.get("cache_enabled")) or read or created,
+        "worked": read,
+        "statuses": list(usage.get("cache_statuses") or []),
+    }
 
 
 def _pipeline(row: CallRow, facts: Sequence[Fact]) -> dict[str, Any]:
@@ -252,7 +260,17 @@ def _pipeline(row: CallRow, facts: Sequence[Fact]) -> dict[str, Any]:
             include={"detector", "min_delay_s", "max_delay_s", "preemptive"}
         ),
         "agent": joined[-1] if joined else {},
+        **({"switches": switches} if (switches := _switches(facts)) else {}),
     }
+
+
+def _switches(facts: Sequence[Fact]) -> list[dict[str, Any]]:
+    """Return which vendors stood in for which, in order."""
+    return [
+        fact.detail
+        for fact in facts
+        if isinstance(fact, Noticed) and fact.name == "provider_switched"
+    ]
 
 
 def _transfer(facts: Sequence[Fact], clock: _Clock) -> dict[str, Any]:

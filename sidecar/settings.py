@@ -185,7 +185,7 @@ class Settings(BaseSettings):
     )
     allow_private_vendors: bool = Field(
         default=False,
-        description="Whether a bot's vendor (`base_url`) may be at a private or loopback address.",
+        description="Whether a bot's vendor, tool or MCP server may be at a private address.",
     )
     allow_private_trunks: bool = Field(
         default=True,
@@ -210,8 +210,8 @@ class Settings(BaseSettings):
     )
     secrets_dir: Path | None = Field(
         default=None,
-        description="Folder of files that trunks' `secret://name` references lead to; unset: such"
-        " references are refused.",
+        description="Folder of files that `secret://name` in bots, trunks and vendors' keys leads"
+        " to: the default tenant's, and a folder for each other's; unset: such names are refused.",
     )
     trusted_api_origins: Annotated[list[str], NoDecode] = Field(
         default_factory=list,

@@ -14,8 +14,10 @@ from datetime import datetime
 
 from standardwebhooks.webhooks import Webhook
 
+from sidecar.secrecy import revealed
 from sidecar.store import bots
 from sidecar.store.database import Database
+from sidecar.vault import SecretMissing, Vault
 
 PREFIX = "whsec_"
 LEAST_BYTES = 16
@@ -31,8 +33,9 @@ class SecretInvalid(ValueError):
 class SigningSecrets:
     """Secrets of our own bots. A fetched config's own secret is never kept, hence not used."""
 
-    def __init__(self, database: Database, platform_secret: str) -> None:
+    def __init__(self, database: Database, platform_secret: str, vault: Vault) -> None:
         self._database = database
+        self._vault = vault
         self._platform_secret = platform_secret
 
     async def signing_secrets(self, tenant_id: str, bot_id: str) -> list[str]:
@@ -44,7 +47,13 @@ class SigningSecrets:
         async with self._database.read() as connection:
             bot = await bots.get(connection, tenant_id, bot_id)
         own = "" if bot is None else str(bot.config.get("webhook_secret") or "")
-        return secrets_of(own) or secrets_of(self._platform_secret)
+        try:
+            named = revealed(
+                {"webhook_secret": own}, lambda _, name: self._vault.resolve(tenant_id, name)
+            )
+        except SecretMissing as missing:
+            raise SecretInvalid(str(missing)) from missing
+        return secrets_of(named["webhook_secret"]) or secrets_of(self._platform_secret)
 
 
 def secrets_of(text: str) -> list[str]:

@@ -155,7 +155,7 @@ class SipSync:
 
     def _wish(self, row: TrunkRow, answered: Mapping[str, Sequence[str]]) -> _Wish:
         try:
-            trunk = self._vault.trunk(row.trunk)
+            trunk = self._vault.trunk(row.tenant_id, row.trunk)
         except SecretMissing as missing:
             return _Wish(row, row.trunk, fault=str(missing))
         numbers = answered.get(row.trunk_id, ())

@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.ids import Channel
 from contracts.plan import AgentPlan, PlanRequest
-from sidecar.calls import agent_plan
+from sidecar.briefing import agent_plan
 from sidecar.capacity import FRESH
 from sidecar.clock import Clock
 from sidecar.denial import Code, Denied
+from sidecar.keyring import Keyring
 from sidecar.store import calls, standbys, workers
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
@@ -35,8 +36,9 @@ DOORS = frozenset({Channel.WEBSOCKET, Channel.EXOTEL, Channel.WEB})
 class Standbys:
     """What an agent without a call asks for."""
 
-    def __init__(self, database: Database, *, clock: Clock, bells: Bells) -> None:
+    def __init__(self, database: Database, *, clock: Clock, bells: Bells, keyring: Keyring) -> None:
         self._database = database
+        self._keyring = keyring
         self._clock = clock
         self._bells = bells
         self._waiting: set[str] = set()
@@ -48,7 +50,9 @@ class Standbys:
         Most wait on this process: they get their plan without a look into the database.
         """
         if call.standby_id in self._waiting:
-            self._given[call.standby_id] = agent_plan(call, [], is_seated=is_seated)
+            # The call's config was vetted a moment ago, with its tenant's keys of now.
+            plan = agent_plan(call, [], self._keyring, is_seated=is_seated)
+            self._given[call.standby_id] = plan
         self._bells.standbys.ring()
 
     async def wait(self, tenant_id: str, standby_id: str, worker_id: str) -> AgentPlan | None:
@@ -109,7 +113,8 @@ class Standbys:
             call = await calls.get(connection, row.tenant_id, row.call_id or "")
         if call is None or call.is_ended or call.incarnation != 1:
             raise _gone()
-        return agent_plan(call, [], is_seated=row.bridge_id is not None)
+        await self._keyring.load(row.tenant_id, call.config or {})
+        return agent_plan(call, [], self._keyring, is_seated=row.bridge_id is not None)
 
 
 async def take(

@@ -51,7 +51,7 @@ class TrunkBook:
         """
         config = restored(config, None)
         trunk_id = config.get("trunk_id") or self._new_trunk_id()
-        trunk = await self._check.require({**config, "trunk_id": trunk_id})
+        trunk = await self._check.require(tenant_id, {**config, "trunk_id": trunk_id})
         now = self._clock()
         row = TrunkRow(trunk.trunk_id, tenant_id, trunk, now, now)
         try:
@@ -88,7 +88,8 @@ class TrunkBook:
         current = await self.get(tenant_id, trunk_id)
         stored = current.trunk.model_dump(mode="json")
         # The carrier's name is looked up before the database is held, not meanwhile.
-        trunk = await self._check.require(restored({**config, "trunk_id": trunk_id}, stored))
+        given = restored({**config, "trunk_id": trunk_id}, stored)
+        trunk = await self._check.require(tenant_id, given)
         async with self._database.transaction() as connection:
             row = await trunks.get(connection, tenant_id, trunk_id)
             if row is None:

@@ -11,6 +11,7 @@ from contracts.trunk import Trunk
 from sidecar import callee
 from sidecar.denial import Code, Denied
 from sidecar.egress import EgressGuard, EgressRefused
+from sidecar.fault import fault, faults_of
 from sidecar.vault import SecretMissing, Vault
 
 SIP_PORT = 5060
@@ -36,8 +37,8 @@ class TrunkCheck:
         self._guard = guard
         self._vault = vault
 
-    async def require(self, config: dict[str, Any]) -> Trunk:
-        """Return the trunk that a JSON object describes.
+    async def require(self, tenant_id: str, config: dict[str, Any]) -> Trunk:
+        """Return the trunk of a tenant's that a JSON object describes.
 
         Raises:
             Denied: it cannot be used; the details name each field.
@@ -45,19 +46,17 @@ class TrunkCheck:
         try:
             trunk = Trunk.model_validate(config)
         except ValidationError as error:
-            # The input is not repeated: it may be a password.
-            found = error.errors(include_url=False, include_context=False, include_input=False)
-            raise _unfit(*found) from error
+            raise _unfit(*faults_of(error)) from error
         faults = _faults(trunk)
         try:
-            self._vault.trunk(trunk)
+            self._vault.trunk(tenant_id, trunk)
         except SecretMissing as missing:
-            faults.append(_fault("password", str(missing)))
+            faults.append(fault("password", str(missing)))
         if not faults and trunk.address:
             try:
                 await self._guard.addresses(*_target_of(trunk.address))
             except EgressRefused as refused:
-                faults.append(_fault("address", str(refused)))
+                faults.append(fault("address", str(refused)))
         if faults:
             raise _unfit(*faults)
         return trunk
@@ -73,19 +72,19 @@ def _target_of(address: str) -> tuple[str, int]:
 def _faults(trunk: Trunk) -> list[dict[str, Any]]:
     faults = []
     if trunk.trunk_id and not _ID.fullmatch(trunk.trunk_id):
-        faults.append(_fault("trunk_id", "1-64 letters, digits, dashes and underscores"))
+        faults.append(fault("trunk_id", "1-64 letters, digits, dashes and underscores"))
     match = _ADDRESS.fullmatch(trunk.address)
     if trunk.address and (match is None or int(match["port"] or SIP_PORT) > 65_535):
-        faults.append(_fault("address", "not `host`, `host:port` or `[IPv6]:port`"))
+        faults.append(fault("address", "not `host`, `host:port` or `[IPv6]:port`"))
     elif match is not None and match["transport"] and trunk.kind == "managed":
-        faults.append(_fault("address", "say `transport` beside it, not in it"))
+        faults.append(fault("address", "say `transport` beside it, not in it"))
     if trunk.domain and not _HOST.fullmatch(trunk.domain):
-        faults.append(_fault("domain", "not a host's name"))
+        faults.append(fault("domain", "not a host's name"))
     for name in _PLAIN:
         if not str(getattr(trunk, name)).isprintable():
-            faults.append(_fault(name, "has characters that cannot be sent"))
+            faults.append(fault(name, "has characters that cannot be sent"))
     if not all(map(_is_showable, trunk.numbers)):
-        faults.append(_fault("numbers", "not all are phone numbers or SIP user names"))
+        faults.append(fault("numbers", "not all are phone numbers or SIP user names"))
     return faults
 
 
@@ -95,10 +94,6 @@ def _is_showable(number: str) -> bool:
     except callee.NotCallable:
         return False
     return True
-
-
-def _fault(field: str, message: str) -> dict[str, Any]:
-    return {"type": "value_error", "loc": [field], "msg": message}
 
 
 def _unfit(*faults: Any) -> Denied:

@@ -2,49 +2,83 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from contracts import template
 from contracts.bot import BotConfig
-from contracts.vendor import Complaint, complaints
+from contracts.vendor.choice import chosen, complaints, unprompted
+from contracts.vendor.option import Complaint
 from sidecar.configure import ConfigQuery, ConfigSource
 from sidecar.denial import Code, Denied
 from sidecar.egress import EgressGuard, EgressRefused
+from sidecar.fault import fault
+from sidecar.keyring import Keyring
 
 
 class Vetting:
     """Judges configs: vendors known, keys there, options sound, addresses allowed."""
 
-    def __init__(self, guard: EgressGuard) -> None:
+    def __init__(self, guard: EgressGuard, keyring: Keyring) -> None:
         """
         Args:
             guard: which addresses a bot's vendor may be at. A name is resolved here and again by
                 the agent that connects, so against an owner of names who answers each differently
                 only the agents' own network can help.
+            keyring: what completes configs for their calls.
         """
         self._guard = guard
+        self._keyring = keyring
 
-    async def require(self, config: BotConfig) -> None:
-        """Let a config through.
+    async def require(
+        self, tenant_id: str, config: BotConfig, config_url: str = "", *, with_tools: bool = False
+    ) -> BotConfig:
+        """Let a config through; return it as calls will have it: with secrets, not to be kept.
+
+        Args:
+            tenant_id: whose it is.
+            config: the config, its secrets perhaps only named.
+            config_url: the control plane that made it; "": our own.
+            with_tools: look up its tools' hosts too, as when it is saved. On a call the agent does,
+                each time that one is used.
 
         Raises:
             Denied: a call could not be served; the details name each field.
         """
-        found = [*complaints(config), *await self._of_addresses(config)]
+        kept = config.model_dump(mode="json")
+        await self._keyring.load(tenant_id, kept)
+        completed = self._keyring.completed(tenant_id, kept, config_url)
+        missing = {each.field for each in completed.missing}
+        unfit = [each for each in complaints(completed.config) if each.field not in missing]
+        unfit += unprompted(config)
+        found = [*completed.missing, *unfit, *await self._of_addresses(config, with_tools)]
         if found:
             raise Denied(
                 Code.CONFIG_INVALID,
-                "the bot's vendors cannot be used",
-                details={"errors": [_shown(each) for each in found]},
+                "the bot's vendors or secrets cannot be used",
+                details={"errors": [fault(each.field, each.message, "vendor") for each in found]},
             )
+        return completed.config
 
-    async def _of_addresses(self, config: BotConfig) -> list[Complaint]:
-        found: list[Complaint] = []
-        for kind, part in (("stt", config.stt), ("llm", config.llm), ("tts", config.tts)):
-            if not part.base_url:
-                continue
-            try:
-                await self._guard.check(part.base_url)
-            except EgressRefused as error:
-                found.append(Complaint(f"{kind}.base_url", str(error)))
-        return found
+    async def _of_addresses(self, config: BotConfig, with_tools: bool) -> list[Complaint]:
+        named = [(f"{path}.base_url", part.base_url) for path, part in chosen(config)]
+        if with_tools:
+            named += _of_tools(config)
+        found = await asyncio.gather(*(self._of_address(*each) for each in named if each[1]))
+        return [each for each in found if each is not None]
+
+    async def _of_address(self, field: str, url: str) -> Complaint | None:
+        try:
+            await self._guard.check(url)
+        except EgressRefused as error:
+            return Complaint(field, str(error))
+        return None
+
+
+def _of_tools(config: BotConfig) -> list[tuple[str, str]]:
+    named = [(f"tools.{number}.url", each.url) for number, each in enumerate(config.tools)]
+    named += [(f"mcp_servers.{at}.url", each.url) for at, each in enumerate(config.mcp_servers)]
+    # Only paths and queries are templates, and what they say does not matter here.
+    return [(field, template.without_tokens(url, "x")) for field, url in named]
 
 
 class VettedConfigs:
@@ -68,10 +102,5 @@ class VettedConfigs:
 
     async def fetch(self, query: ConfigQuery) -> BotConfig:
         config = await self._source.fetch(query)
-        await self._vetting.require(config)
+        await self._vetting.require(query.tenant_id, config, self._source.url)
         return config
-
-
-def _shown(complaint: Complaint) -> dict[str, object]:
-    """Return a complaint in the form of a model's errors."""
-    return {"type": "vendor", "loc": complaint.field.split("."), "msg": complaint.message}

@@ -18,6 +18,7 @@ from sidecar.admission import same_secret
 from sidecar.clock import Clock
 from sidecar.configure import LEG, ConfigQuery, ConfigSource
 from sidecar.denial import Code, Denied
+from sidecar.fault import unfit
 from sidecar.quota import Quota, asker_of
 from sidecar.trunk_pace import Empty
 
@@ -109,8 +110,7 @@ def told(metadata: dict[str, Any]) -> dict[str, Any]:
     # Those with an underscore choose a session's name, leave a CRM unasked, or speak for it.
     facts = {key: value for key, value in metadata.items() if _is_fact(key)}
     if len(facts) > MAX_FACTS or len(json.dumps(facts).encode()) > MAX_FACTS_BYTES:
-        limit = f"at most {MAX_FACTS} entries and {MAX_FACTS_BYTES} bytes"
-        raise Denied(Code.BODY_INVALID, f"metadata: {limit}")
+        raise unfit("metadata", f"at most {MAX_FACTS} entries and {MAX_FACTS_BYTES} bytes")
     return facts
 
 

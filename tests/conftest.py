@@ -13,10 +13,11 @@ from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from tests.fakes.livekit_sip import real
+from tests.fakes import livekit_sip_choice
 from tests.fakes.missing import Required
 from tests.fakes.postgres import running_postgres
 from tests.fakes.s3 import S3Server
@@ -25,11 +26,19 @@ from tests.fakes.s3 import S3Server
 hypothesis.settings.register_profile("voicefleet", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("voicefleet")
 
+# A traceback with every local in a frame of its own takes longer to draw than most tests to run.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
 _KEPT_VARIABLES = frozenset(
     {
         *("CI", "HOME", "LANG", "LC_ALL", "PATH", "TERM", "TMPDIR", "TZ", "USER"),
         *Required,
-        real.VARIABLE,
+        livekit_sip_choice.VARIABLE,
     }
 )
 _KEPT_PREFIXES = ("COVERAGE_", "COV_", "HYPOTHESIS_", "PYTEST_", "PYTHON", "TEST_")
@@ -89,23 +98,38 @@ def pytest_configure(config: pytest.Config) -> None:
     """Tell of the markers."""
     config.addinivalue_line("markers", _DOUBLE_ONLY)
     config.addinivalue_line("markers", "livekit_sip: runs on the double, or on a real LiveKit SIP")
+    config.addinivalue_line("markers", "calls_go_on: this process carries calls between its tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what only the double can do where there is a real LiveKit SIP."""
-    if not os.environ.get(real.VARIABLE):
+    if not os.environ.get(livekit_sip_choice.VARIABLE):
         return
     for item in items:
         if mark := item.get_closest_marker("double_only"):
             item.add_marker(pytest.mark.skip(reason=f"the double's alone: {mark.kwargs['reason']}"))
 
 
+_TOGETHER = (
+    ("tests/browser/",),
+    *(
+        tuple(f"tests/integration/test_{name}.py" for name in names)
+        for names in (
+            ("call", "exotel", "exotel_flow", "web_door"),
+            ("brownouts", "latency", "vendors"),
+        )
+    ),
+)
+"""Which share a fleet that starts once a worker; two share what one would be too long at."""
+
+
 class _ByFleet(LoadFileScheduling):  # type: ignore[misc]
-    """Keeps in one worker what shares a fleet: each module's tests, and all of the browser's."""
+    """Keeps in one worker what shares a fleet: each module's tests, and those of some modules."""
 
     def _split_scope(self, nodeid: str) -> str:
         module: str = super()._split_scope(nodeid)
-        return "browser" if module.startswith("tests/browser/") else module
+        found = (names[0] for names in _TOGETHER if module.startswith(names))
+        return next(found, module)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByFleet | None:
@@ -117,7 +141,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which LiveKit SIP was used, if one was."""
     reports = [each for kind in terminalreporter.stats.values() for each in kind]
     if any("livekit_sip" in getattr(report, "keywords", {}) for report in reports):
-        terminalreporter.write_line(f"LiveKit SIP in these tests: {real.which()}")
+        terminalreporter.write_line(f"LiveKit SIP in these tests: {livekit_sip_choice.which()}")
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from voicefleet.credential import environ_with, load_or_create
 from voicefleet.deliveries import deliveries_table, print_delivery
 from voicefleet.demo import DemoFailed, demo
 from voicefleet.fleet import CannotStart
+from voicefleet.knowledge import bases_table, documents_table, print_passages
 from voicefleet.mouth import audio_of
 from voicefleet.runner import PartFailed
 from voicefleet.script import ScenarioInvalid, parse_scenario, scenario_of
@@ -33,10 +34,14 @@ DEFAULT_LINES = ["What are your opening hours?"]
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Voice bots on the phone.")
 bots_app = typer.Typer(no_args_is_help=True, help="Bots: import, list, show.")
 calls_app = typer.Typer(no_args_is_help=True, help="Calls: list, show, result.")
+knowledge_app = typer.Typer(no_args_is_help=True, help="Knowledge: make, list, add, search.")
 deliveries_app = typer.Typer(no_args_is_help=True, help="Deliveries: list, show, replay.")
 app.add_typer(bots_app, name="bots")
 app.add_typer(calls_app, name="calls")
+app.add_typer(knowledge_app, name="knowledge")
 app.add_typer(deliveries_app, name="deliveries")
+
+_CallName = Annotated[str, typer.Argument(help="Its call_id, or its session_id.")]
 
 # A pipe has no width to fit tables into.
 _PIPE_WIDTH = 200
@@ -108,6 +113,9 @@ def import_command(
             stored = await import_bots(api, paths or bot_files(settings.bots_dir))
         for bot in stored:
             console.print(f"{bot['bot_id']}: version {bot['version']}", highlight=False)
+            if unread := bot.get("unread"):
+                keys = escape(", ".join(unread))
+                console.print(f"  nothing reads {keys}", highlight=False)
 
     _run(run())
 
@@ -138,6 +146,62 @@ def show_bot(bot_id: str) -> None:
     _run(run())
 
 
+@knowledge_app.command(name="make")
+def make_knowledge(name: str) -> None:
+    """Make a knowledge base, and print its id for a bot's `knowledge_kb_ids`."""
+
+    async def run() -> None:
+        async with _api(FleetSettings()) as api:
+            made = await api.make_knowledge_base(name)
+        console.print(made["kb_id"], highlight=False)
+
+    _run(run())
+
+
+@knowledge_app.command(name="list")
+def list_knowledge(
+    kb_id: Annotated[str | None, typer.Argument(help="The documents of this one.")] = None,
+) -> None:
+    """List the knowledge bases, or one's documents."""
+
+    async def run() -> None:
+        async with _api(FleetSettings()) as api:
+            if kb_id is None:
+                console.print(bases_table(await api.knowledge_bases()))
+            else:
+                console.print(documents_table(await api.documents(kb_id)))
+
+    _run(run())
+
+
+@knowledge_app.command(name="add")
+def add_knowledge(
+    kb_id: str,
+    paths: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Documents.")],
+) -> None:
+    """Add documents: .txt, .md, .csv, .pdf or .docx."""
+
+    async def run() -> None:
+        async with _api(FleetSettings()) as api:
+            added = [await api.add_document(kb_id, each.name, each.read_bytes()) for each in paths]
+        console.print(documents_table(added))
+        if any(each["status"] == "failed" for each in added):
+            raise typer.Exit(1)
+
+    _run(run())
+
+
+@knowledge_app.command(name="search")
+def search_knowledge(kb_id: str, query: str) -> None:
+    """Show what a bot would find."""
+
+    async def run() -> None:
+        async with _api(FleetSettings()) as api:
+            print_passages(console, await api.search_knowledge(kb_id, query))
+
+    _run(run())
+
+
 @calls_app.command(name="list")
 def list_calls(
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 20,
@@ -162,23 +226,23 @@ def list_calls(
 
 
 @calls_app.command(name="show")
-def show_call(call_id: str) -> None:
+def show_call(call: _CallName) -> None:
     """Show where one call stands."""
 
     async def run() -> None:
         async with _api(FleetSettings()) as api:
-            print_result(console, await api.call(call_id))
+            print_result(console, await api.call(await api.call_id_of(call)))
 
     _run(run())
 
 
 @calls_app.command(name="result")
-def show_result(call_id: str) -> None:
+def show_result(call: _CallName) -> None:
     """Show one call's result."""
 
     async def run() -> None:
         async with _api(FleetSettings()) as api:
-            print_result(console, await api.result(call_id))
+            print_result(console, await api.result(await api.call_id_of(call)))
 
     _run(run())
 

@@ -13,6 +13,8 @@ import httpx
 from contracts.event import Event
 
 _TIMEOUT_S = 10.0
+_READING_S = 300.0
+"""A long document, behind others that are being read."""
 
 
 class ApiError(Exception):
@@ -77,6 +79,36 @@ class SidecarApi:
         response = await self._request("PUT", f"/api/v1/bots/{bot_id}", json=dict(config))
         return dict(response.json())
 
+    async def knowledge_bases(self) -> list[dict[str, Any]]:
+        """Return every knowledge base."""
+        return list((await self._get("/api/v1/knowledge-bases"))["knowledge_bases"])
+
+    async def make_knowledge_base(self, name: str) -> dict[str, Any]:
+        """Make an empty knowledge base."""
+        made = await self._request("POST", "/api/v1/knowledge-bases", json={"name": name})
+        return dict(made.json())
+
+    async def documents(self, kb_id: str) -> list[dict[str, Any]]:
+        """Return the documents of a knowledge base."""
+        return list((await self._get(f"/api/v1/knowledge-bases/{kb_id}/documents"))["documents"])
+
+    async def add_document(self, kb_id: str, filename: str, content: bytes) -> dict[str, Any]:
+        """Add a document, and return it once it is read."""
+        added = await self._request(
+            "POST",
+            f"/api/v1/knowledge-bases/{kb_id}/documents",
+            params={"filename": filename},
+            content=content,
+            timeout=_READING_S,
+        )
+        return dict(added.json())
+
+    async def search_knowledge(self, kb_id: str, query: str) -> list[dict[str, Any]]:
+        """Return the passages that answer a question best, as bots get them."""
+        path = f"/api/v1/knowledge-bases/{kb_id}/search"
+        found = await self._request("POST", path, json={"query": query})
+        return list(found.json()["passages"])
+
     async def give_number(self, number: str, bot_id: str) -> bool:
         """Let a bot answer a number; return False where it has been given away already."""
         try:
@@ -92,6 +124,11 @@ class SidecarApi:
     async def calls(self, **query: str | int) -> list[dict[str, Any]]:
         """Return the newest calls first."""
         return list((await self._get("/api/v1/calls", query))["calls"])
+
+    async def call_id_of(self, name: str) -> str:
+        """Return the id of the call whose session is so called; `name` itself where none is."""
+        found = await self.calls(session_id=name, limit=1)
+        return str(found[0]["call_id"]) if found else name
 
     async def call(self, call_id: str) -> dict[str, Any]:
         """Return one call."""
@@ -187,7 +224,8 @@ def _with_fields(error: Mapping[str, Any]) -> str:
         for fault in details.get("errors", [])
         if isinstance(fault, dict)
     ]
-    return "\n  ".join([str(error["message"]), *faults])
+    # Of one field that is at fault the message says the same.
+    return "\n  ".join(dict.fromkeys([str(error["message"]), *faults]))
 
 
 def dumped(payload: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from contracts.bot import BotConfig
+from sidecar.fault import faults_of
 from sidecar.secrecy import masked
 from voicefleet.api import ApiError, SidecarApi
 
@@ -34,7 +35,7 @@ def load_bot(path: Path) -> dict[str, Any]:
     try:
         BotConfig.model_validate(config)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults_of(error)]
         raise BotInvalid("\n  ".join([f"{path}:", *faults])) from error
     return config
 

@@ -122,7 +122,8 @@ async def _perform(
         SidecarApi(fleet.sidecar_url, fleet.environ["ADMIN_API_KEY"]) as api,
     ):
         config = load_bot(settings.bots_dir / f"{scenario.bot}.yaml")
-        await api.save_bot(scenario.bot, {**config, "webhook_url": webhook_url})
+        config |= {"bot_id": scenario.bot, "webhook_url": webhook_url}
+        await api.save_bot(scenario.bot, config)
         dialler = Dialler(api, fleet.bridge_url, console)
         stored = await dialler.place(scenario.bot, scenario, audio)
         with console.status("Waiting for the result to be delivered …"):

@@ -13,12 +13,14 @@ from agent.speech.phrase import is_question
 from agent.speech.reading import CERTAIN, Reader, match_score
 from agent.speech.reflex import Reflex, is_closing, reflex
 from agent.speech.retrieval import Retriever
-from agent.speech.state import Ask, Open, Reply, State
+from agent.speech.state import Ask, Open, Reply, State, Waiting
 from contracts.rules import Intent, RulesConfig
 
 ALWAYS_TOOLS = frozenset({"end_call", "transfer_call"})
 _LAST_TOOLS = frozenset({"transfer_call", "detected_voicemail"})
 """Where these succeed the call is over for the bot."""
+_SMALL_TALK = frozenset({Reflex.GREETING, Reflex.HOLD_ON, Reflex.THANKS})
+"""Said while a tool is at work, these only ask whether anybody is there."""
 
 
 class Dialogue:
@@ -104,12 +106,16 @@ class _Turn:
         state = self._state
         state.turn += 1
         # A tool the caller spoke over: it is called again if it is still needed.
-        state.waiting = None
+        waiting, state.waiting = state.waiting, None
         if digits := pressed_in(text):
             self._press(digits)
             return
         kind = reflex(text)
         if kind is Reflex.NOISE:
+            state.waiting = waiting
+            return
+        if waiting is not None and waiting.step >= 0 and kind in _SMALL_TALK:
+            self._wait_on(waiting)
             return
         if state.ended:
             # The caller spoke over the goodbye: with something to say, or with a goodbye.
@@ -119,8 +125,15 @@ class _Turn:
             return
         if self._expected(text) or self._react(kind, text) or self._understand(text):
             state.misses = 0
+        elif waiting is not None and waiting.step >= 0:
+            self._wait_on(waiting)
         else:
             self._miss()
+
+    def _wait_on(self, waiting: Waiting) -> None:
+        """Go on waiting for a tool: what the caller said meanwhile asks for nothing else."""
+        self._state.waiting = waiting
+        self._flow.say(self._rules.talk.at_work, self._state.turn)
 
     def takes_digits(self, digits: str) -> bool:
         """Return whether keys are expected, and complete."""

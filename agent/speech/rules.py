@@ -13,8 +13,9 @@ from __future__ import annotations
 import ast
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from livekit.agents import llm, utils
@@ -25,8 +26,9 @@ from livekit.agents.types import (
     NotGivenOr,
 )
 
+from agent.meanwhile import GOES_ON
 from agent.speech.dialogue import Dialogue
-from agent.speech.state import Reply, State
+from agent.speech.state import Reply, State, Waiting
 from contracts.rules import RulesConfig
 from contracts.zone import zone_of
 
@@ -89,15 +91,19 @@ class RulesLLM(llm.LLM[str]):
         """Return what to say and do after all that is in the chat."""
         events = [item for item in chat_ctx.items if _counts(item)]
         ids = tuple(item.id for item in events)
+        late = _late(chat_ctx.items)
         known = next(at for at in range(len(ids), -1, -1) if ids[:at] in self._states)
-        if known == len(ids) and known > 0:
-            # Asked again for the same turn: the last event is taken once more.
-            known -= 1
+        if late.issuperset(ids[known:]):
+            # Asked again for the same turn: its event is taken once more.
+            turns = (at for at in range(known, 0, -1) if ids[at - 1] not in late)
+            known = next(turns, 1) - 1
             while ids[:known] not in self._states:
                 known -= 1
         state, reply = self._states[ids[:known]], Reply()
         for at, event in enumerate(events[known:], known + 1):
-            state, reply = self._after(state, event, tools)
+            state, after = self._after(state, event, tools)
+            if after is not None or event.id not in late:
+                reply = after or Reply()
             self._keep(ids[:at], state)
         self._report(reply, state)
         return reply
@@ -108,13 +114,13 @@ class RulesLLM(llm.LLM[str]):
 
     def _after(
         self, state: State, event: llm.ChatItem, tools: frozenset[str]
-    ) -> tuple[State, Reply]:
+    ) -> tuple[State, Reply | None]:
         now = self._now().astimezone(self._zone)
         if isinstance(event, llm.ChatMessage):
             return self._dialogue.hear(state, event.text_content or "", now, tools)
         assert isinstance(event, llm.FunctionCallOutput)
-        if state.waiting is None or state.waiting.tool != event.name:
-            return state, Reply()
+        if state.waiting is None or not _answers(event, state.waiting):
+            return state, None
         fields = _fields(event.output)
         return self._dialogue.answered(state, fields, now, tools, failed=event.is_error)
 
@@ -159,7 +165,7 @@ class RulesStream(llm.LLMStream):
                 llm.FunctionToolCall(
                     name=tool.name,
                     arguments=json.dumps(tool.arguments),
-                    call_id=utils.shortuuid("call_"),
+                    call_id=utils.shortuuid(_mark(tool.name, tool.arguments)),
                 )
                 for tool in reply.tools
             ]
@@ -173,7 +179,36 @@ def _counts(item: llm.ChatItem) -> bool:
     """Return whether an item of the chat moves the conversation."""
     if isinstance(item, llm.ChatMessage):
         return item.role == "user"
-    return isinstance(item, llm.FunctionCallOutput)
+    # That work goes on is news for models alone.
+    return isinstance(item, llm.FunctionCallOutput) and item.output != GOES_ON
+
+
+def _late(items: Sequence[llm.ChatItem]) -> frozenset[str]:
+    """Return the outputs of tools that came after the caller's next turn, which is answered now."""
+    called, late, turns = dict[str, int](), set[str](), 0
+    for item in items:
+        if isinstance(item, llm.FunctionCall):
+            called[item.call_id] = turns
+        elif isinstance(item, llm.ChatMessage):
+            turns += item.role == "user"
+        elif isinstance(item, llm.FunctionCallOutput) and called.get(item.call_id, turns) < turns:
+            late.add(item.id)
+    return frozenset(late)
+
+
+def _answers(output: llm.FunctionCallOutput, waiting: Waiting) -> bool:
+    """Return whether a tool's output is what is waited for, and not what came of it before."""
+    if output.name != waiting.tool:
+        return False
+    return not waiting.fingerprint or output.call_id.startswith(_mark_of(waiting.fingerprint))
+
+
+def _mark(tool: str, arguments: Mapping[str, Any]) -> str:
+    return _mark_of(json.dumps([tool, arguments], sort_keys=True))
+
+
+def _mark_of(fingerprint: str) -> str:
+    return f"call_{sha256(fingerprint.encode()).hexdigest()[:12]}_"
 
 
 def _fields(output: str) -> dict[str, str]:

@@ -19,6 +19,21 @@ def sayable(text: str) -> str:
     return " ".join(_PICTOGRAM.sub("", _MARKUP.sub("", _LINK.sub(r"\1", text))).split())
 
 
+class Clauses:
+    """Takes an answer as it is written, and gives the texts to be spoken."""
+
+    def __init__(self) -> None:
+        self._splitter = ClauseSplitter(min_first_words=_MIN_FIRST_WORDS, is_hasty=True)
+
+    def push(self, text: str) -> list[str]:
+        """Take more of the answer; return what can be said by now."""
+        return _sayable(self._splitter.push(text))
+
+    def flush(self) -> list[str]:
+        """Return what is left: there is no more."""
+        return _sayable(self._splitter.flush())
+
+
 class ClauseTokenizer(SentenceTokenizer):
     """The plug-in's tokenizer. The session's own text filters are to be switched off.
 
@@ -27,8 +42,8 @@ class ClauseTokenizer(SentenceTokenizer):
     """
 
     def tokenize(self, text: str, *, language: str | None = None) -> list[str]:
-        splitter = _splitter()
-        return _sayable([*splitter.push(text), *splitter.flush()])
+        clauses = Clauses()
+        return [*clauses.push(text), *clauses.flush()]
 
     def stream(self, *, language: str | None = None) -> SentenceStream:
         return _ClauseStream()
@@ -37,15 +52,15 @@ class ClauseTokenizer(SentenceTokenizer):
 class _ClauseStream(SentenceStream):
     def __init__(self) -> None:
         super().__init__()
-        self._splitter = _splitter()
+        self._clauses = Clauses()
 
     def push_text(self, text: str) -> None:
         self._check_not_closed()
-        self._send(self._splitter.push(text))
+        self._send(self._clauses.push(text))
 
     def flush(self) -> None:
         self._check_not_closed()
-        self._send(self._splitter.flush())
+        self._send(self._clauses.flush())
 
     def end_input(self) -> None:
         self.flush()
@@ -54,13 +69,9 @@ class _ClauseStream(SentenceStream):
     async def aclose(self) -> None:
         self._do_close()
 
-    def _send(self, pieces: list[Piece]) -> None:
-        for text in _sayable(pieces):
+    def _send(self, texts: list[str]) -> None:
+        for text in texts:
             self._event_ch.send_nowait(TokenData(token=text))
-
-
-def _splitter() -> ClauseSplitter:
-    return ClauseSplitter(min_first_words=_MIN_FIRST_WORDS, is_hasty=True)
 
 
 def _sayable(pieces: list[Piece]) -> list[str]:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import time
+from typing import Any
 
-import aiohttp
-import structlog
-from livekit import rtc
-from livekit.agents import APIConnectionError, APIStatusError
 from livekit.agents.types import (
     DEFAULT_API_CONNECT_OPTIONS,
     NOT_GIVEN,
@@ -19,20 +13,28 @@ from livekit.agents.types import (
 )
 from livekit.plugins import deepgram
 
-from contracts.bot import SttConfig
-from contracts.vendor import DEEPGRAM_MODEL, DeepgramOptions
-
-log = structlog.get_logger(__name__)
+from agent.vendor.direct import Direct
+from agent.vendor.feed import Feed, Phrases
+from contracts.engines import SttConfig
+from contracts.vendor.stt import DEEPGRAM_MODEL, DeepgramOptions
 
 _URL = "https://api.deepgram.com/v1/listen"
 _NO_KEY = "none"
 """Said to a server of one's own that asks for no key: the plug-in insists on one."""
-_KEEP_ALIVE_S = 5.0
-"""Without audio Deepgram hangs up after ten."""
+_PHRASES = Phrases(
+    goodbye='{"type": "CloseStream"}',
+    flush='{"type": "Finalize"}',
+    # Without audio Deepgram hangs up after ten seconds.
+    idle='{"type": "KeepAlive"}',
+    idle_s=5.0,
+)
 
 
-def deepgram_stt(config: SttConfig, rate_hz: int) -> deepgram.STT:
+def deepgram_stt(config: SttConfig, rate_hz: int, *, ends_turns: bool = False) -> deepgram.STT:
     """Return the recogniser, fed with the phone's own rate: nothing is resampled on the way.
+
+    Args:
+        ends_turns: whether its final transcripts end the caller's turns.
 
     Raises:
         pydantic.ValidationError: an option has a value that Deepgram does not take.
@@ -44,7 +46,7 @@ def deepgram_stt(config: SttConfig, rate_hz: int) -> deepgram.STT:
         model=config.model or DEEPGRAM_MODEL,
         language=config.language,
         sample_rate=rate_hz,
-        endpointing_ms=options.endpointing_ms,
+        endpointing_ms=options.endpointing_ms(ends_turns=ends_turns),
         interim_results=options.interim_results,
         punctuate=options.punctuate,
         smart_format=options.smart_format,
@@ -58,7 +60,7 @@ def deepgram_stt(config: SttConfig, rate_hz: int) -> deepgram.STT:
     )
 
 
-class DeepgramSTT(deepgram.STT):
+class DeepgramSTT(Direct, deepgram.STT):
     """The plug-in's STT with streams of our own."""
 
     def stream(
@@ -80,71 +82,35 @@ class DeepgramSTT(deepgram.STT):
 
 
 class _PromptStream(deepgram.SpeechStream):
-    """Sends each packet of the line as it comes.
+    """Sends each packet of the line as it comes: see `agent.vendor.feed`.
 
-    The plug-in cuts audio anew into 50 ms: of packets of 40 ms the last words would wait for the
-    next packet, 30 ms on average, and packets of 240 ms would be five messages instead of one. Its
-    handshake, its reading of results and its count of usage are kept; that it starts anew when
-    options change during a call, which no bot's do, is not.
+    The plug-in's handshake, its reading of results and its count of usage are kept; that it starts
+    anew when options change during a call, which no bot's do, is not.
     """
 
+    is_mute = False
+
     async def _run(self) -> None:
-        socket = await self._connect_ws()
+        # Interim results come every second, empty ones where nobody speaks; finals come seldom.
+        self.is_mute = self._opts.interim_results
+        feed = Feed(
+            "Deepgram",
+            await self._connect_ws(),
+            self._input_ch,
+            phrases=_PHRASES,
+            read=self._read,
+            on_audio=self._audio_duration_collector.push,
+        )
         began = time.perf_counter()
-        sending = asyncio.create_task(self._send(socket))
-        keeping = asyncio.create_task(self._keep_alive(socket))
         try:
-            await self._receive(socket, sending)
+            await feed.run()
         finally:
-            for task in (sending, keeping):
-                task.cancel()
-            await asyncio.gather(sending, keeping, return_exceptions=True)
-            await socket.close()
             self._count(time.perf_counter() - began)
 
-    async def _send(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Pass the line's audio on until it ends; a lost connection shows in `_receive`."""
-        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
-            async for packet in self._input_ch:
-                if isinstance(packet, rtc.AudioFrame):
-                    self._audio_duration_collector.push(packet.duration)
-                    await socket.send_bytes(packet.data.tobytes())
-                else:
-                    await socket.send_str(self._FINALIZE_MSG)
-            await socket.send_str(self._CLOSE_MSG)
-
-    async def _keep_alive(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
-            while True:
-                await asyncio.sleep(_KEEP_ALIVE_S)
-                await socket.send_str(self._KEEPALIVE_MSG)
-
-    async def _receive(
-        self, socket: aiohttp.ClientWebSocketResponse, sending: asyncio.Task[None]
-    ) -> None:
-        """Read results until the connection ends.
-
-        Raises:
-            APIStatusError: it ended though there was more to send.
-            APIConnectionError: it broke.
-        """
-        while True:
-            message = await socket.receive()
-            if message.type is aiohttp.WSMsgType.TEXT:
-                self._read(message.data)
-            elif self._session.closed or (self._input_ch.closed and sending.done()):
-                return
-            elif message.type is aiohttp.WSMsgType.ERROR:
-                raise APIConnectionError("the connection to Deepgram broke")
-            else:
-                code = socket.close_code or -1
-                raise APIStatusError("Deepgram closed the connection", status_code=code)
-
-    def _read(self, text: str) -> None:
-        try:
-            self._process_stream_event(json.loads(text))
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            log.warning("message from Deepgram not understood", error=type(error).__name__)
+    def _read(self, message: dict[str, Any]) -> None:
+        if message["type"] == "Results":
+            self.is_mute = False
+        self._process_stream_event(message)
 
     def _count(self, lifetime_s: float) -> None:
         """Tell the usage: Deepgram bills the connection's life, not the audio alone."""

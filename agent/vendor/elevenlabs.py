@@ -11,9 +11,10 @@ from livekit.plugins.elevenlabs.models import TTSEncoding
 from livekit.plugins.elevenlabs.tts import SynthesizeStream
 
 from agent.vendor.clauses import ClauseTokenizer
+from agent.vendor.direct import Direct
 from agent.vendor.timekeeper import Timekeeper
-from contracts.bot import TtsConfig
-from contracts.vendor import ELEVENLABS_MODEL, ElevenLabsOptions, takes_language
+from contracts.engines import TtsConfig
+from contracts.vendor.tts import ELEVENLABS_MODEL, ElevenLabsOptions, takes_language
 
 _URL = "https://api.elevenlabs.io/v1"
 _NO_KEY = "none"
@@ -47,7 +48,7 @@ def elevenlabs_tts(config: TtsConfig, rate_hz: int) -> elevenlabs.TTS:
     )
 
 
-class ElevenLabsTTS(elevenlabs.TTS):
+class ElevenLabsTTS(Direct, elevenlabs.TTS):
     """The plug-in's TTS, with the words' times on the utterance's clock."""
 
     def stream(

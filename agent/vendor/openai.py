@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import ssl
-from functools import cache
 from typing import Any
 
 from livekit.agents.types import NOT_GIVEN
 from livekit.plugins import openai as plugin
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
-from contracts.bot import LlmConfig, PromptParts
-from contracts.vendor import OpenAiOptions
+from agent.vendor.tls import tls
+from contracts.engines import LlmConfig, PromptParts
+from contracts.vendor.llm import OpenAiOptions
 
 _URL = "https://api.openai.com/v1"
 _NO_KEY = "none"
 _CONNECT_S = 4.0
 _READ_S = 5.0
-
-
-@cache
-def tls() -> ssl.SSLContext:
-    """Return the process's TLS context: made once, in the forkserver, instead of in each call."""
-    return ssl.create_default_context()
 
 
 class OpenAiLLM(plugin.LLM):

@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
-from agent.vendor import deepgram, elevenlabs, openai
+from agent.vendor import (
+    deepgram,
+    elevenlabs,
+    flux,
+    gemini_live,
+    google,
+    mcp,
+    openai,
+    openai_realtime,
+    sarvam,
+    soniox,
+)
+from agent.vendor.tls import tls
 
-__all__ = ["deepgram", "elevenlabs", "openai"]
+__all__ = [
+    "deepgram",
+    "elevenlabs",
+    "flux",
+    "gemini_live",
+    "google",
+    "mcp",
+    "openai",
+    "openai_realtime",
+    "sarvam",
+    "soniox",
+]
 
-openai.tls()
+tls()
+google.warm_up()

@@ -106,6 +106,8 @@ def our_bot(setup: Setup) -> dict[str, Any]:
             "voice": "bench",
             "base_url": vendors.elevenlabs,
         },
+        # The stand-ins tell turns apart by references such as "R1 T2".
+        "pronunciation": {"numbers": False},
         "stream_message_ms": setup.message_ms,
         # Callers who are through wait for the others, longer than a bot would hold the line.
         "no_response_seconds": 300,

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from contracts.moment import Moment
 from sidecar.denial import Code, Denied
+from sidecar.fault import faults_of, unfit
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_PAGE = 500
@@ -52,8 +53,7 @@ async def json_object_of(request: Request) -> dict[str, Any]:
 
 def does_not_fit(error: ValidationError) -> Denied:
     """Return the denial of a body or query that does not fit; the details name each field."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return Denied(Code.BODY_INVALID, "the body does not fit", details={"errors": found})
+    return Denied(Code.BODY_INVALID, "the body does not fit", details={"errors": faults_of(error)})
 
 
 async def raw_body(request: Request) -> bytes:
@@ -76,7 +76,7 @@ def integer(request: Request, name: str, default: int, *, least: int = 0, most: 
     if not text:
         return default
     if not text.isdecimal() or len(text) > MAX_DIGITS or not least <= int(text) <= most:
-        raise Denied(Code.BODY_INVALID, f"{name}: not a number from {least} to {most}")
+        raise unfit(name, f"not a number from {least} to {most}")
     return int(text)
 
 
@@ -89,7 +89,7 @@ def moment(request: Request, name: str) -> datetime | None:
         # A plus sign in a query string means a space unless it was escaped.
         return _AT.validate_python(text.replace(" ", "+"))
     except ValidationError as error:
-        raise Denied(Code.BODY_INVALID, f"{name}: not a time with a zone") from error
+        raise unfit(name, "not a time with a zone") from error
 
 
 def words(request: Request, name: str) -> list[str]:
@@ -97,5 +97,5 @@ def words(request: Request, name: str) -> list[str]:
     given = ",".join(request.query_params.getlist(name))
     found = [word for word in given.split(",") if word]
     if len(found) > MAX_WORDS:
-        raise Denied(Code.BODY_INVALID, f"{name}: more than {MAX_WORDS}")
+        raise unfit(name, f"more than {MAX_WORDS}")
     return found

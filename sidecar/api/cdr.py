@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from sidecar.access import Access
 from sidecar.api.body import json_object_of
 from sidecar.clock import Clock
-from sidecar.denial import Code, Denied
+from sidecar.fault import unfit
 from sidecar.store import cdrs
 from sidecar.store.cdrs import CdrRow
 from sidecar.store.database import Database
@@ -62,8 +62,6 @@ def _stream_id_of(body: dict[str, Any]) -> str:
         # Neither database compares what Postgres cannot store.
         if isinstance(value, str) and (stream_id := value.replace("\0", "")):
             if len(stream_id) > MAX_STREAM_ID_CHARS:
-                raise Denied(
-                    Code.BODY_INVALID, f"{key}: more than {MAX_STREAM_ID_CHARS} characters"
-                )
+                raise unfit(key, f"more than {MAX_STREAM_ID_CHARS} characters")
             return stream_id
     return ""

@@ -24,13 +24,19 @@ from sidecar.configure import (
     session_id_of,
 )
 from sidecar.crm import Crm, PrefetchFailed, wanted
+from sidecar.keyring import Keyring
 from sidecar.progress import LISTENING
 
 log = structlog.get_logger(__name__)
 
 
 def routes(
-    access: Access, own_bots: ConfigSource, crm: Crm, clock: Clock, new_id: Callable[[], str]
+    access: Access,
+    own_bots: ConfigSource,
+    crm: Crm,
+    keyring: Keyring,
+    clock: Clock,
+    new_id: Callable[[], str],
 ) -> list[BaseRoute]:
     """Return the config endpoint."""
 
@@ -44,7 +50,11 @@ def routes(
             request.query_params.get("stream_id", ""),
             event,
         )
-        found = await own_bots.fetch(query)
+        kept = await own_bots.fetch(query)
+        written = kept.model_dump(mode="json")
+        await keyring.load(tenant_id, written)
+        # The other runtime cannot look up what is only named here.
+        found = keyring.for_use(tenant_id, written)
         now = clock()
         require_open(found, now)
         variables = await _variables(prepare(found, query, now), event)

@@ -16,6 +16,7 @@ from sidecar.api.body import MAX_PAGE, body_of, integer, moment, words
 from sidecar.api.calls import visible_bots
 from sidecar.clock import Clock
 from sidecar.denial import Code, Denied
+from sidecar.fault import unfit
 from sidecar.origin import origin_of
 from sidecar.store import deliveries
 from sidecar.store.database import Database
@@ -61,7 +62,7 @@ def routes(access: Access, database: Database, clock: Clock, changed: Wake) -> l
             if (place := request.query_params.get("before")) is not None:
                 before = await deliveries.get(connection, principal.tenant_id, place)
                 if before is None:
-                    raise Denied(Code.BODY_INVALID, "before: there is no such delivery")
+                    raise unfit("before", "there is no such delivery")
             rows = await deliveries.page(
                 connection, principal.tenant_id, wanted, before=before, limit=limit
             )

@@ -15,6 +15,7 @@ from sidecar.api.body import body_of
 from sidecar.dial_claims import DialClaims
 from sidecar.store import trunks
 from sidecar.store.database import Database
+from sidecar.store.trunks import TrunkRow
 from sidecar.vault import SecretMissing, Vault
 
 log = structlog.get_logger(__name__)
@@ -44,16 +45,16 @@ def routes(access: Access, database: Database, claims: DialClaims, vault: Vault)
         tenant_id = access.require_service(request.headers)
         async with database.read() as connection:
             rows = await trunks.listed(connection, tenant_id, kind="bridge")
-        active = [complete(row.trunk) for row in rows if row.trunk.is_active]
+        active = [complete(row) for row in rows if row.trunk.is_active]
         answer = BridgeTrunks(trunks=[trunk for trunk in active if trunk])
         return Response(answer.model_dump_json(), media_type="application/json")
 
-    def complete(trunk: Trunk) -> Trunk | None:
+    def complete(row: TrunkRow) -> Trunk | None:
         try:
-            return vault.trunk(trunk)
+            return vault.trunk(row.tenant_id, row.trunk)
         except SecretMissing as missing:
             # No other trunk's mistake; whoever calls by this one is told there.
-            log.warning("trunk_without_secret", trunk_id=trunk.trunk_id, error=str(missing))
+            log.warning("trunk_without_secret", trunk_id=row.trunk_id, error=str(missing))
             return None
 
     return [

@@ -16,7 +16,7 @@ from contracts.event import Event
 from sidecar.access import Access
 from sidecar.api.body import MAX_DIGITS, integer, words
 from sidecar.api.calls import visible_bots
-from sidecar.denial import Code, Denied
+from sidecar.fault import unfit
 from sidecar.store import events
 from sidecar.store.database import Database
 from sidecar.wake import Wake
@@ -107,7 +107,7 @@ def _resumed(request: Request) -> int | None:
     last_id = request.headers.get("Last-Event-ID", "")
     if last_id:
         if not last_id.isdecimal() or len(last_id) > MAX_DIGITS:
-            raise Denied(Code.BODY_INVALID, "Last-Event-ID: not a sequence number")
+            raise unfit("Last-Event-ID", "not a sequence number")
         return int(last_id)
     if "after" in request.query_params:
         return integer(request, "after", 0, most=HIGHEST_SEQUENCE)

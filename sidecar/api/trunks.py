@@ -13,9 +13,6 @@ from sidecar.api.body import json_object_of
 from sidecar.secrecy import masked
 from sidecar.store.trunks import TrunkRow
 from sidecar.trunk_book import TrunkBook
-from sidecar.vault import SCHEME
-
-_PASSWORDS = ("password", "inbound_password")
 
 
 def routes(access: Access, book: TrunkBook) -> list[BaseRoute]:
@@ -63,12 +60,8 @@ def _id(request: Request) -> str:
 
 def shown(row: TrunkRow) -> dict[str, Any]:
     """Return a trunk as it is read: without its secrets, with what LiveKit SIP makes of it."""
-    config = row.trunk.model_dump(mode="json")
-    # A reference says where the secret is, not what it is.
-    references = {name: config[name] for name in _PASSWORDS if config[name].startswith(SCHEME)}
     return {
-        **masked(config),
-        **references,
+        **masked(row.trunk.model_dump(mode="json")),
         "lk_sync_status": _sync_status(row),
         "lk_sync_error": row.sync_error,
         "created_at": row.created_at.isoformat(),

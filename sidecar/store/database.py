@@ -10,16 +10,14 @@ from typing import Any, TypeVar
 
 from pydantic_core import to_json
 from sqlalchemy import Connection, event, make_url, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from sidecar.store.migrations import upgrade
+from sidecar.store.sqlite import SqliteConnection
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT_MS = 5000
 MAX_TRIES = 20
 MIGRATION_LOCK = 0x766F6963
 NOTIFY_CHANNEL = "voicefleet_events"
@@ -44,8 +42,10 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         driver = "sqlite+aiosqlite" if self.is_sqlite else "postgresql+asyncpg"
+        path = self.url.database or ":memory:"
         self.engine: AsyncEngine = create_async_engine(
             self.url.set(drivername=driver),
+            **({"async_creator": lambda: SqliteConnection(path)} if self.is_sqlite else {}),
             json_serializer=_json,
             # Parameters in error texts would carry secrets and personal data into the log.
             hide_parameters=True,
@@ -53,7 +53,6 @@ class Database:
             pool_pre_ping=not self.is_sqlite,
         )
         if self.is_sqlite:
-            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
 
     async def migrate(self) -> None:
@@ -187,20 +186,8 @@ def _json(value: Any) -> str:
     return to_json(value, inf_nan_mode="null").decode()
 
 
-def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    # The driver must not open transactions of its own; `_begin_sqlite` does.
-    raw: Any = connection
-    raw.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("pragma journal_mode = wal")
-    cursor.execute("pragma synchronous = full")
-    # What is erased is to be gone, not only unlisted.
-    cursor.execute("pragma secure_delete = on")
-    cursor.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_MS}")
-    cursor.close()
-
-
 def _begin_sqlite(connection: Connection) -> None:
     # Taking the write lock at once means that no transaction can fail half-way for want of it.
     read_only = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("begin" if read_only else "begin immediate")
+    driver: Any = connection.connection.driver_connection
+    driver.begin("begin" if read_only else "begin immediate")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sidecar.store import tables, telephony
+from sidecar.store import knowledge_tables, tables, telephony
 
-TABLE_MODULES = (tables, telephony)
+TABLE_MODULES = (knowledge_tables, tables, telephony)
 metadata = tables.metadata

@@ -65,6 +65,16 @@ api_keys = Table(
     at_column("last_used_at", nullable=True),
 )
 
+vendor_keys = Table(
+    "vendor_keys",
+    metadata,
+    Column("tenant_id", Name(64), primary_key=True),
+    Column("provider", Name(40), primary_key=True),
+    Column("api_key", Storable, nullable=False),
+    at_column("created_at"),
+    at_column("updated_at"),
+)
+
 bots = Table(
     "bots",
     metadata,

@@ -17,7 +17,7 @@ from agent import aftercall
 from agent.aftercall import ANSWER_TOKENS, MAX_TASKS, Aftercall, parsed
 from agent.settings import AgentSettings
 from agent.worker import Worker
-from contracts.bot import LlmConfig
+from contracts.engines import LlmConfig, PromptParts
 from contracts.plan import HistoryLine
 from contracts.task import Task, TaskAnswer, TaskClaim, TaskKind
 from sidecar.client import SidecarClient
@@ -125,6 +125,49 @@ async def test_models_object_is_handed_in(vendors: VendorServer) -> None:
     assert user["content"].endswith("bot: Hello.\ncustomer: I will pay on Friday.")
 
 
+def gemini(vendors: VendorServer) -> LlmConfig:
+    return LlmConfig(
+        provider="google", api_key="go-key", model="gemini-2.5-flash", base_url=vendors.google
+    )
+
+
+KEPT = PromptParts(
+    mode="direct",
+    cache_enabled=True,
+    prompt_cache_key="desk-qc-3",
+    cached_content="cachedContents/q",
+)
+
+
+async def test_gemini_is_asked_alike(vendors: VendorServer) -> None:
+    vendors.script.replies = [Reply(text='{"DISPOSITION": "PTP"}')]
+    answer = await Desk().answer_to(task(llm=gemini(vendors)))
+    assert answer.result == {"DISPOSITION": "PTP"}
+    (request,) = vendors.journal.of(Vendor.LLM)
+    assert request.body["generationConfig"]["maxOutputTokens"] == ANSWER_TOKENS
+
+
+async def test_prompt_that_the_vendor_keeps_is_not_sent_again(vendors: VendorServer) -> None:
+    vendors.script.replies = [Reply(text='{"DISPOSITION": "PTP"}')]
+    vendors.script.llm_caches = ["cachedContents/q"]
+    answer = await Desk().answer_to(task(llm=gemini(vendors), kept=KEPT))
+    assert answer.result == {"DISPOSITION": "PTP"}
+    (request,) = vendors.journal.of(Vendor.LLM)
+    assert request.body["cachedContent"] == "cachedContents/q"
+    (turn,) = request.body["contents"]
+    # What is asked of every model is not in anybody's cache.
+    assert "one JSON object" in turn["parts"][0]["text"]
+    assert "What did the customer want?" not in str(request.body)
+
+
+async def test_hint_for_a_cache_goes_with_the_question(vendors: VendorServer) -> None:
+    vendors.script.replies = [Reply(text="{}")]
+    await Desk().answer_to(task(vendors.openai, kept=KEPT))
+    (request,) = vendors.journal.of(Vendor.LLM)
+    assert request.body["prompt_cache_key"] == "desk-qc-3"
+    assert request.body["messages"][0]["content"].startswith("What did the customer want?")
+
+
 async def test_answer_that_is_no_object_is_asked_for_again(vendors: VendorServer) -> None:
     vendors.script.replies = [
         Reply(when="alone", text='{"DISPOSITION": "PTP"}'),
@@ -154,6 +197,24 @@ async def test_refusing_model_is_told_by_its_status_alone(
     assert "oa-key" not in caplog.text
 
 
+@pytest.mark.parametrize("fault", [Fault(kind="http", status=401), Fault(kind="silent")])
+async def test_fallback_is_asked_where_the_first_model_fails(
+    vendors: VendorServer, fault: Fault
+) -> None:
+    async with VendorServer(FAST.model_copy(deep=True)) as first:
+        first.script.faults = {Vendor.LLM: fault}
+        vendors.script.replies = [Reply(text='{"DISPOSITION": "PTP"}')]
+        asked = task(first.openai, lease_s=3.0, kept=KEPT)
+        others = [LlmConfig(provider="rules"), gemini(vendors)]
+        llm = asked.llm.model_copy(update={"fallbacks": others})
+        answer = await Desk().answer_to(asked.model_copy(update={"llm": llm}))
+        assert answer.result == {"DISPOSITION": "PTP"}
+        assert len(first.journal.of(Vendor.LLM)) == 1
+        (request,) = vendors.journal.of(Vendor.LLM)
+        assert "What did the customer want?" in str(request.body["systemInstruction"])
+        assert "cachedContent" not in request.body
+
+
 async def test_model_that_says_nothing_is_not_waited_for_beyond_the_lease(
     vendors: VendorServer,
 ) -> None:
@@ -178,7 +239,7 @@ class SlowModel:
         self.closed = 0
         self.go = asyncio.Event()
 
-    async def build(self, _: LlmConfig) -> llm.LLM[Any]:
+    async def build(self, *_: object) -> llm.LLM[Any]:
         self.asked += 1
         return self  # type: ignore[return-value]
 

@@ -1,16 +1,15 @@
-"""The gate between what is said over the bot and the session."""
+"""What a bot passes on of what it hears, and what it notes of what it says."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 from livekit import rtc
 from livekit.agents import ModelSettings, llm, stt
 from livekit.agents.types import TimedString
 
-from agent.bot import Bot
+from agent.bot import Bot, with_order
 from agent.ear import Ear
 from agent.heard import BotLine
 from agent.latency import TurnClock
@@ -21,24 +20,27 @@ from tests.fakes.engines import event
 
 RATE_HZ = 8000
 Kind = stt.SpeechEventType
-STATEMENT = "We are open from nine to five, every day."
 
 
 class Gate:
-    """A bot whose STT hears what the test says."""
+    """A bot whose STT hears what the test says, and its own etiquette."""
 
-    def __init__(self, min_words: int = 3) -> None:
+    def __init__(self) -> None:
         self.sent: list[media.DownPacket] = []
         self.output = RoomAudioOutput(self.sent.append, RATE_HZ, lambda: 0.0)
-        self.backchannels: list[str] = []
+        self.held: list[str] = []
+        self.cut_by = ""
+        self.told: list[str] = []
+        self.finals: list[str] = []
         self.heard: list[stt.SpeechEvent | str] = []
-        gate = self
+        gate: Any = self
 
         class Deaf(Bot):
             def hear(
                 self, audio: Any, model_settings: ModelSettings
             ) -> AsyncIterator[stt.SpeechEvent | str]:
-                return gate.script()
+                script: AsyncIterator[stt.SpeechEvent | str] = gate.script()
+                return script
 
         self.bot = Deaf(
             instructions="",
@@ -46,23 +48,29 @@ class Gate:
             chat_ctx=llm.ChatContext.empty(),
             output=self.output,
             turns=TurnClock(lambda: 0.0, LegClock(), Ear(RATE_HZ), lambda _: None),
-            min_words_interruption=min_words,
-            on_backchannel=self.backchannels.append,
-            on_final=lambda _: None,
+            etiquette=gate,
+            on_final=self.finals.append,
         )
+
+    def voice_began(self) -> None:
+        self.told.append("began")
+
+    def voice_ended(self) -> None:
+        self.told.append("ended")
+
+    def begin_line(self, line: BotLine) -> None:
+        self.told.append("line")
+
+    def settled(self, text: str) -> str:
+        return text or self.cut_by
+
+    def holds(self, text: str, language: str, *, is_final: bool) -> bool:
+        self.told.append(f"{text} ({language})")
+        return text in self.held
 
     async def script(self) -> AsyncIterator[stt.SpeechEvent | str]:
         for item in self.heard:
             yield item
-
-    async def speak(self, text: str = STATEMENT, duration_s: float = 4.0) -> None:
-        """The bot is in the middle of a line, paused by a voice."""
-        line = BotLine()
-        line.add(text)
-        self.output.expect(line)
-        samples = round(duration_s * RATE_HZ)
-        await self.output.capture_frame(rtc.AudioFrame(bytes(2 * samples), RATE_HZ, 1, samples))
-        self.output.pause()
 
     async def passed(self, *heard: stt.SpeechEvent | str) -> list[tuple[Any, str | None]]:
         """Return what the session gets of what was heard."""
@@ -82,15 +90,9 @@ class Gate:
         return passed
 
 
-async def test_everything_passes_while_the_bot_is_silent() -> None:
+async def test_what_is_no_turn_is_held_back_and_leaves_a_final_that_says_nothing() -> None:
     gate = Gate()
-    passed = await gate.passed(event(Kind.INTERIM_TRANSCRIPT, "ok"), "plain")
-    assert passed == [(Kind.INTERIM_TRANSCRIPT, "ok"), ("text", "plain")]
-
-
-async def test_backchannel_is_told_and_leaves_a_final_that_says_nothing() -> None:
-    gate = Gate()
-    await gate.speak()
+    gate.held = ["uh", "uh huh"]
     passed = await gate.passed(
         stt.SpeechEvent(Kind.START_OF_SPEECH),
         event(Kind.INTERIM_TRANSCRIPT, "uh"),
@@ -103,50 +105,49 @@ async def test_backchannel_is_told_and_leaves_a_final_that_says_nothing() -> Non
         (Kind.FINAL_TRANSCRIPT, ""),
         (Kind.END_OF_SPEECH, None),
     ]
-    assert gate.backchannels == ["uh huh"]
+    assert gate.told == ["began", "uh (en)", "uh huh (en)", "uh huh (en)", "ended"]
+    assert gate.finals == []
 
 
-async def test_words_that_interrupt_pass_as_they_are() -> None:
+async def test_final_stands_for_words_that_were_taken_back() -> None:
     gate = Gate()
-    await gate.speak()
+    gate.cut_by = "stop it"
+    assert await gate.passed(event(Kind.FINAL_TRANSCRIPT, "")) == [
+        (Kind.FINAL_TRANSCRIPT, "stop it")
+    ]
+    assert gate.finals == ["stop it"]
+
+
+async def test_turns_pass_as_they_are() -> None:
+    gate = Gate()
     words = event(Kind.FINAL_TRANSCRIPT, "no I meant tomorrow")
-    assert await gate.passed(words) == [(Kind.FINAL_TRANSCRIPT, "no I meant tomorrow")]
-    assert gate.backchannels == []
+    passed = await gate.passed(event(Kind.INTERIM_TRANSCRIPT, "no I"), words, "plain")
+    assert passed == [
+        (Kind.INTERIM_TRANSCRIPT, "no I"),
+        (Kind.FINAL_TRANSCRIPT, "no I meant tomorrow"),
+        ("text", "plain"),
+    ]
+    assert gate.finals == ["no I meant tomorrow"]
 
 
-async def test_short_answer_passes_at_the_end_of_a_question() -> None:
-    gate = Gate()
-    await gate.speak("Shall I book it?", duration_s=1.0)
-    passed = await gate.passed(event(Kind.FINAL_TRANSCRIPT, "yes"))
-    assert passed == [(Kind.FINAL_TRANSCRIPT, "yes")]
+async def test_transcripts_without_alternatives_pass() -> None:
+    passed = await Gate().passed(stt.SpeechEvent(Kind.FINAL_TRANSCRIPT))
+    assert passed == [(Kind.FINAL_TRANSCRIPT, None)]
 
 
-async def test_words_after_the_last_sample_pass() -> None:
-    gate = Gate()
-    await gate.speak(duration_s=1.0)
-    gate.output.advance(1, RATE_HZ)
-    passed = await gate.passed(event(Kind.FINAL_TRANSCRIPT, "okay"))
-    assert passed == [(Kind.FINAL_TRANSCRIPT, "okay")]
-
-
-@pytest.mark.parametrize(
-    ("text", "passes"), [("bye bye", False), ("thank you", False), ("one more question", True)]
-)
-async def test_goodbye_is_cut_by_more_than_courtesies_alone(text: str, passes: bool) -> None:
-    gate = Gate(min_words=1)
-    await gate.speak("Thank you for calling. Goodbye.")
-    gate.bot.is_closing = True
-    passed = await gate.passed(event(Kind.FINAL_TRANSCRIPT, text))
-    assert passed == [(Kind.FINAL_TRANSCRIPT, text if passes else "")]
-
-
-async def test_transcripts_without_words_pass() -> None:
-    gate = Gate()
-    await gate.speak()
-    passed = await gate.passed(
-        stt.SpeechEvent(Kind.FINAL_TRANSCRIPT), event(Kind.FINAL_TRANSCRIPT, " ")
-    )
-    assert passed == [(Kind.FINAL_TRANSCRIPT, None), (Kind.FINAL_TRANSCRIPT, " ")]
+def test_order_stands_before_the_callers_last_words() -> None:
+    said = llm.ChatContext.empty()
+    said.add_message(role="user", content="Hello")
+    said.add_message(role="assistant", content="Yes?")
+    said.add_message(role="user", content="Kya haal hai")
+    ordered = with_order(said, "Answer in Hindi.")
+    texts = [item.text_content for item in ordered.items if isinstance(item, llm.ChatMessage)]
+    assert texts == ["Hello", "Yes?", "Answer in Hindi.", "Kya haal hai"]
+    assert len(said.items) == 3
+    assert with_order(said, "") is said
+    assert with_order(ordered, "Answer in Hindi.") is ordered
+    alone = with_order(llm.ChatContext.empty(), "Be short.")
+    assert [item.type for item in alone.items] == ["message"]
 
 
 async def test_text_of_a_line_passes_and_its_times_decide_what_was_heard() -> None:

@@ -114,6 +114,20 @@ async def test_goodbye_that_is_cut_does_not_end_the_call() -> None:
 
 
 @virtual_time
+async def test_goodbye_in_turn_does_not_cut_the_bots_own() -> None:
+    goodbye = "Thank you very much for calling us today and goodbye until the next time."
+    async with calling((goodbye, "end_call", "")) as call:
+        await call.lines(1)
+        call.caller.say("That is all")
+        await call.lines(2)
+        await asyncio.sleep(1.5)
+        call.caller.say("Thank you, goodbye.")
+        assert (await call.ended()).reason is Reason.BOT_ENDED
+        assert call.said("bot") == [GREETING, goodbye]
+        assert call.said("customer") == ["That is all", "Thank you, goodbye."]
+
+
+@virtual_time
 async def test_caller_who_leaves_while_the_bot_speaks_ends_it_with_what_was_heard() -> None:
     story = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen."
     async with calling(story) as call:

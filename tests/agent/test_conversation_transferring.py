@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 from unittest.mock import Mock
 
+import pytest
+
 from agent.handover import NOBODY_ANSWERED, UNHEARD_S
 from agent.line import NOT_SENT, Taken
 from agent.telephone import UNDER_WAY
@@ -27,6 +29,7 @@ DESK = {
 }
 ASKED = ("", "transfer_call", '{"reason": "asked"}')
 SORRY = "I'm sorry, I could not put you through."
+NOT_INTERRUPTING = {"should_interrupt": False}
 SIP: dict[str, Any] = {"channel": Channel.SIP, "transfer_targets": [DESK]}
 
 
@@ -59,6 +62,27 @@ async def test_refused_transfer_brings_the_bot_back() -> None:
         call.caller.say("Never mind")
         await call.lines(6)
         assert call.said("customer")[-1] == "Never mind"
+
+
+@pytest.mark.parametrize("then", ["", "I am putting you through now."])
+@virtual_time
+async def test_words_kept_for_after_the_line_wait_for_the_transfer(then: str) -> None:
+    polite = {"stt": {"provider": "deepgram_flux", "api_key": "k", "extra": NOT_INTERRUPTING}}
+    asked = ("I will put you through to the front desk, please stay.", *ASKED[1:])
+    config = {**SIP, **polite, "pre_transfer_message": then}
+    async with calling(asked, "What else?", "I see.", **config) as call:
+        await call.lines(1)
+        call.caller.say("A human please")
+        await call.until(lambda: call.room.is_playing)
+        await asyncio.sleep(1)
+        call.caller.say("And my invoice is wrong")
+        await call.until(lambda: bool(call.room.commands))
+        call.room.news(TransferAccepted())
+        await asyncio.sleep(8)
+        assert call.llm.asked == ["A human please"]
+        call.room.news(TransferRefused(reason="busy"))
+        await call.until(lambda: call.said("bot")[-1] == "I see.")
+        assert call.llm.asked[-1] == "And my invoice is wrong"
 
 
 @virtual_time

@@ -59,6 +59,7 @@ class Job:
         self.desk = CallDesk(plan(**config))
         self.room = PhoneRoom(caller_identity(CALL_ID))
         self.job = SimpleNamespace(metadata=job_metadata(CALL_ID, 1))
+        self.proc = SimpleNamespace(userdata={})
         self.shutdowns: list[str] = []
         self.rehearsals = 0
         self.join_error: Exception | None = None

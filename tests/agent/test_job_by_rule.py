@@ -65,6 +65,7 @@ class RuleJob:
         self.desk = CallDesk(plan(Channel.SIP).model_copy(update=changes))
         self.room = RuleRoom()
         self.job = SimpleNamespace(metadata=SIP_JOB_METADATA)
+        self.proc = SimpleNamespace(userdata={})
         self.shutdowns: list[str] = []
         self.join_error: Exception | None = None
         self.scripted = ScriptedEngines()

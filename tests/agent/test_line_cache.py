@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from livekit import rtc
 
 from agent.line_cache import LineCache, key_of
-from contracts.bot import TtsConfig
+from contracts.engines import TtsConfig
 
 RATE_HZ = 24_000
 VOICE = TtsConfig(provider="elevenlabs", voice="Rachel", api_key="secret")
@@ -48,6 +48,20 @@ async def test_line_is_made_once_and_sounds_the_same(tmp_path: Path) -> None:
     assert speaker.spoken == ["Hello"]
     assert again == first
     assert len(first) == 2 * 5 * RATE_HZ // 10
+
+
+async def test_line_that_another_voice_had_to_say_is_not_kept(tmp_path: Path) -> None:
+    speaker, cache = Speaker(), LineCache(tmp_path / "lines", 10**6)
+    for is_own in (False, True, True):
+        spoken = cache.speak(VOICE, "Hello", speaker, lambda own=is_own: own)  # type: ignore[misc]
+        assert [frame async for frame in spoken]
+    assert speaker.spoken == ["Hello", "Hello"]
+
+
+def test_fallbacks_are_no_part_of_a_voices_sound() -> None:
+    other = TtsConfig(provider="offline", api_key="another")
+    both = VOICE.model_copy(update={"fallbacks": [other]})
+    assert key_of(both, "Hello") == key_of(VOICE, "Hello")
 
 
 @pytest.mark.parametrize(
@@ -102,13 +116,39 @@ async def test_line_larger_than_all_there_may_be_is_not_kept(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_file_that_is_broken_is_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda _: b"RIFF nonsense",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole[:-3],
+        lambda whole: whole[:22] + b"\2" + whole[23:],  # stereo
+        lambda whole: whole[:24] + bytes(4) + whole[28:],  # without a rate
+        lambda whole: whole[:16] + b"\xff\xff\xff\x7f" + whole[20:],  # parts of no such size
+    ],
+)
+async def test_file_that_is_broken_is_made_anew(
+    tmp_path: Path, broken: Callable[[bytes], bytes]
+) -> None:
     speaker = Speaker()
     cache = LineCache(tmp_path, 10**6)
-    (tmp_path / f"{key_of(VOICE, 'Hello')}.wav").write_bytes(b"RIFF nonsense")
     first = await heard(cache, speaker)
-    assert await heard(cache, speaker) == first
-    assert len(speaker.spoken) == 1
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(broken(path.read_bytes()))
+    assert await cache.kept(VOICE, "Hello") == []
+    assert not await cache.has(VOICE, "Hello")
+    assert await heard(cache, speaker) == await heard(cache, speaker) == first
+    assert len(speaker.spoken) == 2
+
+
+async def test_what_a_dead_process_left_half_written_goes(tmp_path: Path) -> None:
+    for name, at in (("old", 0), ("new", None)):
+        part = tmp_path / f"{name}.part"
+        part.write_bytes(b"RIFF")
+        if at is not None:
+            os.utime(part, (at, at))
+    await heard(LineCache(tmp_path, 10**6), Speaker())
+    assert [path.name for path in tmp_path.glob("*.part")] == ["new.part"]
 
 
 async def test_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) -> None:

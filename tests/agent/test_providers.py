@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from agent.providers import Engines, ProviderUnknown, build_engines, turn_handling
+from agent.engines import Engines, turn_handling
+from agent.providers import ProviderUnknown, build_engines
 from agent.speech.rules import RulesLLM
 from agent.speech.stt import MoonshineSTT
 from agent.speech.tts import HibariTTS
 from agent.turn_end import TurnEnd
-from contracts.bot import BotConfig, TurnConfig
+from contracts.bot import BotConfig
+from contracts.engines import TurnConfig
 from contracts.ids import Channel
 from contracts.plan import AgentPlan
 
@@ -58,6 +60,35 @@ async def test_keys_never_reach_what_is_reported() -> None:
 async def test_malformed_rules_are_refused() -> None:
     with pytest.raises(ValidationError):
         engines(llm={"provider": "rules", "rules": {"flows": 7}})
+
+
+@pytest.mark.parametrize(
+    "named", [{"provider": "deepgram_flux"}, {"provider": "deepgram", "model": "flux-general-en"}]
+)
+async def test_recogniser_that_tells_turns_is_left_to(named: dict[str, Any]) -> None:
+    made = engines(stt={**named, "api_key": "k"})
+    assert made.stt is not None
+    assert made.stt.model == "flux-general-en"
+    assert (made.turn_detection, made.pipeline["turn_detector"]) == ("stt", "stt")
+
+
+async def test_bot_may_name_another_than_such_a_recogniser() -> None:
+    named = engines(stt={"provider": "soniox", "api_key": "k"}, turn={"detector": "v1-mini"})
+    assert isinstance(named.turn_detection, TurnEnd)
+
+
+async def test_offline_recogniser_ends_turns_itself_where_a_bot_wants_it() -> None:
+    made = engines(turn={"detector": "stt"})
+    assert made.turn_detection == "stt"
+    assert made.stt is not None
+    assert not made.stt.capabilities.manual_flush
+
+
+async def test_realtime_bots_turns_are_told_by_the_bundled_model_unless_it_names_another() -> None:
+    realtime = {"provider": "openai", "api_key": "k"}
+    made = engines(runtime_mode="realtime", realtime=realtime)
+    assert isinstance(made.turn_detection, TurnEnd)
+    assert made.pipeline["turn_detector"] == "v1-mini"
 
 
 async def test_bot_may_end_turns_by_voice_activity_alone() -> None:

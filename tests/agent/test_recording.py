@@ -102,6 +102,17 @@ def test_file_is_valid_while_the_call_goes_on(tmp_path: Path) -> None:
     assert not is_being_written(tmp_path / "call.wav")
 
 
+def test_audio_that_comes_after_the_end_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    with recorder_at(path) as recorder:
+        recorder.add(at_ms=400, caller=tone(400, 1), bot=b"")
+    whole = path.read_bytes()
+    recorder.add(at_ms=440, caller=tone(40, 2), bot=b"")
+    recorder.close()
+    assert path.read_bytes() == whole
+    assert len(channels(path)) == RATE_HZ * 400 // 1000
+
+
 def test_nothing_heard_leaves_no_file(tmp_path: Path) -> None:
     assert recorder_at(tmp_path / "call.wav").close() == 0.0
     assert list(tmp_path.iterdir()) == []

@@ -271,3 +271,77 @@ async def test_line_is_read_as_far_as_it_was_heard() -> None:
         ("five six", True),
     ]
     assert [event.synchronized_transcript for event in sink.finished] == [None, "five six"]
+
+
+async def test_aside_is_played_for_nobody_to_count_and_ends_with_the_next_line() -> None:
+    sink = Sink()
+    assert sink.output.put_aside(frame(400))
+    sink.output.end_aside()
+    assert sink.output.speaking_line is None
+    assert (sink.output.is_heard, sink.output.remaining_s) == (False, 0.0)
+    assert len(sink.output.advance(1, RATE_HZ // 10)) == 2 * RATE_HZ // 10
+    await sink.say(200, "At nine.")
+    assert not sink.output.put_aside(frame(100))
+    assert [packet for packet in sink.sent if isinstance(packet, media.Clear)] == [media.Clear(1)]
+    order = [getattr(packet, "segment", 0) for packet in sink.sent]
+    assert order == sorted(order)
+    sink.output.finish(1, RATE_HZ // 10, interrupted=True)
+    sink.output.finish(2, RATE_HZ // 5, interrupted=False)
+    assert sink.finished == [PlaybackFinishedEvent(0.2, False, None)]
+    assert len(sink.started) == 1
+
+
+async def test_aside_waits_for_no_line_and_is_dropped_once() -> None:
+    sink = Sink()
+    await sink.say(200)
+    assert not sink.output.put_aside(frame(100))
+    sink.output.finish(1, RATE_HZ // 5, interrupted=False)
+    assert sink.output.put_aside(frame(100))
+    sink.output.drop_aside()
+    sink.output.drop_aside()
+    assert not sink.output.put_aside(frame(100))
+    assert [packet for packet in sink.sent if isinstance(packet, media.Clear)] == [media.Clear(2)]
+
+
+async def test_aside_that_is_dropped_amid_a_pause_leaves_it_one() -> None:
+    for stop in ("pause", "hold"):
+        sink = Sink()
+        assert sink.output.put_aside(frame(100))
+        if stop == "pause":
+            sink.output.pause()
+            sink.output.drop_aside()
+        else:
+            sink.output.hold()
+        assert isinstance(sink.sent[-1], media.Pause)
+
+
+async def test_nothing_is_put_aside_for_a_phone_that_is_gone() -> None:
+    sink = Sink()
+    sink.output.abandon()
+    assert not sink.output.put_aside(frame(100))
+
+
+async def test_guarded_line_plays_on_under_a_voice_for_so_long() -> None:
+    sink = Sink()
+    line = BotLine(guard_s=0.5)
+    sink.output.expect(line)
+    await sink.output.capture_frame(frame(1000))
+    # Nothing of it was heard: it begins when the caller is silent.
+    sink.output.pause()
+    assert sink.output.paused
+    sink.output.resume()
+    sink.output.advance(1, RATE_HZ // 4)
+    assert sink.output.is_guarded
+    sink.output.pause()
+    assert not sink.output.paused
+    sink.output.advance(1, RATE_HZ // 2)
+    sink.output.pause()
+    assert sink.output.paused
+
+
+async def test_so_much_of_the_line_was_heard() -> None:
+    sink = Sink()
+    assert sink.output.heard == ""
+    await sink.say(1000, "one two three four")
+    sink.output.advance(1, RATE_HZ // 2)
+    assert sink.output.heard == "one two"

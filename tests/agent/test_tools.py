@@ -152,3 +152,11 @@ async def test_run_that_fails_is_reported_and_raised(failure: BaseException, tol
     (report,) = called
     assert report.error is not None
     assert report.error.startswith(told)
+
+
+def test_tool_that_nobody_described_is_described_by_its_name() -> None:
+    async def idle(*_: Any) -> Any:
+        return None
+
+    made: Any = tool("find_order", "", {}, idle, print)
+    assert made.info.raw_schema["description"] == "find order"

@@ -24,3 +24,31 @@ def test_words_start_the_count_anew() -> None:
     unheard.heard()
     assert not unheard.is_suspicious
     assert not unheard.missed(0.8)
+
+
+def test_third_clear_utterance_is_the_last_chance_of_an_stt_that_never_found_words() -> None:
+    unheard = Unheard()
+    assert [unheard.spoke(1.2, 2.0) for _ in range(4)] == [False, False, True, True]
+    assert unheard.spoke(0.3, 2.0), "somebody still waits"
+
+
+def test_coughs_and_one_long_babble_are_no_utterances() -> None:
+    unheard = Unheard()
+    assert not any(unheard.spoke(0.8, 5.0) for _ in range(10))
+    assert not any(unheard.spoke(4.0, 0.5) for _ in range(10))
+
+
+def test_stt_that_found_words_once_is_not_given_up_for_utterances() -> None:
+    unheard = Unheard()
+    unheard.heard()
+    assert not any(unheard.spoke(2.0, 2.0) for _ in range(10))
+
+
+def test_answers_without_words_are_no_silence_and_prove_nothing() -> None:
+    unheard = Unheard()
+    for _ in range(2):
+        assert not unheard.spoke(1.2, 2.0)
+        assert not unheard.missed(1.2)
+        unheard.listened()
+    assert unheard.spoke(1.2, 2.0)
+    assert not unheard.missed(1.2)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from livekit.agents import AgentSession, APIConnectionError, APIStatusError
 from livekit.agents.voice.events import UserInputTranscribedEvent, UserTranscriptionTimeoutEvent
 
 from agent.vigil import DEAF, Vigil
 from contracts.outcome import Reason
-from tests.fakes.engines import ScriptedSTT
-from tests.fakes.spoken_call import calling
+from tests.fakes.engines import ScriptedEngines, ScriptedSTT, ScriptedVAD
+from tests.fakes.spoken_call import Call, calling, running
 from tests.fakes.virtual_time import virtual_time
 
 
@@ -112,3 +114,74 @@ async def test_words_show_that_the_stt_hears() -> None:
         assert not watched.vigil.is_deaf
     watched.transcribe(" ")
     assert watched.failed == []
+
+
+@asynccontextmanager
+async def heard_by_vad() -> AsyncIterator[tuple[Call, ScriptedVAD]]:
+    """Have a call that nothing but an engine's failure ends soon."""
+    vad = ScriptedVAD()
+    engines = ScriptedEngines(vad=vad)
+    async with running(Call(engines, no_response_seconds=300, dead_air_seconds=300)) as call:
+        await call.lines(1)
+        yield call, vad
+
+
+async def speak(call: Call, vad: ScriptedVAD, seconds: float, words: str | None) -> None:
+    """Speak, and be silent for two seconds; of which the STT makes `words`, or says nothing."""
+    vad.begin()
+    await asyncio.sleep(seconds)
+    vad.end()
+    if words is not None:
+        call.caller.final(words)
+    await asyncio.sleep(2.0)
+
+
+def is_over(call: Call) -> bool:
+    assert call.running is not None
+    return call.running.done()
+
+
+@pytest.mark.parametrize("words", ["", None])
+def test_stt_that_never_finds_words_is_given_up_soon_after_the_third_utterance(
+    words: str | None,
+) -> None:
+    @virtual_time
+    async def run() -> None:
+        async with heard_by_vad() as (call, vad):
+            began = call.now()
+            for _ in range(3):
+                assert not is_over(call)
+                await speak(call, vad, 1.5, words)
+            ending = await call.ended(5)
+            assert (ending.reason, ending.detail) == (Reason.PIPELINE_FAILED, DEAF)
+            assert call.now() - began < 12
+
+    run()
+
+
+@virtual_time
+async def test_coughs_end_no_call_whose_stt_answers() -> None:
+    async with heard_by_vad() as (call, vad):
+        for _ in range(10):
+            await speak(call, vad, 0.6, "")
+        assert not is_over(call)
+
+
+@virtual_time
+async def test_television_ends_no_call_whose_stt_has_found_words_before() -> None:
+    async with heard_by_vad() as (call, vad):
+        await speak(call, vad, 1.5, "Good evening.")
+        await call.lines(3)
+        for _ in range(10):
+            await speak(call, vad, 2.5, "")
+        assert not is_over(call)
+
+
+@virtual_time
+async def test_words_that_come_after_the_third_utterance_are_in_time() -> None:
+    async with heard_by_vad() as (call, vad):
+        for words in ("", "", "Good evening."):
+            await speak(call, vad, 1.5, words)
+        await asyncio.sleep(10)
+        assert not is_over(call)
+        assert call.said("customer") == ["Good evening."]

@@ -7,20 +7,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from livekit.agents import APIStatusError
 from structlog.testing import capture_logs
 
 from agent.account import Account
+from agent.apology import Apology
 from agent.caller import Caller
 from agent.captions import FINAL
 from agent.conversation import Conversation
 from agent.ending import Ending
+from agent.engines import Engines
 from agent.leg_watch import NoLeg
 from agent.link import Link
-from agent.manners import WRITTEN_PATIENCE
-from agent.providers import Engines
+from agent.manners.silence import WRITTEN_PATIENCE
 from agent.room_audio import MediaLink, RoomAudioOutput
 from agent.text_link import TextLink
 from agent.visitor import Visitor
@@ -36,6 +38,7 @@ from tests.fakes.written_room import WrittenRoom
 
 CALLER = "visitor"
 GREETING = "Hello, how can I help you?"
+SORRY = "I'm sorry, I have technical trouble."
 STORY = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen."
 
 
@@ -60,18 +63,13 @@ class Call:
         self.line = FakeLine()
         self.answered = asyncio.Event()
         self.running: asyncio.Task[Ending] | None = None
-        room: Any = self.room
-        line: Any = self.line
+        room, line = cast(Any, self.room), cast(Any, self.line)
         clock = asyncio.get_running_loop().time
         self.link: Link = (
             TextLink(8000, clock)
             if text_only
             else MediaLink(
-                room,
-                caller_identity=CALLER,
-                rate_hz=8000,
-                clock=clock,
-                on_audio=lambda *_: None,
+                room, caller_identity=CALLER, rate_hz=8000, clock=clock, on_audio=lambda *_: None
             )
         )
         settings = {"opening_message": GREETING, "turn": {"min_delay_s": 0.1}, **config}
@@ -95,6 +93,7 @@ class Call:
             line=line,
             leg=NoLeg(),
             visitor=self.visitor,
+            apology=Apology(SORRY, is_written=True) if text_only else None,
         )
 
     def lines(self) -> list[tuple[str, str]]:
@@ -136,9 +135,10 @@ async def visiting(
     *replies: str | tuple[str, str, str],
     text_only: bool = False,
     answer: bool = True,
+    scripted: ScriptedEngines | None = None,
     **config: Any,
 ) -> AsyncIterator[Call]:
-    call = Call(ScriptedEngines(*replies), text_only=text_only, **config)
+    call = Call(scripted or ScriptedEngines(*replies), text_only=text_only, **config)
     sending = asyncio.create_task(call.link.run())
     await call.conversation.start()
     call.running = asyncio.create_task(call.conversation.run(call.answered))
@@ -198,6 +198,17 @@ async def test_lines_typed_in_one_breath_all_reach_the_brain() -> None:
         await asyncio.sleep(1)
         assert call.typed() == ["First", "Second", "Third"]
         assert call.llm.asked[-1] == "Third"
+
+
+@virtual_time
+async def test_visitor_who_reads_is_apologised_to_in_writing() -> None:
+    async with visiting(text_only=True) as call:
+        await call.until_said("bot", 1)
+        call.llm.error = APIStatusError("no", status_code=401)
+        call.room.type("When do you open?")
+        ending = await call.ended(20)
+        assert ending.reason is Reason.PIPELINE_FAILED
+        assert call.read("bot") == [GREETING, SORRY]
 
 
 @virtual_time

@@ -114,6 +114,12 @@ def test_days_are_read_in_any_spelling() -> None:
     assert hours.days == ["monday", "friday"]
 
 
+def test_day_that_no_week_has_is_refused() -> None:
+    assert ActiveHours(days=["Tues", "wednesday"]).days == ["tues", "wednesday"]
+    with pytest.raises(ValidationError, match="'funday' is no day"):
+        ActiveHours(days=["monday", "Funday"])
+
+
 def test_hours_accept_the_text_forms() -> None:
     hours = ActiveHours.model_validate({"start_time": "09:00", "end_time": "18:30:15"})
     assert (hours.start_time, hours.end_time) == (time(9), time(18, 30, 15))

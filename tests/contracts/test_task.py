@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from contracts.bot import LlmConfig
+from contracts.engines import LlmConfig
 from contracts.plan import HistoryLine
 from contracts.task import Task, TaskAnswer, TaskKind
 

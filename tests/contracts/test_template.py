@@ -18,8 +18,11 @@ from contracts.template import (
     namespaced,
     render,
     render_all,
+    sole_token,
     stringify,
     system_variables,
+    tokens,
+    without_tokens,
 )
 
 NOW = datetime(2026, 6, 5, 15, 45, tzinfo=ZoneInfo("Asia/Kolkata"))
@@ -192,3 +195,21 @@ def test_every_text_is_rendered_at_any_depth() -> None:
 def test_switches_come_as_text_from_spreadsheets(value: object, on: bool) -> None:
     assert is_set({"_skip_prefetch": value}, "_skip_prefetch") is on
     assert not is_set({}, "_skip_prefetch")
+
+
+def test_variables_of_a_template_are_found_at_any_depth() -> None:
+    value = {
+        "{{key}}": "{{ call.a }} and {{b c}}",
+        "list": ["{{args.x.y}}", {"deep": "{{b c}}"}, 7],
+    }
+    assert tokens(value) == {"call.a", "b c", "args.x.y"}
+    assert tokens(None) == set()
+
+
+def test_text_that_is_one_variable_alone_is_told_from_others() -> None:
+    assert sole_token(" {{ args.count }} ") == "args.count"
+    assert sole_token("{{a}}{{b}}") is sole_token("no {{a}}") is sole_token("") is None
+
+
+def test_variables_are_replaced_by_something_of_no_meaning() -> None:
+    assert without_tokens("https://a/{{args.id}}?x={{y}}", "x") == "https://a/x?x=x"

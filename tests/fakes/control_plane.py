@@ -35,6 +35,7 @@ from sidecar.dialled import OwnNumbers
 from sidecar.egress import EgressGuard
 from sidecar.hearing import Hearing
 from sidecar.keeper import Keeper
+from sidecar.keyring import Keyring
 from sidecar.loss import Losses
 from sidecar.metrics import Metrics
 from sidecar.planning import Planner
@@ -48,6 +49,7 @@ from sidecar.store import bots, calls
 from sidecar.store.calls import CallRow
 from sidecar.store.database import Database
 from sidecar.store.tables import DEFAULT_TENANT
+from sidecar.vault import Vault
 from sidecar.wake import Bells
 from sidecar.watch import Watch
 from tests.fakes.rooms import FakeRooms
@@ -120,9 +122,12 @@ class ControlPlane:
         self.archive = Archive(database, self.folder, None, clock=self.clock, bells=self.bells)
         self._ids = 0
         self.metrics = Metrics(database)
-        self.standbys = Standbys(database, clock=self.clock, bells=self.bells)
+        self.keyring = Keyring(database, Vault(self.settings.secrets_dir))
+        self.standbys = Standbys(database, clock=self.clock, bells=self.bells, keyring=self.keyring)
         crm = Crm(http or _without_crm(), EgressGuard(allow_private=True))
-        self.prefetch = Prefetch(database, crm, clock=self.clock, bells=self.bells)
+        self.prefetch = Prefetch(
+            database, crm, clock=self.clock, bells=self.bells, keyring=self.keyring
+        )
         self.calls = Calls(
             database,
             self.folder,
@@ -131,6 +136,7 @@ class ControlPlane:
             bells=self.bells,
             prefetch=self.prefetch,
             metrics=self.metrics,
+            keyring=self.keyring,
         )
         self.preparation = Preparation(
             database,
@@ -143,6 +149,7 @@ class ControlPlane:
             prefetch=self.prefetch,
             metrics=self.metrics,
             use_cases=self.calls,
+            keyring=self.keyring,
         )
         self.planner = Planner(
             database,
@@ -162,7 +169,9 @@ class ControlPlane:
             bells=self.bells,
             metrics=self.metrics,
         )
-        self.aftercall = Aftercall(database, self.folder, clock=self.clock, bells=self.bells)
+        self.aftercall = Aftercall(
+            database, self.folder, clock=self.clock, bells=self.bells, keyring=self.keyring
+        )
         self.hearing = Hearing()
         self.pulse = Pulse(
             database,
@@ -173,15 +182,20 @@ class ControlPlane:
             clock=self.clock,
             bells=self.bells,
         )
-        self.keeper = Keeper(
-            database,
+        self.keeper = self.new_keeper()
+        self.watch = self.new_watch()
+
+    def new_keeper(self) -> Keeper:
+        """Return a keeper of the same pool, as another start has."""
+        return Keeper(
+            self.database,
             self.rooms,
             self.settings,
             clock=self.clock,
             new_id=self._new_id,
             bells=self.bells,
+            monotonic=lambda: self.clock.monotonic_s,
         )
-        self.watch = self.new_watch()
 
     def new_watch(self) -> Watch:
         """Return a watch over the same calls, as another replica or another start has."""

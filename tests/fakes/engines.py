@@ -5,10 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from livekit.agents import APIConnectOptions, APITimeoutError, NotGivenOr, llm, stt, tts, utils
+from livekit.agents import (
+    APIConnectOptions,
+    APITimeoutError,
+    NotGivenOr,
+    llm,
+    stt,
+    tts,
+    utils,
+    vad,
+)
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN
 
-from agent.providers import Engines
+from agent.engines import Engines
 from contracts.rules import RulesConfig
 
 RATE_HZ = 8000
@@ -16,6 +25,7 @@ CHARS_PER_S = 20.0
 """How fast the fake voice speaks."""
 
 Kind = stt.SpeechEventType
+_VAD_EACH_S = 0.032
 
 
 class ScriptedSTT(stt.STT[Any]):
@@ -86,6 +96,10 @@ class ScriptedLLM(llm.LLM[Any]):
         self.asked: list[str] = []
         """What each reply answered: the last thing in the conversation so far."""
         self.error: Exception | None = None
+        self.delay_s = 0.0
+        """How long each answer takes to begin."""
+        self.told: list[str] = []
+        """What each question came with beside what was said: the system's messages."""
         self.is_silent = False
         """Whether it takes every question and answers none."""
 
@@ -102,6 +116,13 @@ class ScriptedLLM(llm.LLM[Any]):
             last.text_content if isinstance(last, llm.ChatMessage) else getattr(last, "output", "")
         )
         self.asked.append(said or "")
+        self.told.append(
+            " ".join(
+                item.text_content or ""
+                for item in chat_ctx.items
+                if isinstance(item, llm.ChatMessage) and item.role == "system"
+            )
+        )
         reply = self.replies.pop(0) if self.replies else "I see."
         return _Reply(self, reply, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
 
@@ -120,6 +141,7 @@ class _Reply(llm.LLMStream):
             raise APITimeoutError
         if self._owner.error is not None:
             raise self._owner.error
+        await asyncio.sleep(self._owner.delay_s)
         calls = []
         if self._tool:
             calls = [
@@ -143,10 +165,15 @@ class ScriptedTTS(tts.TTS[Any]):
             num_channels=1,
         )
         self.error: Exception | None = None
+        self.is_silent = False
+        """Whether it takes every text and says none."""
+        self.said: list[str] = []
+        """What it was given to say."""
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
     ) -> tts.ChunkedStream:
+        self.said.append(text)
         return _Speech(self, text, conn_options)
 
 
@@ -156,6 +183,9 @@ class _Speech(tts.ChunkedStream):
         super().__init__(tts=owner, input_text=text, conn_options=conn_options)
 
     async def _run(self, output_emitter: tts.AudioEmitter) -> None:
+        if self._owner.is_silent:
+            await asyncio.sleep(self._conn_options.timeout)
+            raise APITimeoutError
         if self._owner.error is not None:
             raise self._owner.error
         output_emitter.initialize(
@@ -168,20 +198,90 @@ class _Speech(tts.ChunkedStream):
         output_emitter.push(b"\x00\x10" * samples)
 
 
-class ScriptedEngines:
-    """The three of one call, and the `Engines` made of them."""
+class ScriptedVAD(vad.VAD):
+    """Hears a voice where the test says there is one."""
 
-    def __init__(self, *replies: str | tuple[str, str, str]) -> None:
+    def __init__(self) -> None:
+        super().__init__(capabilities=vad.VADCapabilities(update_interval=_VAD_EACH_S))
+        self.script: asyncio.Queue[bool] = asyncio.Queue()
+
+    @property
+    def model(self) -> str:
+        return "scripted"
+
+    @property
+    def provider(self) -> str:
+        return "tests"
+
+    def begin(self) -> None:
+        """Somebody makes a sound."""
+        self.script.put_nowait(True)
+
+    def end(self) -> None:
+        """They are silent."""
+        self.script.put_nowait(False)
+
+    def stream(self) -> vad.VADStream:
+        return _ScriptedVADStream(self)
+
+
+class _ScriptedVADStream(vad.VADStream):
+    def __init__(self, owner: ScriptedVAD) -> None:
+        super().__init__(owner)
+        self._script = owner.script
+
+    async def _main_task(self) -> None:
+        voice_s, is_voice = 0.0, False
+        while True:
+            try:
+                async with asyncio.timeout(_VAD_EACH_S if is_voice else None):
+                    was_voice, is_voice = is_voice, await self._script.get()
+            except TimeoutError:
+                voice_s += _VAD_EACH_S
+                self._tell(vad.VADEventType.INFERENCE_DONE, voice_s, speaking=True)
+                continue
+            if is_voice and not was_voice:
+                voice_s = _VAD_EACH_S
+                self._tell(vad.VADEventType.START_OF_SPEECH, voice_s, speaking=True)
+            elif was_voice and not is_voice:
+                self._tell(vad.VADEventType.END_OF_SPEECH, voice_s, speaking=False)
+
+    def _tell(self, kind: vad.VADEventType, voice_s: float, *, speaking: bool) -> None:
+        self._event_ch.send_nowait(
+            vad.VADEvent(
+                type=kind,
+                samples_index=0,
+                timestamp=0.0,
+                speech_duration=voice_s,
+                silence_duration=0.0,
+                speaking=speaking,
+                raw_accumulated_speech=voice_s if speaking else 0.0,
+            )
+        )
+
+
+class ScriptedEngines:
+    """The three of one call, and the `Engines` made of them.
+
+    Args:
+        replies: the brain's.
+        vad: what hears voices, if the recogniser is not to be the only one.
+    """
+
+    def __init__(
+        self, *replies: str | tuple[str, str, str], vad: ScriptedVAD | None = None
+    ) -> None:
         self.stt = ScriptedSTT()
         self.llm = ScriptedLLM(*replies)
         self.tts = ScriptedTTS()
+        self.vad = vad
 
     def engines(self) -> Engines:
         return Engines(
             stt=self.stt,
             llm=self.llm,
             tts=self.tts,
-            vad=None,
+            vad=self.vad,
             turn_detection="stt",
             rules=RulesConfig(),
             pipeline={"stt": {"provider": "scripted"}},

@@ -42,6 +42,7 @@ class PhoneRoom:
         is_gone: nothing can be sent any more.
         dtmf: the keys that were pressed through LiveKit, with their codes.
         tracks: names of the data tracks that were published.
+        mouth: what the caller says next, PCM16; silence where there is nothing.
     """
 
     def __init__(self, caller_identity: str) -> None:
@@ -56,6 +57,7 @@ class PhoneRoom:
         self.packets: list[media.DownPacket] = []
         self.tracks: list[str] = []
         self.dtmf: list[tuple[int, str]] = []
+        self.mouth = bytearray()
         self.is_gone = False
         self.disconnects = 0
         self._handlers: dict[str, list[Callable[..., None]]] = {}
@@ -172,7 +174,9 @@ class PhoneRoom:
             if number and not self._paused:
                 self._played = min(self._segments[number], self._played + _TICK_SAMPLES)
                 self._last = number
-            self._send(media.Heard(self._at_ms, number, self._played, b"\0\0" * _TICK_SAMPLES))
+            spoken = bytes(self.mouth[: 2 * _TICK_SAMPLES]).ljust(2 * _TICK_SAMPLES, b"\0")
+            del self.mouth[: 2 * _TICK_SAMPLES]
+            self._send(media.Heard(self._at_ms, number, self._played, spoken))
             if number in self._ended and self._played >= self._segments.get(number, 0):
                 self._send(media.Finished(number, self._played, False))
                 self._segments.pop(number)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 from agent.account import Account
+from agent.apology import Apology
 from agent.conversation import Conversation
 from agent.ending import Ending
+from agent.kept_lines import KeptLines
+from agent.knowledge import Ask
 from agent.line import Line
+from agent.line_cache import LineCache
 from agent.room_audio import MediaLink
+from agent.web import Web
 from contracts.bot import BotConfig
+from contracts.fixed_line import fixed_lines
 from contracts.ids import HOLD_ATTRIBUTE, Channel, caller_identity
 from contracts.outcome import Reason
 from contracts.plan import AgentPlan
@@ -24,14 +30,18 @@ CALL_ID = "6f1c7d52-92a4-4c5e-9a39-0d3c1f0a7b11"
 GREETING = "Hello, how can I help you?"
 
 
-def plan(channel: Channel = Channel.WEBSOCKET, **config: Any) -> AgentPlan:
+def plan(
+    channel: Channel = Channel.WEBSOCKET,
+    call_direction: Literal["incoming", "outgoing"] = "incoming",
+    **config: Any,
+) -> AgentPlan:
     settings = {"opening_message": GREETING, "turn": {"min_delay_s": 0.1}, **config}
     return AgentPlan(
         call_id=CALL_ID,
         session_id=CALL_ID,
         incarnation=1,
         channel=channel,
-        call_direction="incoming",
+        call_direction=call_direction,
         caller_identity=caller_identity(CALL_ID),
         config=BotConfig.model_validate(settings),
     )
@@ -46,6 +56,10 @@ class Call:
         *,
         line: Line | None = None,
         held: bool = False,
+        web: Web | None = None,
+        cache: LineCache | None = None,
+        look_up: Ask | None = None,
+        apology: Apology | None = None,
         **config: Any,
     ) -> None:
         self.caller = scripted.stt
@@ -64,13 +78,23 @@ class Call:
             clock=asyncio.get_running_loop().time,
             on_audio=lambda *_: None,
         )
+        engines = scripted.engines()
+        made = plan(**config)
+        lines = None
+        if cache is not None:
+            made = made.model_copy(update={"fixed_lines": fixed_lines(made.config)})
+            lines = KeptLines(made, cache, engines)
         self.conversation = Conversation(
-            plan=plan(**config),
+            plan=made,
             room=anything,
             link=self.link,
-            engines=scripted.engines(),
+            engines=engines,
+            lines=lines,
             account=Account(self.facts.append),
             line=line,
+            web=web,
+            look_up=look_up,
+            apology=apology,
         )
         self.running: asyncio.Task[Ending] | None = None
 

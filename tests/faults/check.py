@@ -13,7 +13,9 @@ from tests.faults.world import World
 ROOMS_TIMEOUT_S = 25
 """LiveKit closes an empty room after twenty seconds (`livekit.yaml`)."""
 IDLE_JOBS = 4
-"""Of each worker: warm processes, one that waits for a call, and one that is just leaving."""
+"""Of each worker: who they are forked from, two warm ones, and one that waits for a call."""
+JOBS_TIMEOUT_S = 15
+"""One that is just leaving is gone, or one too many that was being made."""
 
 
 @dataclass(slots=True)
@@ -74,10 +76,19 @@ async def judge(world: World) -> Verdict:
     if world.receiver.unsigned:
         wrong.append(f"{world.receiver.unsigned} deliveries were not signed")
     wrong += [f"room {name} is left" for name in await _rooms_left(world)]
-    jobs = len(world.jobs())
-    if jobs > IDLE_JOBS * len(world.processes("agent")):
+    if jobs := await _jobs_left(world):
         wrong.append(f"{jobs} agent processes are left")
     return verdict
+
+
+async def _jobs_left(world: World) -> int:
+    """Return how many agent processes stay, where they are more than a worker keeps ready."""
+    for _ in range(JOBS_TIMEOUT_S):
+        jobs = len(world.jobs())
+        if jobs <= IDLE_JOBS * len(world.processes("agent")):
+            return 0
+        await asyncio.sleep(1)
+    return jobs
 
 
 async def _rooms_left(world: World) -> list[str]:

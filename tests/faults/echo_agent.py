@@ -13,8 +13,8 @@ from livekit.agents import JobContext
 
 from agent import worker
 from agent.__main__ import main
+from agent.engines import Engines
 from agent.job import serve
-from agent.providers import Engines
 from agent.settings import AgentSettings
 from contracts.plan import AgentPlan
 from sidecar.client import SidecarClient

@@ -49,5 +49,6 @@ CLOSED: dict[str, Any] = {**TALKER, "active_hours": {"enabled": True, "days": []
 BROKEN: dict[str, Any] = {
     **TALKER,
     "stt": {"provider": "deepgram", "base_url": "http://127.0.0.1:9/v1/listen"},
+    "transfer_targets": [],
 }
-"""Has a recogniser where nobody listens."""
+"""Has a recogniser where nobody listens, and nobody to hand a caller over to."""

@@ -31,6 +31,23 @@ async def words_in(pcm: bytes, rate_hz: int = _RATE_HZ) -> str:
     return " ".join(kept.split())
 
 
+def pitches_hz(pcm: bytes) -> list[float]:
+    """Return the pitch of each sound in PCM16 of a telephone's rate."""
+    samples = np.frombuffer(pcm, dtype="<i2")
+    found = []
+    for span in loud_spans(pcm):
+        piece = samples[round(span.start_s * _RATE_HZ) : round(span.end_s * _RATE_HZ)]
+        spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece)), n=_RATE_HZ))
+        found.append(float(np.argmax(spectrum)))
+    return found
+
+
+def sounding(pcm: bytes) -> bytes:
+    """Return audio without its silences, since a busy machine's stalls are recorded as such."""
+    samples = np.frombuffer(pcm, "<i2")
+    return bytes(samples[samples != 0].tobytes())
+
+
 def hears(phrase: str, words: str, likeness: float = 0.8) -> bool:
     """Return whether `phrase` is among `words`, give or take what a recogniser mishears."""
     plain = words.lower().replace("-", "").replace(",", "").replace(".", "").split()

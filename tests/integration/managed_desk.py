@@ -12,9 +12,10 @@ import yaml
 
 from sidecar.livekit_sip import SipObjects, SipService
 from tests.fakes.livekit_sip import Answers, Callee, Line, SipDouble, running_double
-from tests.fakes.livekit_sip.real import named_binary, running_service
+from tests.fakes.livekit_sip.real import running_service
 from tests.fakes.livekit_sip.real_calls import RealSip, real_sip
 from tests.fakes.livekit_sip.voice import Voice, voice
+from tests.fakes.livekit_sip_choice import named_binary
 from tests.fakes.redis import running_redis
 from tests.integration.platform import Platform
 from tests.integration.waiting import until

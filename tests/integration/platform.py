@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +20,7 @@ import psutil
 from livekit import api as livekit_api
 
 from tests.integration.livekit_server import find_binary
+from tests.integration.room import alone
 from voicefleet.caller_voice import speak
 from voicefleet.fleet import Fleet, prepare
 from voicefleet.receiver import Receiver, receiving
@@ -67,7 +74,10 @@ class Platform:
 
     async def result(self, stream_id: str, timeout_s: float = 20.0) -> dict[str, Any]:
         """Wait for the result of the call a dialler named, as delivered and signed."""
-        session_id = (await self.call(stream_id))["session_id"]
+        return await self.result_of((await self.call(stream_id))["session_id"], timeout_s)
+
+    async def result_of(self, session_id: str, timeout_s: float = 20.0) -> dict[str, Any]:
+        """Wait for a call's result."""
         async with asyncio.timeout(timeout_s):
             while session_id not in self._results:
                 # One reads at a time: two who wait for different calls may get each other's.
@@ -167,6 +177,8 @@ async def running_platform(
             "MAX_CONCURRENT_CALLS": "4",
             "AGENT_MAX_CALLS": "4",
             "AGENT_IDLE_PROCESSES": "3",
+            # Few fleets of the tests have a bot that needs one.
+            "AGENT_PRELOAD_VENDORS": "false",
             "AGENT_DRAIN_S": "2",
             "BRIDGE_DRAIN_S": "2",
             "STANDBY_AGENTS": "0",
@@ -191,7 +203,10 @@ async def running_platform(
             async with httpx.AsyncClient(timeout=2.0, trust_env=False) as http:
                 worker = fleet.parts(http)["agent"]
                 worker = replace(worker, command=[*worker.command[:-1], agent])
-                await fleet.start(runner, {"agent": worker})
+                # One alone takes all that a small machine has.
+                with ExitStack() as lock:
+                    await asyncio.to_thread(lock.enter_context, alone("fleet"))
+                    await fleet.start(runner, {"agent": worker})
             yield Platform(fleet, api, webhook_url, receiver, lines, runner)
         finally:
             await runner.stop()

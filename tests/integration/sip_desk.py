@@ -21,8 +21,9 @@ from sidecar.livekit_sip import SipDial, SipService
 from sidecar.rooms import LiveKitRooms
 from sidecar.sip_objects import Limits
 from tests.fakes.livekit_sip import Callee, Caller, Line, SipDouble, running_double
-from tests.fakes.livekit_sip.real import named_binary, running_service
+from tests.fakes.livekit_sip.real import running_service
 from tests.fakes.livekit_sip.real_calls import RealCaller, RealLine, RealSip, real_sip
+from tests.fakes.livekit_sip_choice import named_binary
 from tests.fakes.redis import running_redis
 from tests.integration.livekit_server import LiveKitServer, running_livekit
 from tests.integration.room_watcher import RoomWatcher, watching

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +16,11 @@ import pytest_asyncio
 from bridges.audio.waveform import loud_spans
 from bridges.phone import Phone
 from contracts.result import CallResult
+from tests.fakes.vendors.script import Reply, Vendor, VendorScript
+from tests.fakes.vendors.server import VendorServer
 from tests.integration.bots import TALKER
 from tests.integration.listening import bot_starts, hears, words_in
-from tests.integration.platform import Platform, running_platform
+from tests.integration.platform import Platform
 
 PLACES = 4
 """What `running_platform` gives its worker and its bridge."""
@@ -28,15 +30,35 @@ RESUMED_WITHIN_S = 4.0
 LOAD_TOLD_S = 3.0
 """By then the worker has told the server of its load, which nobody else gets to see."""
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+SORRY = "I am sorry to have bothered you."
+PARTING = "Thank you and goodbye."
+POLITE: dict[str, Any] = {
+    **TALKER,
+    "min_words_interruption": 8,
+    "manners": {"closure": {"caller_enabled": True}},
+    "closing_message": PARTING,
+    "llm": {
+        "provider": "rules",
+        "rules": {
+            "intents": [
+                *TALKER["llm"]["rules"]["intents"],
+                {"name": "wrong", "phrases": ["wrong number"], "say": SORRY},
+            ],
+            "flows": TALKER["llm"]["rules"]["flows"],
+        },
+    },
+}
+"""Stops for a wrong number, and takes a goodbye for one."""
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
-    """A running fleet with one talkative bot."""
-    async with running_platform(tmp_path_factory.mktemp("fleet")) as running:
-        await running.save_bot("talker", TALKER)
-        yield running
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def platform(fleet: Platform) -> Platform:
+    """A running fleet with a talkative bot and a polite one."""
+    await fleet.save_bot("talker", TALKER)
+    await fleet.save_bot("polite", POLITE)
+    return fleet
 
 
 def lines(result: dict[str, object], speaker: str) -> str:
@@ -67,7 +89,7 @@ async def test_conversation_is_heard_both_ways_and_its_result_delivered(platform
     # On the wire: the greeting, the answer and the goodbye, in the bot's voice.
     assert hung_up == "Call ended by bot"
     words = await words_in(heard)
-    for expected in ("information line", "monday to friday", "thank you"):
+    for expected in ("information line", "monday to friday", "for calling goodbye"):
         assert hears(expected, words)
 
     # In the result: what each side said, as heard.
@@ -148,6 +170,71 @@ async def test_words_over_the_bot_cut_it_off_and_noises_do_not(platform: Platfor
     assert cut.startswith("We are open")
     assert "ten until two" not in cut
     assert hears("something else", lines(result, "customer"))
+
+
+async def test_hello_leaves_the_opening_whole_a_wrong_number_stops_the_bot_and_bye_ends_it(
+    platform: Platform,
+) -> None:
+    hello, question = platform.voice("Hello?"), platform.voice("When are you open?")
+    wrong, goodbye = platform.voice("Wrong number."), platform.voice("Okay, goodbye.")
+    async with Phone.call(platform.stream_url("polite"), stream_id="wrong-number") as phone:
+        opened = await bot_starts(phone, after_s=0.0)
+        await asyncio.sleep(0.4)
+        await phone.say(hello)
+        await phone.hear()
+        await phone.say(question)
+        await bot_starts(phone, after_s=phone.now_s)
+        await asyncio.sleep(0.6)
+        await phone.say(wrong)
+        await phone.hear()
+        await phone.say(goodbye)
+        assert await phone.wait_closed() == 1000
+        hello_at, _, wrong_at, _ = phone.caller_audio_segments()
+        spans = phone.bot_audio_segments()
+    result = await platform.result("wrong-number")
+    # The opening went on under the hello, and nothing was made of it.
+    assert opened < hello_at.start_s
+    assert any(span.start_s < hello_at.start_s and span.end_s > hello_at.end_s for span in spans)
+    said = [line["text"] for line in result["transcript"] if line["speaker"] == "bot"]
+    assert said[0] == POLITE["opening_message"]
+    assert [intent["name"] for intent in result["intents"]] == ["hours", "wrong"]
+    # Two words stopped the answer, though the bot wants eight.
+    stopped = max(span.end_s for span in spans if span.start_s < wrong_at.start_s)
+    assert stopped - wrong_at.start_s < 0.5
+    assert "ten until two" not in said[1]
+    assert said[2].startswith(SORRY)
+    assert said[3:] == [PARTING]
+    assert result["disconnected_by"] == "bot"
+
+
+async def test_long_wait_is_filled_and_the_filler_is_no_answer(platform: Platform) -> None:
+    script = VendorScript(
+        llm_first_token_ms=3000, replies=[Reply(text="It is on Monday at half past ten.")]
+    )
+    async with VendorServer(script) as vendors:
+        brain = {"provider": "openai", "api_key": "any", "model": "gpt-4.1-mini"}
+        slow = {**TALKER, "llm": {**brain, "base_url": vendors.openai}}
+        await platform.save_bot("slow", slow)
+        async with Phone.call(platform.stream_url("slow"), stream_id="slow") as phone:
+            await phone.hear()
+            await phone.say(platform.voice("When is my booking?"))
+            asked_s = phone.caller_audio_segments()[-1].end_s
+            filled_s = await bot_starts(phone, after_s=asked_s)
+            await bot_starts(phone, after_s=asked_s + 2.8)
+            await phone.hear()
+            await phone.hang_up()
+            heard = await words_in(phone.heard())
+        result = await platform.result("slow")
+        asked = [each.body["messages"] for each in vendors.journal.of(Vendor.LLM)]
+    assert 1.0 < filled_s - asked_s < 2.2
+    assert hears("one moment please", heard)
+    assert hears("monday at half past ten", heard)
+    assert [e["text"] for e in result["events"] if e["event"] == "filler"] == [
+        "One moment, please."
+    ]
+    said = [line["text"] for line in result["transcript"] if line["speaker"] == "bot"]
+    assert said[1:] == ["It is on Monday at half past ten."]
+    assert "One moment" not in str(asked)
 
 
 async def test_last_words_before_a_hang_up_reach_the_transcript(platform: Platform) -> None:

@@ -10,18 +10,23 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from livekit import api as livekit_api
 from websockets.exceptions import InvalidStatus
 
+from bench.sentences import SENTENCES
+from bench.wer import bot, caller_in, listener, say_all, voice
 from bridges.phone import Phone
 from contracts.outcome import Reason
 from contracts.plan import Claim
 from contracts.report import AgentEnded, Noticed, Report, Source
+from contracts.wav import HEADER_BYTES
 from sidecar.client import Refused, SidecarClient
+from tests.fakes.greetings import RATE_HZ, sound
 from tests.integration.bots import BROKEN, CLOSED, HURRIED, SILENT_TREATMENT, TALKER
-from tests.integration.listening import hears, words_in
+from tests.integration.listening import hears, sounding, words_in
 from tests.integration.platform import Platform, running_platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -29,6 +34,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CAPACITY = 2
 BOTS = {
     "talker": TALKER,
+    "screener": {**TALKER, "machine_detection": {"enabled": True}},
     "silent": SILENT_TREATMENT,
     "hurried": HURRIED,
     "closed": CLOSED,
@@ -84,7 +90,8 @@ async def test_bot_that_says_goodbye_is_heard_before_the_line_drops(platform: Pl
         await phone.hear()
         await phone.say(goodbye)
         assert await phone.wait_closed() == 1000
-        assert hears("thank you for calling", await words_in(phone.heard()))
+        # Heard to its end, however the recogniser spells it.
+        assert hears("thank you for calling goodbye", await words_in(phone.heard()), likeness=0.7)
     assert (await platform.result("ends-bot"))["disconnected_by"] == "bot"
 
 
@@ -94,19 +101,77 @@ async def test_caller_that_hangs_up_ends_it_as_customer(platform: Platform) -> N
     assert (await platform.result("ends-customer"))["disconnected_by"] == "customer"
 
 
-async def test_machine_that_answers_gets_the_message_and_ends_as_voicemail(
+async def place(platform: Platform, stream_id: str, heard: bytes, *, stays: bool = False) -> Phone:
+    """Place a call to somebody who says what is given, and hold it to its end."""
+    url = platform.stream_url("screener")
+    async with Phone.call(url, stream_id=stream_id, direction="outgoing", ring_s=2.0) as phone:
+        await phone.say(heard)
+        if stays:
+            await phone.hear()
+        else:
+            assert await phone.wait_closed(30) == 1000
+    return phone
+
+
+def noticed(result: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [event for event in result["events"] if event["event"] == name]
+
+
+async def test_mailbox_gets_its_message_after_the_beep_and_the_call_ends_as_voicemail(
     platform: Platform,
 ) -> None:
-    machine = platform.voice("Please leave a message after the tone.")
-    async with Phone.call(
-        platform.stream_url("talker"), stream_id="ends-voicemail", direction="outgoing"
-    ) as phone:
-        await phone.say(machine)
-        assert await phone.wait_closed() == 1000
-        assert hears("please call us back", await words_in(phone.heard()))
+    greeting, beep_at_s = sound(
+        "{0.5}Hi, this is Sarah. {0.4} Please leave a message after the tone. {0.8}{1000Hz 0.5}",
+        0.1,
+    )
+    phone = await place(platform, "ends-voicemail", greeting)
+    first, *_ = phone.bot_audio_segments()
+    assert 0 < first.start_s - beep_at_s < 1.5
     result = await platform.result("ends-voicemail")
+    assert (result["disconnected_by"], result["call_direction"]) == ("voicemail", "outgoing")
+    assert said(result, "bot") == "Please call us back. Thank you."
+    [machine] = noticed(result, "machine_detected")
+    assert (machine["class"], machine["reason"]) == ("voicemail", "phrase")
+    assert [event["after"] for event in noticed(result, "voicemail_left")] == ["beep"]
+    # Whoever listens to the mailbox hears all of it, as the recording does.
+    recording = await platform.recording(f"/recordings/{result['recording_key']}")
+    both = np.frombuffer(recording.content[HEADER_BYTES:], "<i2").reshape(-1, 2)
+    left = both[round(beep_at_s * RATE_HZ) :, 1].tobytes()
+    assert "please call us back thank you" in await words_in(left)
+    assert not both[: round(beep_at_s * RATE_HZ), 1].any()
+
+
+async def test_person_is_opened_to_at_once_and_an_announcement_is_hung_up_on(
+    platform: Platform,
+) -> None:
+    hello, hello_s = sound("{0.5}Hello?", 0.0)
+    announcement, _ = sound("{0.5}The number you are calling is switched off.", 0.0)
+    person, _ = await asyncio.gather(
+        place(platform, "takes-person", hello, stays=True),
+        place(platform, "takes-nobody", announcement),
+    )
+    first, *_ = person.bot_audio_segments()
+    assert 0.4 < first.start_s - hello_s < 1.0
+    result = await platform.result("takes-person")
+    assert said(result, "customer").startswith("Hello")
+    assert said(result, "bot").startswith("Hello, you have reached the information line.")
+    assert [event["reason"] for event in noticed(result, "human_detected")] == ["greeting"]
+    result = await platform.result("takes-nobody")
     assert result["disconnected_by"] == "voicemail"
-    assert result["call_direction"] == "outgoing"
+    assert said(result, "bot") == ""
+    assert [event["class"] for event in noticed(result, "machine_detected")] == ["unavailable"]
+
+
+async def test_agent_hears_sample_by_sample_what_the_phone_was_told(platform: Platform) -> None:
+    """So a recogniser has the same to go by; `python -m bench.wer` compares the words."""
+    said = SENTENCES[::16]
+    async with listener() as brain:
+        await platform.save_bot("listener", bot(brain.openai))
+        await say_all(platform.stream_url("listener"), "recognised", said)
+        result = await platform.result("recognised")
+    recording = await platform.recording(f"/recordings/{result['recording_key']}")
+    caller = sounding(caller_in(recording.content))
+    assert [each for each in said if sounding(voice(each)) not in caller] == []
 
 
 async def test_caller_who_never_speaks_is_asked_and_ends_as_rnr(platform: Platform) -> None:

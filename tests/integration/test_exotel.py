@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
-from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,10 @@ from bridges.wire.exotel_event import StreamRate
 from contracts.result import CallResult
 from tests.integration.bots import CLOSED, TALKER
 from tests.integration.listening import bot_starts, hears, words_in
-from tests.integration.platform import ROOT, Platform, running_platform
+from tests.integration.platform import ROOT, Platform
 from voicefleet.caller_voice import speak
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 RATES: tuple[StreamRate, ...] = (8000, 16000, 24000)
 TRANSFERRING: dict[str, Any] = {
@@ -31,15 +30,14 @@ TRANSFERRING: dict[str, Any] = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
-    """A running fleet with one talkative bot."""
-    async with running_platform(tmp_path_factory.mktemp("fleet")) as running:
-        await running.save_bot("talker", TALKER)
-        await running.save_bot("brisk", {**TALKER, "exotel_chunk_bytes": 320})
-        await running.save_bot("closed", CLOSED)
-        await running.save_bot("transferring", TRANSFERRING)
-        yield running
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def platform(fleet: Platform) -> Platform:
+    """A running fleet with some talkative bots."""
+    await fleet.save_bot("talker", TALKER)
+    await fleet.save_bot("brisk", {**TALKER, "exotel_chunk_bytes": 320})
+    await fleet.save_bot("closed", CLOSED)
+    await fleet.save_bot("transferring", TRANSFERRING)
+    return fleet
 
 
 def url(platform: Platform, bot_id: str = "talker") -> str:
@@ -76,7 +74,7 @@ async def test_words_survive_both_ways(platform: Platform, rate_hz: StreamRate) 
     assert phone.most_ahead_s <= 1.0
     words = await words_in(heard, rate_hz)
     # The goodbye was heard to its end before the socket was closed.
-    for expected in ("information line", "monday to friday", "thank you"):
+    for expected in ("information line", "monday to friday", "for calling goodbye"):
         assert hears(expected, words)
     CallResult.model_validate(result)
     assert result["disconnected_by"] == "bot"

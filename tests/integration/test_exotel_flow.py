@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,9 +11,9 @@ import pytest_asyncio
 
 from bridges.exotel_softphone import ExotelSoftphone
 from tests.integration.bots import TALKER
-from tests.integration.platform import Platform, running_platform
+from tests.integration.platform import Platform
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TOKEN = "hunter2-of-the-desk"
 DESK: dict[str, Any] = {
@@ -33,12 +32,11 @@ DESK: dict[str, Any] = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def platform(fleet: Platform) -> Platform:
     """A running fleet with a desk that only Exotel reaches."""
-    async with running_platform(tmp_path_factory.mktemp("fleet")) as running:
-        await running.save_bot("desk", DESK)
-        yield running
+    await fleet.save_bot("desk", DESK)
+    return fleet
 
 
 async def ask(platform: Platform, what: str, **params: str) -> httpx.Response:

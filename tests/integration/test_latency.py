@@ -15,9 +15,9 @@ from tests.fakes.vendors.script import VendorScript
 from tests.fakes.vendors.server import VendorServer
 from tests.integration.bots import TALKER
 from tests.integration.listening import bot_starts
-from tests.integration.platform import Platform, running_platform
+from tests.integration.platform import Platform
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 QUESTIONS = ("When are you open?", "Can you tell me a joke?", "When are you open?")
 PROTEST = "I would like to ask something else."
@@ -47,16 +47,13 @@ def remote(vendors: VendorServer) -> dict[str, Any]:
     }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def platform(fleet: Platform) -> AsyncIterator[Platform]:
     """A running fleet with a bot that needs no network, and one that asks vendors."""
-    async with (
-        VendorServer(FIXED_MS) as vendors,
-        running_platform(tmp_path_factory.mktemp("fleet")) as running,
-    ):
-        await running.save_bot("talker", TALKER)
-        await running.save_bot("remote", remote(vendors))
-        yield running
+    async with VendorServer(FIXED_MS) as vendors:
+        await fleet.save_bot("talker", TALKER)
+        await fleet.save_bot("remote", remote(vendors))
+        yield fleet
 
 
 async def turns_of(platform: Platform, bot_id: str, stream_id: str) -> list[Turn]:

@@ -30,9 +30,14 @@ from tests.integration.bots import TALKER
 from tests.integration.listening import hears, words_in
 from tests.integration.managed_desk import Desk
 from tests.integration.platform import running_platform
+from tests.integration.room import wait_for_room
 from tests.integration.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.livekit_sip]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.livekit_sip,
+    pytest.mark.calls_go_on,
+]
 
 DID = "+911140001000"
 UNANSWERED = "+911140001001"
@@ -76,6 +81,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
 
         async def held(call: Callable[[Desk], Awaitable[None]]) -> None:
             async with places:
+                await asyncio.to_thread(wait_for_room)
                 await call(desk)
 
         calls = LONG_CALLS if isinstance(desk.telephony, SipDouble) else CALLS_OF_ANY
@@ -85,7 +91,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
             call.cancel()
 
 
-async def heard_speech(line: Line | Voice, after_s: float = 0.0, timeout_s: float = 15.0) -> float:
+async def heard_speech(line: Line | Voice, after_s: float = 0.0, timeout_s: float = 30.0) -> float:
     """Wait until the bot has said something after a moment and fallen silent; return when."""
     ended_s = 0.0
 
@@ -126,7 +132,7 @@ async def conversation_in(desk: Desk) -> None:
     async with asyncio.timeout(15):
         await line.ended.wait()
     words = await words_in(line.heard())
-    for expected in ("information line", "monday to friday", "thank you"):
+    for expected in ("information line", "monday to friday", "for calling goodbye"):
         assert hears(expected, words)
     result = await desk.platform.result(line.call_id)
     assert result["disconnected_by"] == "bot"

@@ -19,6 +19,7 @@ from bridges.phone import Phone
 from contracts.report import Source
 from sidecar.client import Left, Spool
 from tests.integration.platform import Platform, running_platform
+from tests.integration.waiting import has_room
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -80,12 +81,7 @@ async def sidecar_away(platform: Platform) -> AsyncIterator[None]:
     await until(lambda: not sidecar.is_running())
     yield
     await platform.start_again("sidecar")
-
-    async def has_room() -> bool:
-        fleet = (await platform.api.get("/health/fleet")).json()
-        return bool(fleet["fleet_available"] > 0)
-
-    await until(has_room)
+    await until(lambda: has_room(platform))
 
 
 def assert_told_once(result: dict[str, Any], *words: str) -> None:

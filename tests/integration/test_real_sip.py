@@ -9,7 +9,8 @@ import httpx
 import pytest
 import yaml
 
-from tests.fakes.livekit_sip.real import NotStarted, named_binary, running_service, which
+from tests.fakes.livekit_sip.real import running_service
+from tests.fakes.livekit_sip_choice import NotStarted, named_binary, which
 
 LIVEKIT = ("ws://127.0.0.1:7880", "devkey", "secret-of-the-server")
 REDIS = "127.0.0.1:6379"

@@ -110,8 +110,8 @@ async def test_bot_that_hangs_up_says_bye(platform: Platform, tmp_path: Path) ->
         await phone.dial(desk(platform))
         call_id = await established(phone)
         await phone.saw("CALL_CLOSED", timeout_s=25)
-        words = await words_in(phone.heard())
-    assert hears("thank you", words)
+        # What was heard last may still be on its way into the file.
+        await says(phone, "thank you for calling")
     assert (await platform.result(call_id))["disconnected_by"] == "bot"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,12 +18,15 @@ from tests.integration.platform import Platform, running_platform
 from tests.integration.waiting import (
     POOL,
     filled,
+    has_room,
+    pool,
     said,
     served_by_standby,
     until,
     waiting_processes,
     waiting_rooms,
 )
+from tests.integration.web_visit import GREETER, talk_and_forge_nothing
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -155,3 +159,46 @@ async def test_claimed_agent_that_froze_is_replaced_and_shut_out(platform: Platf
     sent = await platform.api.get("/api/v1/deliveries", params={"call_id": call_id})
     assert len(sent.json()["deliveries"]) == 1
     await filled(platform)
+
+
+async def test_visitor_with_a_token_talks_to_an_agent_that_waited(platform: Platform) -> None:
+    await platform.save_bot("greeter", GREETER)
+    await filled(platform)
+    await talk_and_forge_nothing(platform, "standby-")
+
+
+async def test_pool_survives_the_sidecar_and_leaves_with_the_worker(platform: Platform) -> None:
+    rooms = await filled(platform)
+    (sidecar,) = platform.processes("sidecar")
+    sidecar.terminate()
+    # Questions held open do not hold it up.
+    await asyncio.to_thread(sidecar.wait, 5)
+    again = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "sidecar",
+        env=platform.fleet.environ,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert await filled(platform) == rooms
+        await until(lambda: has_room(platform))
+        async with Phone.call(platform.stream_url("talker"), stream_id="adopted") as phone:
+            assert await phone.hear() is not None
+        result = await platform.result("adopted")
+        assert "information line" in said(result, "bot")
+        assert len(rooms & await filled(platform)) == POOL - 1
+
+        worker = platform.processes("agent")[0]
+        worker.terminate()
+        # Nor do agents without a call hold their worker up.
+        await asyncio.to_thread(worker.wait, 10)
+
+        async def is_empty() -> bool:
+            left = await platform.rooms()
+            return not left and await pool(platform) == {"making": 0, "ready": 0}
+
+        await until(is_empty)
+    finally:
+        again.terminate()
+        await again.wait()

@@ -161,7 +161,7 @@ async def test_phone_of_livekit_sips_holds_a_conversation_over_tracks(
     assert not hears("is this thing on", await words_in(left))
     question_end_s = loud_spans(left)[0].end_s
     recorded_s = next(s.start_s for s in loud_spans(right) if s.start_s > question_end_s)
-    assert abs((recorded_s - question_end_s) - waited_s) < 0.4
+    assert abs((recorded_s - question_end_s) - waited_s) < 0.6
 
 
 async def test_phone_that_is_answered_and_sends_nothing_ends_as_a_fault(

@@ -31,6 +31,7 @@ from contracts.media import MAX_PACKET_BYTES
 from tests.fakes.detour import Detour
 from tests.fakes.sidecar import FakeSidecar
 from tests.fakes.udp_relay import Weather
+from tests.integration.listening import sounding
 from tests.integration.livekit_server import LiveKitServer
 
 RATE_HZ = 8000
@@ -143,12 +144,6 @@ async def call(server: LiveKitServer, folder: Path) -> AsyncIterator[Call]:
             await cancel(running)
             await room.disconnect()
         live.underruns = (await sidecar.ended()).stats["underruns"]
-
-
-def sounding(pcm: bytes) -> bytes:
-    """Return audio without its silences, since a busy machine's stalls are recorded as such."""
-    samples = np.frombuffer(pcm, "<i2")
-    return bytes(samples[samples != 0].tobytes())
 
 
 def channels(path: Path) -> tuple[bytes, bytes]:

@@ -1,27 +1,29 @@
-"""Real calls through the three vendors' plug-ins, against stand-ins faithful on the wire."""
+"""Real calls through the vendors' plug-ins, against stand-ins faithful on the wire."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from time import monotonic
 from typing import Any
 
-import numpy as np
 import pytest
 import pytest_asyncio
 
-from bridges.audio.waveform import loud_spans
 from bridges.phone import Phone
+from tests.fakes.mcp_server import running_mcp_server
+from tests.fakes.tool_server import running_tool_server
 from tests.fakes.vendors.script import Fault, Reply, ToolCall, Vendor, VendorScript
 from tests.fakes.vendors.server import VendorServer
 from tests.fakes.vendors.tone import PLAIN_HZ, tone_hz
-from tests.integration.listening import bot_starts
-from tests.integration.platform import Platform, running_platform
+from tests.integration.listening import bot_starts, hears, pitches_hz
+from tests.integration.platform import Platform
+from tests.integration.vendor_bot import KEYS, bot, gemini, realtime_bot, said
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-RATE_HZ = 8000
-KEYS = {kind: f"{kind}-key-which-nobody-may-see" for kind in ("stt", "llm", "tts")}
+PIPELINE = (Vendor.STT, Vendor.LLM, Vendor.TTS)
 SCRIPT = VendorScript(
     stt_final_ms=300,
     # Words of a real voice have gaps between them.
@@ -33,42 +35,20 @@ SCRIPT = VendorScript(
     ],
 )
 
+PROMPT_MS = 1000
+"""What a turn may take beside its vendors, on a machine that has much else to do."""
 JUDGED = {"post_call_analysis_prompt": "What came of it?", "qc_prompt": "How well was it done?"}
 
 
-def bot(vendors: VendorServer, **config: Any) -> dict[str, Any]:
-    return {
-        "system_prompt": "You are brief.",
-        "opening_message": "Hello, this is the booking desk. How can I help you?",
-        "stt": {"provider": "deepgram", "api_key": KEYS["stt"], "base_url": vendors.deepgram},
-        "llm": {
-            "provider": "openai",
-            "api_key": KEYS["llm"],
-            "base_url": vendors.openai,
-            "model": "gpt-4.1-mini",
-            "extra": {"top_p": 0.9},
-        },
-        "tts": {
-            "provider": "elevenlabs",
-            "api_key": KEYS["tts"],
-            "base_url": vendors.elevenlabs,
-            "voice": "anna",
-        },
-        **config,
-    }
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running(
-    tmp_path_factory: pytest.TempPathFactory,
+    fleet: Platform,
 ) -> AsyncIterator[tuple[Platform, VendorServer]]:
     """A fleet, and three vendors for its bot."""
-    async with (
-        VendorServer() as vendors,
-        running_platform(tmp_path_factory.mktemp("fleet")) as platform,
-    ):
-        await platform.save_bot("vendors", bot(vendors))
-        yield platform, vendors
+    (Path(fleet.fleet.environ["SECRETS_DIR"]) / "llm").write_text(KEYS["llm"])
+    async with VendorServer() as vendors:
+        await fleet.save_bot("vendors", bot(vendors))
+        yield fleet, vendors
 
 
 @pytest.fixture
@@ -86,25 +66,16 @@ def vendors(running: tuple[Platform, VendorServer]) -> VendorServer:
     return vendors
 
 
-def pitches_hz(pcm: bytes) -> list[float]:
-    """Return the pitch of each sound that was heard."""
-    samples = np.frombuffer(pcm, dtype="<i2")
-    found = []
-    for span in loud_spans(pcm):
-        piece = samples[round(span.start_s * RATE_HZ) : round(span.end_s * RATE_HZ)]
-        spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece)), n=RATE_HZ))
-        found.append(float(np.argmax(spectrum)))
-    return found
+def whats_of(vendors: VendorServer, turn: str) -> list[tuple[str, str]]:
+    """Return what each vendor did in a turn."""
+    steps = [step for step in vendors.journal.steps if step["turn"] == turn]
+    return [(step["vendor"], step["what"]) for step in steps]
 
 
 async def eventually(happened: Callable[[], bool], timeout_s: float = 15.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not happened():  # noqa: ASYNC110 - a vendor tells nobody who connects
             await asyncio.sleep(0.02)
-
-
-def said(result: dict[str, Any], speaker: str) -> list[str]:
-    return [line["text"] for line in result["transcript"] if line["speaker"] == speaker]
 
 
 async def test_conversation_runs_through_all_three(
@@ -173,11 +144,11 @@ async def test_first_clause_is_spoken_before_the_answer_is_written(
     async with Phone.call(platform.stream_url("vendors"), stream_id="early", ring_s=1.0) as phone:
         await phone.hear()
         await phone.say(question)
-        await bot_starts(phone, after_s=phone.now_s)
+        await eventually(lambda: ("tts", "first_audio") in whats_of(vendors, "T1"))
         await phone.hang_up()
     await platform.result("early")
     steps = [step for step in vendors.journal.steps if step["turn"] == "T1"]
-    whats = [(step["vendor"], step["what"]) for step in steps]
+    whats = whats_of(vendors, "T1")
     spoken = whats.index(("tts", "first_audio"))
     # The model is still writing, or was cut off while it did.
     assert ("llm", "done") not in whats[:spoken]
@@ -206,74 +177,154 @@ async def test_line_that_is_cut_off_is_told_as_far_as_it_was_heard(
     assert not answer.endswith("that day.")
 
 
-async def broken_call(
-    platform: Platform, vendor: Vendor, fault: Fault, question: bytes
-) -> dict[str, Any]:
-    """Call a bot one of whose vendors is broken, and ask again and again; return the result."""
-    name = f"{vendor}-{fault.kind}"
-    async with VendorServer(VendorScript(references=False)) as vendors:
-        vendors.script.faults = {vendor: fault}
-        await platform.save_bot(name, bot(vendors, opening_message=""))
-        async with Phone.call(platform.stream_url(name), stream_id=name, ring_s=1.0) as phone:
-            asking = asyncio.create_task(ask_on(phone, question))
-            assert await phone.wait_closed(60.0) == 1000, name
-            asking.cancel()
-    return await platform.result(name)
-
-
-async def ask_on(phone: Phone, question: bytes) -> None:
-    """Say the same again every few seconds."""
-    while True:
-        await phone.say(question)
-        await asyncio.sleep(6.0)
-
-
-async def test_wrong_key_ends_the_call_with_its_reason(platform: Platform) -> None:
-    question = platform.voice("When is my booking?")
-    refused = Fault(kind="http", status=401)
-    results = await asyncio.gather(
-        *(broken_call(platform, vendor, refused, question) for vendor in Vendor)
-    )
-    assert [result["disconnected_by"] for result in results] == ["error"] * 3
-    endings = [str(result["events"]) for result in results]
-    for source, ending in zip(("DeepgramSTT", "OpenAiLLM", "ElevenLabsTTS"), endings, strict=True):
-        assert f"{source} answered 401" in ending
-
-
 @pytest.mark.parametrize(
-    "cases",
+    ("stt", "tts"),
     [
-        [(Vendor.LLM, "reset"), (Vendor.LLM, "silent"), (Vendor.STT, "silent")],
-        [(Vendor.TTS, "garbage"), (Vendor.TTS, "silent"), (Vendor.TTS, "reset")],
+        ({"provider": "deepgram_flux", "extra": {"eager_eot_threshold": 0.4}}, "sarvam"),
+        ({"provider": "soniox", "language": "multi"}, "elevenlabs"),
     ],
-    ids=["those who listen and think", "the voice"],
+    ids=["Flux and Sarvam", "Soniox and Gemini"],
 )
-async def test_vendor_that_breaks_does_not_leave_the_caller_hanging(
-    platform: Platform, cases: list[tuple[Vendor, Any]]
+async def test_turn_is_over_when_the_recogniser_says_so(
+    platform: Platform, vendors: VendorServer, stt: dict[str, Any], tts: str
 ) -> None:
-    question = platform.voice("When is my booking?")
-    results = await asyncio.gather(
-        *(broken_call(platform, vendor, Fault(kind=kind), question) for vendor, kind in cases)
-    )
-    assert [result["disconnected_by"] for result in results] == ["error"] * len(cases)
-
-
-async def test_recogniser_that_drops_out_is_connected_anew(
-    platform: Platform, vendors: VendorServer
-) -> None:
-    vendors.script.faults = {Vendor.STT: Fault(kind="reset", times=1)}
-    vendors.script.replies = [Reply(text="On Monday.")]
-    question = platform.voice("When is my booking?")
-    async with Phone.call(platform.stream_url("vendors"), stream_id="anew", ring_s=1.0) as phone:
+    heard_at = {"deepgram_flux": vendors.flux, "soniox": vendors.soniox}[stt["provider"]]
+    config = bot(vendors, stt={**stt, "api_key": KEYS["stt"], "base_url": heard_at})
+    has_gemini = tts == "elevenlabs"
+    if has_gemini:
+        config |= gemini(vendors)
+    if tts == "sarvam":
+        spoken = {"provider": tts, "voice": "anushka", "base_url": vendors.sarvam}
+        config |= {"tts": {**spoken, "api_key": KEYS["tts"]}}
+    await platform.save_bot(stt["provider"], config)
+    question, farewell = platform.voice("When is my booking?"), platform.voice("Goodbye.")
+    url = platform.stream_url(stt["provider"])
+    async with Phone.call(url, stream_id=stt["provider"], ring_s=1.0) as phone:
         await phone.hear()
         await phone.say(question)
-        await eventually(lambda: len(vendors.journal.of(Vendor.STT)) == 2)
-        await phone.say(question)
-        assert await phone.hear() is not None
-        await phone.hang_up()
-    result = await platform.result("anew")
-    assert result["disconnected_by"] == "customer"
-    assert said(result, "bot")[1:] == ["On Monday."]
+        await phone.hear()
+        await phone.say(farewell)
+        assert await phone.wait_closed() == 1000
+        heard = phone.heard()
+    result = await platform.result(stt["provider"])
+    assert result["pipeline_config"]["agent"]["turn_detector"] == "stt"
+    assert result["disconnected_by"] == "bot"
+    assert [text.partition(" ")[2] for text in said(result, "customer")] == [
+        "T1 When is my booking?",
+        "T2 That is all, goodbye.",
+    ]
+    connection = next(s["ref"] for s in vendors.journal.steps if s["vendor"] == Vendor.STT)
+    expected = {PLAIN_HZ, tone_hz(int(connection.removeprefix("R")))}
+    pitches = pitches_hz(heard)
+    assert all(min(abs(hz - pitch) for hz in expected) < 5 for pitch in pitches)
+    if has_gemini:
+        # The prompt it was to keep is gone; the caller was answered all the same.
+        assert [each["event"] for each in result["events"]].count("prompt_cache_lost") == 1
+        summary = result["llm_cache_summary"]
+        assert (summary["enabled"], summary["statuses"]) == (True, ["lost", "missed"])
+        assert summary["fresh_prompt_tokens"] > summary["cache_read_input_tokens"] == 0
+    # What the vendors take for themselves is all there is to wait for, bar the way.
+    for sample in result["latency_samples"]:
+        vendors_ms = SCRIPT.stt_final_ms + SCRIPT.llm_first_token_ms + SCRIPT.tts_first_audio_ms
+        assert sample["response_ms"] < vendors_ms + PROMPT_MS, sample
+
+
+async def test_tools_are_used_while_the_caller_is_told_to_wait(
+    platform: Platform, vendors: VendorServer
+) -> None:
+    vendors.script.transcripts = ["Where is my order?", "When does it come?", "Goodbye."]
+    found = ToolCall(name="find_order", arguments={"order_id": "7"})
+    vendors.script.replies = [
+        Reply(when="shipped", text="It has left."),
+        Reply(when="on its way", text="It comes today."),
+        Reply(when="where", tool_calls=[found]),
+        Reply(when="when", tool_calls=[found.model_copy(update={"name": "shop_find_order"})]),
+        *SCRIPT.replies,
+    ]
+    secret = {"X-Key": KEYS["llm"]}
+    async with (
+        running_tool_server(answer={"status": "shipped"}) as http,
+        running_mcp_server() as mcp,
+    ):
+        tool = {
+            "function": {"name": "find_order", "parameters": {"properties": {"order_id": {}}}},
+            "url": f"{http.url}/orders/{{{{args.order_id}}}}",
+            "headers": secret,
+            "pre_message": "One moment, please.",
+        }
+        server = {"name": "shop", "url": mcp.url, "headers": secret}
+        plain = {"filler": {"enabled": False}}
+        clerk = bot(vendors, tools=[tool], mcp_servers=[server], manners=plain)
+        await platform.save_bot("clerk", clerk)
+        http.held.clear()
+        async with Phone.call(platform.stream_url("clerk"), stream_id="clerk", ring_s=1.0) as phone:
+            await phone.hear()
+            await phone.say(platform.voice("When is my booking?"))
+            asked_s = phone.now_s
+            await eventually(lambda: bool(http.asked))
+            began_s = monotonic()
+            # The line is heard while the server thinks.
+            await bot_starts(phone, after_s=asked_s)
+            thought_ms = 1000 * (monotonic() - began_s)
+            http.held.set()
+            await eventually(lambda: len(vendors.journal.of(Vendor.LLM)) == 2)
+            await phone.hear()
+            await phone.say(platform.voice("When is my booking?"))
+            await eventually(lambda: len(vendors.journal.of(Vendor.LLM)) == 4)
+            await phone.hear()
+            await phone.say(platform.voice("Goodbye."))
+            assert await phone.wait_closed() == 1000
+        assert [asked.path for asked in http.asked] == ["/orders/7"]
+        assert mcp.calls == ["find_order 7"]
+        assert http.asked[0].headers["X-Key"] == mcp.headers["x-key"] == KEYS["llm"]
+    result = await platform.result("clerk")
+    lines = ["One moment, please.", "It has left.", "It comes today.", "You are welcome. Bye."]
+    assert said(result, "bot")[1:] == lines
+    events = {event["event"]: event for event in reversed(result["events"])}
+    assert events["mcp_connected"]["tools"] == 6
+    results = [event for event in result["events"] if event["event"] == "custom_tool_result"]
+    assert [(each["name"], each["result"], each["error"]) for each in results[:2]] == [
+        ("find_order", {"status": "shipped"}, None),
+        ("shop_find_order", "Order 7 is on its way.", None),
+    ]
+    assert results[0]["duration_ms"] >= int(thought_ms)
+    assert events["tool_call"]["arguments"] == {"order_id": "7"}
+
+
+async def test_answer_is_looked_up_with_a_key_that_is_only_named(
+    platform: Platform, vendors: VendorServer
+) -> None:
+    vendors.script.transcripts = ["What does a cleaning cost?", "Goodbye."]
+    search = ToolCall(name="search_knowledge", arguments={"query": "cost of cleaning"})
+    vendors.script.replies = [
+        Reply(when="passages", text="It is in our price list."),
+        Reply(when="cleaning", tool_calls=[search]),
+        *SCRIPT.replies,
+    ]
+    made = await platform.api.post("/api/v1/knowledge-bases", json={"name": "Surgery"})
+    path = f"/api/v1/knowledge-bases/{made.json()['kb_id']}/documents"
+    facts = b"A cleaning costs 1500 rupees. Children pay half."
+    added = await platform.api.post(path, params={"filename": "prices.md"}, content=facts)
+    config = bot(vendors, knowledge_enabled=True, knowledge_kb_ids=[made.json()["kb_id"]])
+    config["llm"]["api_key"] = "secret://llm"
+    await platform.save_bot("librarian", config)
+    url = platform.stream_url("librarian")
+    async with Phone.call(url, stream_id="librarian", ring_s=1.0) as phone:
+        await phone.hear()
+        await phone.say(platform.voice("When is my booking?"))
+        await phone.hear()
+        await phone.say(platform.voice("Goodbye."))
+        assert await phone.wait_closed() == 1000
+    result = await platform.result("librarian")
+    assert said(result, "bot")[1:] == ["It is in our price list.", "You are welcome. Bye."]
+    asked = vendors.journal.of(Vendor.LLM)
+    assert {each.headers["Authorization"] for each in asked} == {f"Bearer {KEYS['llm']}"}
+    assert "1500 rupees" in str(asked[1].body["messages"][-1])
+    used = next(each for each in result["events"] if each["event"] == "custom_tool_result")
+    [passage] = used["result"]["passages"]
+    chunk_id = f"{added.json()['document_id']}_chunk_0"
+    assert passage == {"chunk_id": chunk_id, "document": "prices.md", "score": 1.0}
+    assert used["duration_ms"] < 3000
 
 
 async def test_bot_that_cannot_work_is_refused_when_it_is_saved(
@@ -304,3 +355,46 @@ async def test_no_key_is_seen_anywhere(platform: Platform, vendors: VendorServer
     }
     for kind, key in KEYS.items():
         assert [name for name, text in places.items() if key in text] == [], kind
+
+
+@pytest.mark.parametrize("provider", ["openai", "google"])
+async def test_model_that_hears_by_itself_holds_the_call(
+    platform: Platform, vendors: VendorServer, provider: str
+) -> None:
+    story = "Your booking is on Monday, the fourth of May, and " * 4
+    vendors.script.replies = [*SCRIPT.replies[1:], Reply(when="booking", text=story)]
+    vendors.script.replies += [Reply(text="Of course.")]
+    vendors.script.transcripts = ["When is my booking?", "Something else.", "Goodbye."]
+    await platform.save_bot(provider, realtime_bot(vendors, provider))
+    stream_id = f"realtime-{provider}"
+    async with Phone.call(platform.stream_url(provider), stream_id=stream_id, ring_s=1.0) as phone:
+        await phone.hear()
+        await phone.say(platform.voice("When is my booking?"))
+        await bot_starts(phone, after_s=phone.now_s)
+        await asyncio.sleep(2.0)
+        await phone.say(platform.voice("I would like to ask something else."))
+        await phone.hear()
+        await phone.say(platform.voice("Goodbye."))
+        assert await phone.wait_closed() == 1000
+    result = await platform.result(stream_id)
+    assert result["disconnected_by"] == "bot"
+    question, protest, farewell = said(result, "customer")
+    assert "booking" in question.lower()
+    assert "something else" in protest.lower()
+    assert hears("goodbye", farewell)
+    _, told, answer, goodbye = said(result, "bot")
+    assert 10 <= len(told) < len(story) / 2
+    assert story.startswith(told)
+    assert (answer, goodbye) == ("Of course.", "You are welcome. Bye.")
+    assert result["pipeline_config"]["agent"]["realtime"]["provider"] == provider
+    assert result["usage_metrics"]["models"]
+    whats = [step["what"] for step in vendors.journal.steps]
+    assert whats.count("committed") == 3
+    if provider == "openai":
+        [cut] = [s for s in vendors.journal.steps if s["what"] == "truncated"]
+        # As many milliseconds as the words in the transcript take.
+        assert abs(cut["at_ms"] - 1000 * len(told) / 15) < 700
+    times = sorted(sample["response_ms"] for sample in result["latency_samples"])
+    assert len(times) == 3
+    assert times[1] < vendors.script.realtime_first_audio_ms + 400 + PROMPT_MS
+    assert KEYS["realtime"] not in str(result) + "\n".join(platform.log)

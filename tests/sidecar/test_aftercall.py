@@ -321,6 +321,21 @@ async def test_key_is_shown_to_no_model_it_was_not_given_for(
     assert result["events"][-1]["error"] == "the bot has another language model now"
 
 
+async def test_fallbacks_are_those_the_keys_are_given_for_now(plane: ControlPlane) -> None:
+    old = {
+        "provider": "openai",
+        "model": "m",
+        "api_key": "sk-old",
+        "base_url": "https://old.example",
+    }
+    new = {**old, "api_key": "sk-next", "base_url": "https://new.example"}
+    await plane.ready(**{**ONE_QUESTION, "llm": {**MODEL, "fallbacks": [old]}})
+    await spoken(plane)
+    await plane.add_bot(**{**ONE_QUESTION, "llm": {**MODEL, "fallbacks": [new]}})
+    [other] = (await claimed(plane)).llm.fallbacks
+    assert (other.base_url, other.api_key) == ("https://new.example", "sk-next")
+
+
 async def test_question_of_a_bot_that_was_removed_is_given_up(plane: ControlPlane) -> None:
     await plane.ready(**ONE_QUESTION)
     call_id = await spoken(plane)

@@ -10,7 +10,7 @@ import pytest
 from contracts.bot import BotConfig
 from contracts.report import Fact, IntentFound, TranscriptLine
 from contracts.task import TaskKind
-from sidecar.analysis import asks, by_rules, question, sound
+from sidecar.analysis import asks, by_rules, kept, question, sound
 from tests.fakes.control_plane import START
 
 MODEL = {"provider": "openai", "api_key": "sk", "model": "gpt-4.1-mini"}
@@ -159,3 +159,43 @@ def test_rules_answer_only_for_bots_of_theirs_that_want_an_analysis(
     changes: dict[str, Any],
 ) -> None:
     assert by_rules(config(**changes), [intent("book")]) is None
+
+
+@pytest.mark.parametrize(
+    ("hints", "kind", "key", "retention", "name"),
+    [
+        (None, QC, "desk-qc-v3", "", ""),
+        ({"prompt_cache_key": "mine", "prompt_cache_retention": "24h"}, QC, "mine", "24h", ""),
+        ({"prompt_cache_retention": "for ever", "cached_content": None}, QC, "desk-qc-v3", "", ""),
+        ({"qc": {"cached_content": "cachedContents/q"}}, QC, "desk-qc-v3", "", "cachedContents/q"),
+        ({"qc": {"cached_content": "cachedContents/q"}}, ANALYSIS, "desk-analysis-v3", "", ""),
+    ],
+)
+def test_prompt_of_a_question_is_kept_as_the_bot_says(
+    hints: dict[str, Any] | None, kind: TaskKind, key: str, retention: str, name: str
+) -> None:
+    bot = config(
+        bot_id="desk",
+        post_call_cache_enabled=True,
+        post_call_cache_version="v3",
+        post_call_cache=hints,
+    )
+    parts = kept(bot, kind)
+    assert parts is not None
+    assert parts.is_live
+    found = (parts.prompt_cache_key, parts.prompt_cache_retention, parts.cached_content)
+    assert found == (key, retention, name)
+
+
+def test_what_no_cache_can_hold_is_said_beside_it() -> None:
+    bot = config(bot_id="desk", post_call_cache_enabled=True, **CALLBACK)
+    parts, other = kept(bot, ANALYSIS), kept(bot, QC)
+    assert parts is not None
+    assert other is not None
+    assert "callback_requested" in parts.dynamic_runtime_prompt
+    assert other.dynamic_runtime_prompt == ""
+    assert parts.prompt_cache_key == "desk-analysis"
+
+
+def test_no_prompt_is_kept_unless_the_bot_wants_it() -> None:
+    assert kept(config(post_call_cache={"cached_content": "c"}), ANALYSIS) is None

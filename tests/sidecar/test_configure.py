@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts.bot import BotConfig, ReEngagement
+from contracts.bot import BotConfig
+from contracts.machine import MachineDetection
+from contracts.manners import ReEngagement
 from sidecar.configure import (
     ConfigApi,
     ConfigQuery,
@@ -102,6 +104,7 @@ def test_prepare_resolves_everything_that_is_spoken() -> None:
         closing_message=spoken,
         knowledge_fallback_message=spoken,
         re_engagement=ReEngagement(messages=[spoken]),
+        machine_detection=MachineDetection(screening_message=spoken),
     )
     ready = prepare(config, of_caller({"name": "Sam", "_campaign_id": "7"}), START)
     spoken_words = rendered(ready.config, ready.variables).model_dump()
@@ -111,6 +114,7 @@ def test_prepare_resolves_everything_that_is_spoken() -> None:
     assert spoken_words["pre_transfer_message"] == heard
     assert spoken_words["knowledge_fallback_message"] == heard
     assert spoken_words["re_engagement"]["messages"] == [heard]
+    assert spoken_words["machine_detection"]["screening_message"] == heard
     assert ready.variables["system.current_time"] == "03:30 PM IST"
     assert "call._campaign_id" not in ready.variables
 

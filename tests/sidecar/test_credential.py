@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ from sidecar.denial import Code, Denied
 from sidecar.store import bots
 from sidecar.store.deliveries import Delivery
 from sidecar.store.tables import DEFAULT_TENANT
-from sidecar.vault import Vault
 from tests.fakes.control_plane import ControlPlane, FakeClock
+from tests.fakes.keyring import Unkeyed
 from tests.fakes.outbox import delivery
 
 PUSH: dict[str, Any] = {
@@ -72,7 +73,7 @@ def unasked(url: str) -> ConfigSource:
 
 
 def own(plane: ControlPlane) -> Credentials:
-    return Credentials(plane.database, unasked, Vault(None))
+    return Credentials(plane.database, unasked, Unkeyed())
 
 
 async def test_push_shows_its_bots_token_and_headers(plane: ControlPlane) -> None:
@@ -145,7 +146,7 @@ def test_token_is_the_one_authorization() -> None:
 async def test_bot_of_another_api_is_asked_for_again_as_for_the_call(plane: ControlPlane) -> None:
     call_id = await fetched(plane, caller_id="+15550100", connected_event={"n": 1})
     source = ConfigSource(BotConfig(post_call_push=PostCallPush.model_validate(PUSH)))
-    credentials = Credentials(plane.database, at(source), Vault(None))
+    credentials = Credentials(plane.database, at(source), Unkeyed())
     assert await credentials.headers(pushed(call_id=call_id)) == SHOWN
     (query,) = source.queries
     assert (query.bot_id, query.caller_id, query.connected_event) == (
@@ -158,17 +159,21 @@ async def test_bot_of_another_api_is_asked_for_again_as_for_the_call(plane: Cont
 async def test_api_that_knows_the_bot_no_more_has_nothing_to_show(plane: ControlPlane) -> None:
     call_id = await fetched(plane)
     unknown = Credentials(
-        plane.database, at(ConfigSource(Denied(Code.BOT_UNKNOWN, "gone"))), Vault(None)
+        plane.database,
+        at(ConfigSource(Denied(Code.BOT_UNKNOWN, "gone"))),
+        Unkeyed(),
     )
     assert await unknown.headers(pushed(call_id=call_id)) == {}
-    erased = Credentials(plane.database, at(ConfigSource(BotConfig())), Vault(None))
+    erased = Credentials(plane.database, at(ConfigSource(BotConfig())), Unkeyed())
     assert await erased.headers(pushed(call_id="erased")) == {}
 
 
 async def test_api_that_does_not_answer_keeps_the_push_waiting(plane: ControlPlane) -> None:
     call_id = await fetched(plane)
     silent = Credentials(
-        plane.database, at(ConfigSource(Denied(Code.CONFIG_UNAVAILABLE, "no"))), Vault(None)
+        plane.database,
+        at(ConfigSource(Denied(Code.CONFIG_UNAVAILABLE, "no"))),
+        Unkeyed(),
     )
     with pytest.raises(Denied):
         await silent.headers(pushed(call_id=call_id))
@@ -184,3 +189,31 @@ async def test_call_remembers_whose_config_it_runs_on(plane: ControlPlane) -> No
     ours = await plane.plan("k2")
     urls = [(await plane.row(plan.call_id)).config_url for plan in (theirs, ours)]
     assert urls == [ConfigSource.url, ""]
+
+
+async def test_token_that_is_only_named_is_looked_up(plane: ControlPlane, tmp_path: Path) -> None:
+    (tmp_path / "crm").write_text("t0p")
+    named = {"url": PUSH["url"], "token": "Bearer secret://crm", "headers": {"X-Id": "secret://x"}}
+    await plane.add_bot(post_call_push=named)
+    credentials = Credentials(plane.database, unasked, Unkeyed(tmp_path))
+    with pytest.raises(HeaderInvalid, match="secret://x"):
+        await credentials.headers(pushed())
+    (tmp_path / "x").write_text("7")
+    assert await credentials.headers(pushed()) == {"Authorization": "Bearer t0p", "X-Id": "7"}
+
+
+async def test_push_from_a_place_nobody_trusts_may_name_no_secret(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    (tmp_path / "crm").write_text("t0p")
+    named = PostCallPush.model_validate({**PUSH, "token": "Bearer secret://crm"})
+    source = ConfigSource(BotConfig(post_call_push=named))
+    call_id = await fetched(plane)
+    for trusted in ((), (source.url,)):
+        keyring = Unkeyed(tmp_path, trusted=trusted)
+        credentials = Credentials(plane.database, at(source), keyring)
+        if trusted:
+            assert (await credentials.headers(pushed(call_id=call_id)))["X-Tenant"] == "7"
+        else:
+            with pytest.raises(HeaderInvalid, match="from elsewhere"):
+                await credentials.headers(pushed(call_id=call_id))

@@ -32,6 +32,23 @@ async def test_public_address_is_pinned(url: str, pinned: str, host: str) -> Non
     )
 
 
+async def test_host_without_ipv6_is_reached_through_a_network_of_it_alone() -> None:
+    target = await guard("64:ff9b::93.184.215.14").check("https://crm.example/")
+    assert target.url.host == "64:ff9b::93.184.215.14"
+
+
+@pytest.mark.parametrize("host", ["xn--strae-oqa.example", "xn--zzzz--.example"])
+async def test_name_is_looked_up_as_it_goes_over_the_wire(host: str) -> None:
+    asked: list[str] = []
+
+    async def known(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["93.184.215.14"]
+
+    target = await EgressGuard(allow_private=False, resolve=known).check(f"https://{host}/")
+    assert asked == [target.server_name] == [target.host_header] == [host]
+
+
 async def test_ipv6_address_is_pinned() -> None:
     target = await guard("2606:2800:21f:cb07:6820:80da:af6b:8b2c").check("https://crm.example/")
     assert target.url.host == "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
@@ -52,6 +69,12 @@ async def test_ipv6_address_is_pinned() -> None:
         "fe80::1%eth0",
         "fd00::1",
         "::ffff:127.0.0.1",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::10.0.0.1",
+        "2002:a00:1::",
+        "::10.0.0.1",
+        "fec0::1",
     ],
 )
 async def test_private_address_is_refused_unless_allowed(address: str) -> None:
@@ -71,6 +94,7 @@ async def test_one_private_address_among_public_ones_is_refused() -> None:
         "",
         "crm.example",
         "file:///etc/passwd",
+        "https://crm.example:70000/",
         "ftp://crm.example/",
         "https://",
         "http://a:b:c",

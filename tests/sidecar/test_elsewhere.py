@@ -13,6 +13,7 @@ from sidecar.denial import Code, Denied
 from sidecar.egress import EgressGuard
 from sidecar.elsewhere import MAX_ANSWER_BYTES, ConfigUrls
 from sidecar.vetting import Vetting
+from tests.fakes.keyring import Unkeyed
 
 PUBLIC, PRIVATE = "93.184.216.34", "10.0.0.7"
 URL = "https://voice.example/api/v1/config"
@@ -32,7 +33,7 @@ class Api:
         return ConfigUrls(
             self.http,
             EgressGuard(allow_private=False, resolve=self._resolve),
-            Vetting(EgressGuard(allow_private=True)),
+            Vetting(EgressGuard(allow_private=True), Unkeyed()),
             secret="s3cret",
             trusted=trusted,
             timeout_s=3.0,

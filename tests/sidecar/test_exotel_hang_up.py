@@ -21,8 +21,8 @@ from sidecar.exotel_hang_up import DELAYS_S, HANG_UP_CALL, LATEST
 from sidecar.secrecy import MASK
 from sidecar.store import cdrs, deliveries
 from sidecar.store.deliveries import Delivery, DeliveryState
-from sidecar.vault import Vault
 from tests.fakes.control_plane import ControlPlane
+from tests.fakes.keyring import Unkeyed
 from tests.fakes.outbox import Bench, FixedSecrets, Receiver, public
 
 API = {"account_sid": "acme1", "api_key": "key-1", "api_token": "secret://exotel-token"}
@@ -51,7 +51,7 @@ class Line:
             httpx.AsyncClient(transport=httpx.MockTransport(self.exotel)),
             EgressGuard(allow_private=False, resolve=resolve),
             FixedSecrets(),
-            Credentials(plane.database, unasked, Vault(secrets)),
+            Credentials(plane.database, unasked, Unkeyed(secrets)),
             Trust("service-secret"),
             timeout_s=15,
         )

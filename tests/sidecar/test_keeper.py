@@ -51,6 +51,13 @@ async def tick(plane: ControlPlane, after_s: float = 0.0) -> None:
     await plane.keeper.tick()
 
 
+async def watched(plane: ControlPlane, seconds: float) -> None:
+    """Let time pass, as a keeper does that is run all along."""
+    for _ in range(int(seconds)):
+        await tick(plane, 1.0)
+    await tick(plane, seconds % 1)
+
+
 async def filled(plane: ControlPlane, **beat: Any) -> None:
     for _ in range(2):
         await tick(plane)
@@ -144,7 +151,7 @@ async def test_agent_is_renewed_at_its_age_limit(plane: ControlPlane) -> None:
 async def test_agents_of_a_worker_gone_silent_are_sent_away(plane: ControlPlane) -> None:
     await plane.ready()
     await filled(plane)
-    await tick(plane, 14.9)
+    await watched(plane, 14.9)
     assert await states(plane) == 2 * [StandbyState.READY]
     await plane.beat(id="agent-2")
     assert not (await plane.plan(answered=True)).standby_id
@@ -188,6 +195,7 @@ async def test_seats_are_shared_out_among_bridges(plane: ControlPlane) -> None:
 
 
 async def test_agent_beside_a_bridge_that_is_gone_is_sent_away(plane: ControlPlane) -> None:
+    await watched(plane, 3.1)
     await plane.ready()
     await plane.beat("bridge", id="b1")
     await filled(plane)
@@ -271,6 +279,31 @@ async def test_agents_of_before_a_restart_are_adopted(
     handed = await asked
     assert handed is not None
     assert handed.call_id == plan.call_id
+
+
+async def test_nobody_is_sent_away_for_what_was_not_heard_while_the_sidecar_was_away(
+    plane: ControlPlane, database: Database, tmp_path: Path
+) -> None:
+    await plane.ready()
+    await plane.beat("bridge", id="b1")
+    await filled(plane)
+    await tick(plane)
+    again = ControlPlane(database, tmp_path, standby_agents=2)
+    again.clock.at = plane.clock()
+    again.clock.advance(20)
+    again.keeper = again.new_keeper()
+    await again.keeper.tick()
+    assert await states(again) == 2 * [StandbyState.READY]
+    await watched(again, 2.9)
+    assert await states(again) == 2 * [StandbyState.READY]
+    await again.beat("bridge", id="b1")
+    await watched(again, 2.0)
+    assert await states(again) == 2 * [StandbyState.READY]
+    # The worker does not come back.
+    for _ in range(11):
+        await again.beat("bridge", id="b1")
+        await tick(again, 1.0)
+    assert await states(again) == 2 * [StandbyState.GONE]
 
 
 async def test_turns_act_on_change(plane: ControlPlane) -> None:

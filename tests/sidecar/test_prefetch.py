@@ -150,8 +150,11 @@ async def test_late_answer_changes_nothing_any_more(
 async def test_who_listens_waits_less(
     plane: ControlPlane, crm: FakeCrm, answered: bool, patience: Any
 ) -> None:
+    # Or it may have answered by the time one looks.
+    crm.held.clear()
     plan = await plane.plan(answered=answered)
     assert (await plane.row(plan.call_id)).prefetch_due_at == plane.clock() + patience
+    crm.held.set()
 
 
 async def test_answered_phone_waits_no_longer_than_one_that_was(
@@ -278,3 +281,27 @@ async def test_agent_that_waited_is_told_to_wait_for_the_claims_answer(
     crm.held.set()
     agent = await claim
     assert (agent.config.opening_message, agent.is_provisional) == ("Hello Asha.", False)
+
+
+async def test_token_that_is_only_named_is_shown_to_the_crm(
+    replica: Replica, crm: FakeCrm, tmp_path: Path
+) -> None:
+    (tmp_path / "crm").write_text("t0p")
+    plane = replica(secrets_dir=tmp_path)
+    await plane.ready(**WORDS, crm_prefetch=asking(crm, token="Bearer secret://crm"))
+    plan = await plane.plan(connected_event={})
+    assert (await plane.claim(plan.call_id)).config.opening_message == "Hello Asha."
+    (asked,) = crm.asked
+    assert asked.headers["Authorization"] == "Bearer t0p"
+
+
+async def test_crm_whose_token_is_missing_is_not_asked(
+    replica: Replica, crm: FakeCrm, tmp_path: Path
+) -> None:
+    plane = replica(secrets_dir=tmp_path)
+    await plane.ready(**WORDS, crm_prefetch=asking(crm, token="Bearer secret://crm"))
+    plan = await plane.plan(connected_event={})
+    await plane.claim(plan.call_id)
+    (failed,) = await told(plane, plan.call_id)
+    assert (failed["event"], failed["reason"]) == ("crm_prefetch_failed", "secret_missing")
+    assert crm.asked == []

@@ -79,7 +79,12 @@ FACTS: list[Fact] = [
     TranscriptLine(at=at(3), speaker="customer", text="A table, please."),
     IntentFound(at=at(3.1), name="book", confidence=0.9, slots={"people": 2}),
     ToolCalled(
-        at=at(4), name="find", arguments={"day": "Friday"}, result=["19:00"], duration_ms=500
+        at=at(4),
+        name="find",
+        arguments={"day": "Friday"},
+        result=["19:00"],
+        duration_ms=500,
+        detail={"status": 200, "event": "spoofed"},
     ),
     TurnMeasured(at=at(5), turn=1, response_ms=400, stt_ms=100),
     TurnMeasured(at=at(9), turn=2, response_ms=600, stt_ms=200, detail={"cached": True}),
@@ -125,6 +130,7 @@ def test_saturated_result_is_exactly_this() -> None:
                 "result": ["19:00"],
                 "error": None,
                 "duration_ms": 500.0,
+                "status": 200,
             },
             {"event": "service_error", "timestamp": 12.0, "service": "tts"},
             {
@@ -180,7 +186,7 @@ def test_saturated_result_is_exactly_this() -> None:
             "tts": {"provider": "offline", "model": "", "voice": "", "language": "en"},
             "vad": {"confidence": 0.5, "start_secs": 0.05, "stop_secs": 0.25},
             "turn": {
-                "detector": "v1-mini",
+                "detector": "auto",
                 "min_delay_s": 0.12,
                 "max_delay_s": 1.2,
                 "preemptive": False,
@@ -282,6 +288,17 @@ def test_what_happened_on_the_line_is_told() -> None:
         {"event": "dtmf_sent", "timestamp": 4.0, "digits": "12"},
         {"event": "leg_ended", "timestamp": 5.0, "reason": "busy", "detail": ""},
     ]
+
+
+def test_vendors_that_stood_in_are_listed() -> None:
+    switched = {"kind": "llm", "from": "openai", "to": "google", "why": "silent", "after_ms": 2500}
+    facts: list[Fact] = [
+        Noticed(at=at(1), name="provider_switched", detail=switched),
+        Noticed(at=at(2), name="resumed"),
+    ]
+    result = build(row(), facts, None)
+    assert result.pipeline_config["switches"] == [switched]
+    assert result.events[0] == {"event": "provider_switched", "timestamp": 1.0, **switched}
 
 
 def test_call_that_we_placed_says_what_the_carrier_made_of_it() -> None:

@@ -119,7 +119,10 @@ async def test_livekit_that_hangs_holds_up_nobody_that_dies(
     monkeypatch.setattr(plane.rooms, "delete", lambda _: lets_go.wait())
     call_id = await talking(plane)
     await tick(plane, 4)
-    assert (await plane.row(call_id)).incarnation == 2
+    # A busy machine may take longer than a look waits; the work goes on beside the looks.
+    async with asyncio.timeout(20):
+        while (await plane.row(call_id)).incarnation != 2:
+            await tick(plane, 0)
     lets_go.set()
     await tick(plane, 1)
 

@@ -257,14 +257,14 @@ async def test_room_goes_with_the_call(plane: ControlPlane) -> None:
     assert plan.room_name not in plane.rooms.rooms
 
 
-@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+@pytest.mark.parametrize("migrated", ["postgres"], indirect=True)
 async def test_agent_on_another_replica_is_woken(
     postgres_url: str, database: Database, tmp_path: Any
 ) -> None:
     here = ControlPlane(database, tmp_path, standby_agents=1)
     there = Database(postgres_url)
     bells = Bells()
-    elsewhere = Standbys(there, clock=here.clock, bells=bells)
+    elsewhere = Standbys(there, clock=here.clock, bells=bells, keyring=here.keyring)
     listening = asyncio.create_task(
         there.listen(bells.events.ring, bells.closing, ring_standbys=bells.standbys.ring)
     )

@@ -219,6 +219,7 @@ async def test_turns_act_on_time_and_on_change(plane: ControlPlane) -> None:
         bells=bells,
         prefetch=plane.prefetch,
         metrics=plane.metrics,
+        keyring=plane.keyring,
     )
     watch = Watch(
         plane.database,

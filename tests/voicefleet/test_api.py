@@ -38,6 +38,18 @@ async def test_key_goes_with_every_request() -> None:
     assert str(seen[0].url) == "http://sidecar.test/api/v1/calls?limit=3"
 
 
+async def test_call_is_found_by_its_session_too() -> None:
+    calls = {"call-7": "0198-7"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        found = calls.get(request.url.params["session_id"])
+        return httpx.Response(200, json={"calls": [{"call_id": found}] if found else []})
+
+    async with api(answer) as sidecar:
+        assert await sidecar.call_id_of("call-7") == "0198-7"
+        assert await sidecar.call_id_of("0198-7") == "0198-7"
+
+
 async def test_deliveries_are_asked_for_shown_and_replayed() -> None:
     seen: list[tuple[str, str, bytes]] = []
 
@@ -72,6 +84,14 @@ async def test_refusal_carries_its_code_and_faulty_fields() -> None:
         with pytest.raises(ApiError, match=r"invalid\n  vad\.stop_secs: too small") as caught:
             await sidecar.save_bot("desk", {})
     assert (caught.value.status, caught.value.code) == (422, "config_invalid")
+
+
+async def test_refusal_of_one_field_says_it_once() -> None:
+    fault = {"loc": ["bot_id"], "msg": "too long"}
+    error = {"code": "c", "message": "bot_id: too long", "details": {"errors": [fault]}}
+    async with api(lambda _: httpx.Response(422, json={"error": error})) as sidecar:
+        with pytest.raises(ApiError, match=r"^bot_id: too long$"):
+            await sidecar.save_bot("desk", {})
 
 
 @pytest.mark.parametrize("body", [b"", b"gateway", b"[]", b'{"error": 1}'])

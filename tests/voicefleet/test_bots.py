@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.bot import BotConfig
+from contracts.open import unread
 from voicefleet.api import ApiError, SidecarApi
 from voicefleet.bots import BotInvalid, bot_files, import_bots, load_bot
 
@@ -54,6 +56,7 @@ def test_bot_is_named_after_its_file_unless_it_has_a_name(tmp_path: Path) -> Non
         ("- a list", "not a mapping"),
         ("{", "while parsing"),
         ("vad: {stop_secs: 99}", "vad.stop_secs: Input should be less"),
+        ("tools: [{name: a, url: 'ftp://a'}]", "tools.0.url: only http"),
     ],
 )
 def test_mistake_names_file_and_field(tmp_path: Path, text: str, why: str) -> None:
@@ -69,7 +72,9 @@ def test_missing_file_is_explained(tmp_path: Path) -> None:
 
 def test_our_own_bots_are_valid() -> None:
     files = bot_files(ROOT / "bots")
-    assert {load_bot(path)["bot_id"] for path in files} == {path.stem for path in files}
+    configs = [BotConfig.model_validate(load_bot(path)) for path in files]
+    assert {config.bot_id for config in configs} == {path.stem for path in files}
+    assert list(unread(configs)) == []
     assert len(files) >= 2
 
 

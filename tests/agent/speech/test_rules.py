@@ -114,6 +114,27 @@ def test_being_asked_twice_gives_the_same_answer() -> None:
     assert model.reply(chat(ordered), frozenset()).text == "Which day?"
 
 
+def test_what_came_of_a_goodbye_that_was_cut_off_answers_nothing_in_the_callers_stead() -> None:
+    model, ending = brain(), frozenset({"end_call"})
+    first, then = user("Goodbye."), user("Wait. Order a pizza.")
+    call = llm.FunctionCall(call_id="1", name="end_call", arguments="{}")
+    cut = llm.FunctionCallOutput(call_id="1", name="end_call", output="Cut in.", is_error=False)
+    assert model.reply(chat(first), ending).tools
+    assert model.reply(chat(first, call, then, cut), ending).text == "Which day?"
+    # Nor where the answer had been prepared before it was known.
+    model.reply(chat(first, call, then), ending)
+    assert model.reply(chat(first, call, then, cut), ending).text == "Which day?"
+
+
+def test_what_came_of_a_tool_that_nobody_waits_for_is_no_turn() -> None:
+    model = brain()
+    first = user("Goodbye.")
+    call = llm.FunctionCall(call_id="1", name="end_call", arguments="{}")
+    done = llm.FunctionCallOutput(call_id="1", name="end_call", output="Done.", is_error=False)
+    assert model.reply(chat(first), frozenset({"end_call"})).text
+    assert model.reply(chat(first, call, done), frozenset({"end_call"})).text == ""
+
+
 def test_new_brain_replays_a_transcript() -> None:
     """An agent that takes a call over has the history alone."""
     bot = llm.ChatMessage(role="assistant", content=["Which d"], interrupted=True)

@@ -12,7 +12,8 @@ from livekit import rtc
 from livekit.agents import APIConnectOptions, APIError, APIStatusError, stt, utils
 
 from agent.vendor.deepgram import deepgram_stt
-from contracts.bot import SttConfig
+from contracts.engines import SttConfig
+from tests.agent.vendor.proof import AS_GIVEN, Proof, in_header, in_path, in_query
 from tests.fakes.vendors.script import Fault, Vendor, VendorScript
 from tests.fakes.vendors.server import VendorServer
 from tests.fakes.vendors.tone import tone
@@ -29,24 +30,15 @@ async def vendors() -> AsyncIterator[VendorServer]:
         yield running
 
 
+def fields(vendors: VendorServer) -> dict[str, Any]:
+    return {"provider": "deepgram", "api_key": "dg-key", "base_url": vendors.deepgram}
+
+
 async def hear(
-    vendors: VendorServer,
-    extra: dict[str, Any] | None = None,
-    *,
-    timeout_s: float = 5.0,
-    **config: Any,
+    vendors: VendorServer, config: SttConfig | None = None, *, timeout_s: float = 5.0
 ) -> list[stt.SpeechEvent]:
     """Play a second of speech and one of quiet, in the bridge's frames; return what is heard."""
-    engine = deepgram_stt(
-        SttConfig(
-            provider="deepgram",
-            api_key="dg-key",
-            base_url=vendors.deepgram,
-            extra=extra or {},
-            **config,
-        ),
-        RATE_HZ,
-    )
+    engine = deepgram_stt(config or SttConfig(**fields(vendors)), RATE_HZ)
     stream = engine.stream(conn_options=ONCE)
     pcm = tone(440.0, 1.0, RATE_HZ).tobytes() + bytes(2 * RATE_HZ)
     for start in range(0, len(pcm), 640):
@@ -99,33 +91,36 @@ async def test_defaults_are_nova_3_with_the_shortest_delay(vendors: VendorServer
     assert {name: sent[name] for name in expected} == {k: [v] for k, v in expected.items()}
 
 
-@pytest.mark.parametrize(
-    ("extra", "name", "sent"),
-    [
-        ({"endpointing": 300}, "endpointing", ["300"]),
-        ({"endpointing": False}, "endpointing", ["false"]),
-        ({"smart_format": True}, "smart_format", ["true"]),
-        ({"punctuate": False}, "punctuate", ["false"]),
-        ({"interim_results": False}, "interim_results", ["false"]),
-        ({"no_delay": False}, "no_delay", ["false"]),
-        ({"filler_words": False}, "filler_words", ["false"]),
-        ({"numerals": True}, "numerals", ["true"]),
-        ({"profanity_filter": True}, "profanity_filter", ["true"]),
-        ({"redact": ["pci", "ssn"]}, "redact", ["pci", "ssn"]),
-        ({"keyterm": ["Asha", "Nova Dental"]}, "keyterm", ["Asha", "Nova Dental"]),
-        ({"mip_opt_out": True}, "mip_opt_out", ["true"]),
-    ],
-)
-async def test_option_is_on_the_wire(
-    vendors: VendorServer, extra: dict[str, Any], name: str, sent: list[str]
-) -> None:
-    await hear(vendors, extra)
-    assert query(vendors)[name] == sent
+PROOFS = [
+    Proof("deepgram", "stt.api_key", "dg-other", *in_header("Authorization", "Token dg-other")),
+    Proof("deepgram", "stt.base_url", AS_GIVEN, *in_path("/v1/listen")),
+    Proof("deepgram", "stt.model", "nova-2", *in_query("model", "nova-2")),
+    Proof("deepgram", "stt.language", "hi", *in_query("language", "hi")),
+    *(
+        Proof("deepgram", f"stt.extra.{name}", value, *in_query(name, *sent))
+        for name, value, sent in (
+            ("endpointing", 300, ["300"]),
+            ("endpointing", False, ["false"]),
+            ("interim_results", False, ["false"]),
+            ("punctuate", False, ["false"]),
+            ("smart_format", True, ["true"]),
+            ("no_delay", False, ["false"]),
+            ("filler_words", False, ["false"]),
+            ("numerals", True, ["true"]),
+            ("profanity_filter", True, ["true"]),
+            ("redact", ["pci", "ssn"], ["pci", "ssn"]),
+            ("keyterm", ["Asha", "Nova Dental"], ["Asha", "Nova Dental"]),
+            ("mip_opt_out", True, ["true"]),
+        )
+    ),
+]
 
 
-async def test_model_and_language_are_on_the_wire(vendors: VendorServer) -> None:
-    await hear(vendors, model="nova-2", language="hi")
-    assert (query(vendors)["model"], query(vendors)["language"]) == (["nova-2"], ["hi"])
+@pytest.mark.parametrize("proof", PROOFS, ids=str)
+async def test_field_is_on_the_wire(vendors: VendorServer, proof: Proof) -> None:
+    await hear(vendors, proof.bot({"stt": fields(vendors)}).stt)
+    [request] = vendors.journal.of(Vendor.STT)
+    assert proof.holds(request), proof.wire
 
 
 async def test_wrong_key_is_an_error_that_is_not_tried_again(vendors: VendorServer) -> None:

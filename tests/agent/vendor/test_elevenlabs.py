@@ -13,7 +13,15 @@ from livekit.agents import APIConnectOptions, APIError, APIStatusError, tts, uti
 from livekit.agents.types import USERDATA_TIMED_TRANSCRIPT, TimedString
 
 from agent.vendor.elevenlabs import elevenlabs_tts
-from contracts.bot import TtsConfig
+from contracts.engines import TtsConfig
+from tests.agent.vendor.proof import (
+    AS_GIVEN,
+    Proof,
+    in_header,
+    in_message,
+    in_path,
+    in_query,
+)
 from tests.fakes.vendors.script import Fault, Vendor, VendorScript
 from tests.fakes.vendors.server import VendorServer
 from tests.fakes.vendors.tone import PLAIN_HZ, duration_s, tone_hz
@@ -30,11 +38,20 @@ async def vendors() -> AsyncIterator[VendorServer]:
         yield running
 
 
+def fields(vendors: VendorServer) -> dict[str, Any]:
+    return {
+        "provider": "elevenlabs",
+        "api_key": "el-key",
+        "voice": "anna",
+        "base_url": vendors.elevenlabs,
+    }
+
+
 def voice(
     vendors: VendorServer, extra: dict[str, Any] | None = None, **config: Any
 ) -> tts.TTS[Any]:
-    fields = {"api_key": "el-key", "voice": "anna", "base_url": vendors.elevenlabs, **config}
-    return elevenlabs_tts(TtsConfig(provider="elevenlabs", extra=extra or {}, **fields), RATE_HZ)
+    settings = {**fields(vendors), "extra": extra or {}, **config}
+    return elevenlabs_tts(TtsConfig(**settings), RATE_HZ)
 
 
 async def speak(
@@ -138,14 +155,48 @@ async def test_settings_that_are_not_set_are_left_to_the_voice(vendors: VendorSe
     assert request.messages[0]["voice_settings"] == {}
 
 
-async def test_options_are_on_the_wire(vendors: VendorServer) -> None:
-    extra = {"apply_text_normalization": "off", "enable_logging": False}
-    await speak(voice(vendors, extra, model="eleven_turbo_v2_5", language="hi-IN"), LINE)
+PROOFS = [
+    Proof("elevenlabs", "tts.api_key", "el-other", *in_header("xi-api-key", "el-other")),
+    Proof(
+        "elevenlabs",
+        "tts.base_url",
+        AS_GIVEN,
+        *in_path("/v1/text-to-speech/anna/multi-stream-input"),
+    ),
+    Proof(
+        "elevenlabs", "tts.voice", "ravi", *in_path("/v1/text-to-speech/ravi/multi-stream-input")
+    ),
+    Proof(
+        "elevenlabs", "tts.model", "eleven_turbo_v2_5", *in_query("model_id", "eleven_turbo_v2_5")
+    ),
+    Proof("elevenlabs", "tts.language", "hi-IN", *in_query("language_code", "hi")),
+    *(
+        Proof(
+            "elevenlabs", f"tts.extra.{name}", value, *in_message(f"voice_settings.{name}", value)
+        )
+        for name, value in (
+            ("stability", 0.3),
+            ("similarity_boost", 0.4),
+            ("style", 0.2),
+            ("speed", 1.1),
+            ("use_speaker_boost", False),
+        )
+    ),
+    Proof(
+        "elevenlabs",
+        "tts.extra.apply_text_normalization",
+        "off",
+        *in_query("apply_text_normalization", "off"),
+    ),
+    Proof("elevenlabs", "tts.extra.enable_logging", False, *in_query("enable_logging", "false")),
+]
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=str)
+async def test_field_is_on_the_wire(vendors: VendorServer, proof: Proof) -> None:
+    await speak(elevenlabs_tts(proof.bot({"tts": fields(vendors)}).tts, RATE_HZ), "Hello.")
     [request] = vendors.journal.of(Vendor.TTS)
-    sent = {name: values[0] for name, values in request.query.items()}
-    assert sent["model_id"] == "eleven_turbo_v2_5"
-    assert sent["language_code"] == "hi"
-    assert (sent["apply_text_normalization"], sent["enable_logging"]) == ("off", "false")
+    assert proof.holds(request), proof.wire
 
 
 async def test_language_is_not_sent_to_a_model_that_takes_none(vendors: VendorServer) -> None:

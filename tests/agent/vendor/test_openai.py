@@ -11,7 +11,8 @@ from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError
 from livekit.agents.llm import function_tool
 
 from agent.vendor.openai import openai_llm
-from contracts.bot import LlmConfig, PromptParts
+from contracts.engines import LlmConfig, PromptParts
+from tests.agent.vendor.proof import AS_GIVEN, Proof, in_body, in_header, in_path
 from tests.fakes.vendors.script import Fault, Reply, ToolCall, Vendor, VendorScript
 from tests.fakes.vendors.server import VendorServer
 
@@ -25,6 +26,28 @@ async def vendors() -> AsyncIterator[VendorServer]:
         yield running
 
 
+def fields(vendors: VendorServer) -> dict[str, Any]:
+    return {
+        "provider": "openai",
+        "api_key": "oa-key",
+        "model": "gpt-4.1-mini",
+        "base_url": vendors.openai,
+    }
+
+
+SCHEMA = {
+    "name": "book",
+    "description": "Book a visit.",
+    "parameters": {"type": "object", "properties": {"day": {"type": "string"}}},
+}
+
+
+def booking() -> llm.Tool:
+    async def book(raw_arguments: dict[str, object]) -> None: ...
+
+    return function_tool(book, raw_schema=SCHEMA)
+
+
 async def answer(
     vendors: VendorServer,
     extra: dict[str, Any] | None = None,
@@ -34,8 +57,12 @@ async def answer(
     **config: Any,
 ) -> llm.CollectedResponse:
     """Ask one question and return the whole answer."""
-    fields = {"api_key": "oa-key", "model": "gpt-4.1-mini", "base_url": vendors.openai, **config}
-    model = openai_llm(LlmConfig(provider="openai", extra=extra or {}, **fields), prompt)
+    settings = {**fields(vendors), "extra": extra or {}, **config}
+    return await ask(openai_llm(LlmConfig(**settings), prompt), tools)
+
+
+async def ask(model: llm.LLM[Any], tools: list[llm.Tool] | None = None) -> llm.CollectedResponse:
+    """Ask a model one question; close it."""
     context = llm.ChatContext.empty()
     context.add_message(role="system", content="You are brief.")
     context.add_message(role="user", content="R4 T2 when is my booking")
@@ -63,20 +90,64 @@ async def test_answer_is_streamed_and_its_tokens_counted(vendors: VendorServer) 
     assert sent["stream_options"] == {"include_usage": True}
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("top_p", 0.9),
-        ("frequency_penalty", 0.5),
-        ("presence_penalty", -0.5),
-        ("seed", 7),
-        ("service_tier", "priority"),
-        ("top_k", 40),
-    ],
-)
-async def test_option_is_on_the_wire(vendors: VendorServer, name: str, value: Any) -> None:
-    await answer(vendors, {name: value})
-    assert body(vendors)[name] == value
+CACHED = {"prompt_parts.mode": "direct", "prompt_parts.cache_enabled": True}
+PROOFS = [
+    Proof("openai", "llm.api_key", "oa-other", *in_header("Authorization", "Bearer oa-other")),
+    Proof("openai", "llm.base_url", AS_GIVEN, *in_path("/v1/chat/completions")),
+    Proof("openai", "llm.model", "gpt-4.1", *in_body("model", "gpt-4.1")),
+    Proof("openai", "llm.temperature", 0.2, *in_body("temperature", 0.2)),
+    # Where there is no `base_url`, OpenAI itself is asked by the newer name: see below.
+    Proof("openai", "llm.max_tokens", 99, *in_body("max_tokens", 99)),
+    *(
+        Proof("openai", f"llm.extra.{name}", value, *in_body(name, value))
+        for name, value in (
+            ("top_p", 0.9),
+            ("frequency_penalty", 0.5),
+            ("presence_penalty", -0.5),
+            ("seed", 7),
+            ("reasoning_effort", "low"),
+            ("service_tier", "priority"),
+            ("parallel_tool_calls", False),
+            ("top_k", 40),
+            # What vLLM and Ollama take beside.
+            ("min_p", 0.1),
+            ("repetition_penalty", 1.1),
+            ("chat_template_kwargs", {"enable_thinking": False}),
+            ("keep_alive", "10m"),
+        )
+    ),
+    Proof(
+        "openai",
+        "prompt_parts.prompt_cache_key",
+        "bot-7",
+        *in_body("prompt_cache_key", "bot-7"),
+        CACHED,
+    ),
+    Proof(
+        "openai",
+        "prompt_parts.prompt_cache_retention",
+        "24h",
+        *in_body("prompt_cache_retention", "24h"),
+        CACHED,
+    ),
+]
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=str)
+async def test_field_is_on_the_wire(vendors: VendorServer, proof: Proof) -> None:
+    bot = proof.bot({"llm": fields(vendors)})
+    await ask(openai_llm(bot.llm, bot.prompt_parts), [booking()])
+    [request] = vendors.journal.of(Vendor.LLM)
+    assert proof.holds(request), proof.wire
+
+
+async def test_server_of_ones_own_needs_no_key(vendors: VendorServer) -> None:
+    answered = await answer(vendors, api_key="", model="llama3.2:3b")
+    assert answered.text.startswith("Sure")
+    [request] = vendors.journal.of(Vendor.LLM)
+    assert request.headers["Authorization"] == "Bearer none"
+    assert request.body["max_tokens"] == 256
+    assert "max_completion_tokens" not in request.body
 
 
 async def test_what_is_not_set_is_not_sent(vendors: VendorServer) -> None:
@@ -85,16 +156,9 @@ async def test_what_is_not_set_is_not_sent(vendors: VendorServer) -> None:
     assert not unset & set(body(vendors))
 
 
-async def test_prompt_cache_is_asked_for_while_the_parts_are_live(vendors: VendorServer) -> None:
-    parts = PromptParts(
-        mode="direct", cache_enabled=True, prompt_cache_key="bot-7", prompt_cache_retention="24h"
-    )
-    await answer(vendors, prompt=parts)
-    sent = body(vendors)
-    assert (sent["prompt_cache_key"], sent["prompt_cache_retention"]) == ("bot-7", "24h")
-
-
-async def test_prompt_cache_is_not_asked_for_otherwise(vendors: VendorServer) -> None:
+async def test_prompt_cache_is_not_asked_for_while_the_parts_are_not_live(
+    vendors: VendorServer,
+) -> None:
     await answer(vendors, prompt=PromptParts(prompt_cache_key="bot-7"))
     assert "prompt_cache_key" not in body(vendors)
 
@@ -109,22 +173,14 @@ async def test_openai_itself_is_asked_in_its_newer_terms() -> None:
 
 
 async def test_tool_is_offered_as_written_and_its_call_comes_back(vendors: VendorServer) -> None:
-    schema = {
-        "name": "book",
-        "description": "Book a visit.",
-        "parameters": {"type": "object", "properties": {"day": {"type": "string"}}},
-    }
-
-    async def book(raw_arguments: dict[str, object]) -> None: ...
-
     call = ToolCall(name="book", arguments={"day": "Monday"})
     vendors.script.replies = [Reply(text="One moment.", tool_calls=[call])]
-    answered = await answer(vendors, tools=[function_tool(book, raw_schema=schema)])
+    answered = await answer(vendors, tools=[booking()])
     assert [(each.name, each.arguments) for each in answered.tool_calls] == [
         ("book", '{"day": "Monday"}')
     ]
     assert answered.text == "One moment."
-    assert body(vendors)["tools"] == [{"type": "function", "function": schema}]
+    assert body(vendors)["tools"] == [{"type": "function", "function": SCHEMA}]
 
 
 async def test_wrong_key_is_an_error_that_is_not_tried_again(vendors: VendorServer) -> None:

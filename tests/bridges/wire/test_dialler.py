@@ -373,7 +373,7 @@ ANY_MESSAGE = st.one_of(
 )
 
 
-@settings(max_examples=2000)
+@settings(max_examples=500)
 @given(st.lists(ANY_MESSAGE, max_size=5), st.integers(0, 3))
 def test_nothing_but_protocol_error_comes_out(messages: list[bytes | str], spoken: int) -> None:
     survives([*HANDSHAKE[:spoken], *messages])

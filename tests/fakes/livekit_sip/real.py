@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,38 +10,14 @@ from pathlib import Path
 import httpx
 import yaml
 
+from tests.fakes.livekit_sip_choice import NotStarted
 from tests.fakes.ports import free_port
 
-VARIABLE = "LIVEKIT_SIP_BIN"
 RTP_PORTS = (31_000, 31_999)
 READY_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
 _LOOK_S = 0.05
 _LAST_LINES = 30
-
-
-class NotStarted(AssertionError):
-    """It is not to be had, ended, or does not answer; the text has its last words."""
-
-
-def named_binary() -> Path | None:
-    """Return the binary that is to be used; None: tests have the double.
-
-    Raises:
-        NotStarted: what the variable names is no program.
-    """
-    named = os.environ.get(VARIABLE, "")
-    if not named:
-        return None
-    if not os.access(named, os.X_OK) or not Path(named).is_file():
-        raise NotStarted(f"{VARIABLE} names {named}, which is no program")
-    return Path(named)
-
-
-def which() -> str:
-    """Say what these tests have for a LiveKit SIP."""
-    named = os.environ.get(VARIABLE, "")
-    return f"the real one, {named}" if named else f"the double ({VARIABLE} names no binary)"
 
 
 def configuration(

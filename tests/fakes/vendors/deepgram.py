@@ -18,6 +18,8 @@ _SILENCE_TIMEOUT_S = 10.0
 """Without audio or a KeepAlive the vendor hangs up after this."""
 _STOCK_WORDS = "I would like to know when my booking is"
 _SLOW = 10
+_NOTHING_S = 1.0
+"""How often interim results tell that there are no words."""
 
 
 class Deepgram:
@@ -81,7 +83,7 @@ class _Listener:
         self._watch = SpeechWatch(self._rate_hz, script.stt_quiet_ms)
         self._turn = 1
         self._began_s = 0.0
-        self._interim_s = 0.0
+        self._interim_s = self._nothing_s = 0.0
         self._from_finalize = False
         self._pending: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -129,6 +131,12 @@ class _Listener:
             self._interim_s = self._watch.audio_s
             words = int((self._watch.audio_s - self._began_s) / 0.3)
             await self._send(self._results(self._text(words), is_final=False))
+
+        is_idle = not self._watch.speaking and self._pending is None and self._fault != "garbage"
+        if is_idle and self._watch.audio_s >= self._nothing_s + _NOTHING_S:
+            self._nothing_s = self._watch.audio_s
+            if self._asked("interim_results"):
+                await self._send(self._results("", is_final=False))
 
     async def _begin(self, event: SpeechBegan) -> None:
         if self._pending is not None:

@@ -161,9 +161,14 @@ class _Stream:
         generation = data.get("generation_config") or {}
         schedule = generation.get("chunk_length_schedule") or _SCHEDULE
         fault = self._script.strike(Vendor.TTS, refusing=False)
+        sent = 0
 
         async def send(chunk: Chunk) -> None:
+            nonlocal sent
+            sent += 1
             await self._send_audio(key, chunk, fault)
+            if fault is not None and fault.kind == "reset" and sent >= fault.after:
+                self._abort()
 
         output = AudioFormat(self._seen.query.get("output_format", ["pcm_16000"])[0])
         speaker = Speaker(self._script, self._journal, output, send, fault)
@@ -194,7 +199,9 @@ class _Stream:
                 **self._named(key),
             }
         )
-        if fault is not None and fault.kind == "reset" and self._transport is not None:
+
+    def _abort(self) -> None:
+        if self._transport is not None:
             self._transport.abort()
 
     async def _drain(self) -> None:

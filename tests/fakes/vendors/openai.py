@@ -15,7 +15,7 @@ from aiohttp import web
 from tests.fakes.vendors.journal import Journal, Reference, Request, references_in
 from tests.fakes.vendors.script import Fault, Reply, Vendor, VendorScript
 
-_STOCK_REPLY = (
+STOCK_REPLY = (
     "Sure{references}, let me check that. Your booking is on Monday the fourth of May at half past"
     " ten in the morning, and nothing else is open on that day."
 )
@@ -109,7 +109,7 @@ class OpenAI:
             if re.search(reply.when, last, re.IGNORECASE):
                 return reply
         echoed = "".join(f" {reference}" for reference in references)
-        return Reply(text=_STOCK_REPLY.format(references=echoed))
+        return Reply(text=STOCK_REPLY.format(references=echoed))
 
 
 class _Completion:

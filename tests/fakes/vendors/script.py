@@ -14,6 +14,7 @@ class Vendor(StrEnum):
     STT = "stt"
     LLM = "llm"
     TTS = "tts"
+    REALTIME = "realtime"
 
 
 class Fault(BaseModel):
@@ -22,14 +23,17 @@ class Fault(BaseModel):
     `silent`: takes everything and answers nothing. `reset`: drops the connection mid-stream (STT:
     when it should send its next final; LLM: after three tokens; TTS: after the first audio).
     `http`: refuses the connection or request with `status`. `garbage`: sends something unreadable
-    where an answer should be. `drip`: answers ten times slower. At the voice's WebSocket all but
+    where an answer should be. `drip`: answers ten times slower. `error`: Flux, Soniox and Sarvam
+    tell of an error, in their own words, where they should answer. At the voice's WebSocket all but
     `http` hit a context, which is one line of the bot's.
     """
 
-    kind: Literal["silent", "reset", "http", "garbage", "drip"]
+    kind: Literal["silent", "reset", "http", "garbage", "drip", "error"]
     status: int = 500
     times: int | None = None
     """How many connections or requests it hits; None means all."""
+    after: int = 1
+    """ElevenLabs' voice alone: how many pieces of audio a `reset` comes after."""
 
 
 class ToolCall(BaseModel):
@@ -65,11 +69,18 @@ class VendorScript(BaseModel):
     llm_token_ms: float = 20
     replies: list[Reply] = Field(default_factory=list)
     """The first that fits is given; a stock reply that echoes the references where none does."""
+    llm_caches: list[str] = Field(default_factory=list)
+    """The names of prompts that the LLM keeps."""
     tts_first_audio_ms: float = 120
     tts_speed: float = 5.0
     """How much faster than real time audio is made."""
     tts_times: Literal["message", "context"] = "message"
     """Whether character times restart with each message (as the vendor documents) or run on."""
+    realtime_first_audio_ms: float = 400
+    """From the end of a turn to the first sound of a model that hears and speaks by itself."""
+    realtime_speed: float = 5.0
+    realtime_connection_s: float | None = None
+    """After so long such a model ends the connection, as its vendors do after some minutes."""
     faults: dict[Vendor, Fault] = Field(default_factory=dict)
 
     def strike(self, vendor: Vendor, *, refusing: bool | None = None) -> Fault | None:

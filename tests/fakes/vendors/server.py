@@ -11,9 +11,15 @@ from pydantic import ValidationError
 
 from tests.fakes.vendors.deepgram import Deepgram
 from tests.fakes.vendors.elevenlabs import ElevenLabs
+from tests.fakes.vendors.flux import Flux
+from tests.fakes.vendors.gemini import Gemini
+from tests.fakes.vendors.gemini_live import GeminiLive
 from tests.fakes.vendors.journal import Journal
 from tests.fakes.vendors.openai import OpenAI
+from tests.fakes.vendors.openai_realtime import OpenAiRealtime
+from tests.fakes.vendors.sarvam import Sarvam
 from tests.fakes.vendors.script import VendorScript
+from tests.fakes.vendors.soniox import Soniox
 
 
 class VendorServer:
@@ -37,7 +43,17 @@ class VendorServer:
         if self._log is not None:
             self._file = self.journal.file = self._log.open("a")
         app = web.Application()
-        for vendor in (Deepgram, OpenAI, ElevenLabs):
+        for vendor in (
+            Deepgram,
+            OpenAI,
+            Gemini,
+            ElevenLabs,
+            Flux,
+            Soniox,
+            Sarvam,
+            OpenAiRealtime,
+            GeminiLive,
+        ):
             app.add_routes(vendor(self.script, self.journal).routes())
         app.add_routes([web.get("/_control", self._show), web.post("/_control", self._control)])
         self._runner = web.AppRunner(
@@ -64,8 +80,24 @@ class VendorServer:
         return f"http://127.0.0.1:{self.port}/v1/listen"
 
     @property
+    def flux(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v2/listen"
+
+    @property
+    def soniox(self) -> str:
+        return f"http://127.0.0.1:{self.port}/transcribe-websocket"
+
+    @property
+    def sarvam(self) -> str:
+        return f"http://127.0.0.1:{self.port}/text-to-speech"
+
+    @property
     def openai(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def google(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def elevenlabs(self) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
 
+from sidecar.store.database import Database
 from tests.fakes.control_plane import BOT
-from tests.fakes.sidecar_app import SidecarApp
+from tests.fakes.sidecar_app import SidecarApp, running_app
 
 
 async def add(sidecar: SidecarApp, **changes: object) -> None:
@@ -26,6 +28,18 @@ async def test_config_is_rendered_under_a_session_of_its_own(sidecar: SidecarApp
         ]
     assert first["opening_message"] == "Hello Sam."
     assert first["session_id"] != second["session_id"]
+
+
+async def test_other_runtime_is_told_what_is_only_named_here(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "llm").write_text("sk-1")
+    llm = {"provider": "openai", "model": "m", "api_key": "secret://llm"}
+    async with running_app(sqlite, tmp_path, secrets_dir=tmp_path) as sidecar:
+        await add(sidecar, llm=llm)
+        async with sidecar.http(X_VoxCore_Secret="s3cret") as http:
+            found = (await http.get("/api/v1/config/desk")).json()
+    assert found["llm"]["api_key"] == "sk-1"
 
 
 async def test_malformed_event_counts_as_empty(sidecar: SidecarApp) -> None:

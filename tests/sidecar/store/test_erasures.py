@@ -39,10 +39,14 @@ NAMING_NO_CALL = {
     "endpoints",
     "erased_calls",
     "event_counter",
+    "knowledge_bases",
+    "knowledge_chunks",
+    "knowledge_documents",
     "leases",
     "numbers",
     "tenants",
     "trunks",
+    "vendor_keys",
     "workers",
 }
 """Tables that hold nothing of a call, but perhaps its id."""

@@ -1,0 +1,1 @@
+"""How the bot behaves on a phone: pure policies, with `now` passed in (monotonic seconds)."""

@@ -1,0 +1,1 @@
+"""Which vendors a bot may name, what each of them takes, and what is wrong with a bot's choice."""
