@@ -33,8 +33,8 @@ class SidecarApp:
         answers: what those are answered, by URL path; 200 otherwise.
     """
 
-    def __init__(self) -> None:
-        self.rooms = FakeRooms()
+    def __init__(self, rooms: FakeRooms | None = None) -> None:
+        self.rooms = rooms or FakeRooms()
         self.sip = FakeSip()
         self.sent: list[httpx.Request] = []
         self.answers: dict[str, httpx.Response] = {}
@@ -79,10 +79,11 @@ async def running_app(
     *,
     bucket: Bucket | None = None,
     clock: Clock = utc_now,
+    rooms: FakeRooms | None = None,
     **settings: Any,
 ) -> AsyncIterator[SidecarApp]:
     """Run the application with its background tasks until the block ends."""
-    sidecar = SidecarApp()
+    sidecar = SidecarApp(rooms)
     transport = httpx.MockTransport(sidecar.answer)
     given = {"recordings_dir": folder / "recordings", "allow_private_webhooks": True, **settings}
     async with httpx.AsyncClient(transport=transport) as http:
