@@ -195,18 +195,24 @@ class Worker:
         log.info("registered", worker=self._id)
 
     async def _beat(self) -> None:
+        is_away = False
         while True:
             pause_s = _HEARTBEAT_S
             try:
                 self._news.clear()
                 heartbeat = self.heartbeat()
                 receipt = await self._client.heartbeat(heartbeat)
+                if is_away:
+                    is_away = False
+                    log.info("sidecar reachable again", worker=self._id)
                 self._losses.told(heartbeat.lost)
                 self._roster.note(receipt.calls)
                 if receipt.tasks and not self._stopping.is_set():
                     self._aftercall.take_up()
             except SidecarError as error:
-                log.warning("heartbeat not delivered", error=type(error).__name__)
+                if not is_away:
+                    is_away = True
+                    log.warning("sidecar unreachable", error=type(error).__name__)
                 pause_s = _HEARTBEAT_RETRY_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), pause_s)

@@ -30,6 +30,11 @@ async def has_room(platform: Platform) -> bool:
     return bool(fleet["fleet_available"] > 0)
 
 
+async def has_told(platform: Platform, event: str) -> bool:
+    """Return whether one of the parts has logged this."""
+    return any(f'"event": "{event}"' in line for line in platform.log)
+
+
 async def pool(platform: Platform) -> dict[str, int]:
     """Return how many wait, by the sidecar's picture; nothing while it is away."""
     try:
