@@ -11,8 +11,8 @@ from time import monotonic
 
 import psutil
 
-_BUSY_PERCENT = 70
-_LOOK_S = 0.5
+_BUSY_PERCENT = 80
+_LOOK_S = 0.3
 _LONGEST_S = 15.0
 
 
