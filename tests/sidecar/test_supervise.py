@@ -22,7 +22,7 @@ async def test_work_that_fails_goes_on() -> None:
             raise RuntimeError("once")
         closing.set()
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         await supervised("work", turn, closing, restart_delay_s=0)
     assert turns == 2
 
@@ -40,7 +40,7 @@ async def test_closing_wakes_the_idle_and_awaits_the_busy() -> None:
         await asyncio.sleep(0.01)
         done.append("busy")
 
-    async with asyncio.timeout(1), running({"idle": idle, "busy": busy}, bells):
+    async with asyncio.timeout(10), running({"idle": idle, "busy": busy}, bells):
         await asyncio.sleep(0)
     assert sorted(done) == ["busy", "idle"]
 

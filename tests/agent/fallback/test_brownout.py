@@ -16,8 +16,8 @@ SOON: dict[str, Any] = {
     "first_token_s": DEADLINE_S,
     "first_audio_s": DEADLINE_S,
 }
-SLACK_S = 1.0
-"""What a caller may wait beyond a deadline."""
+SLACK_S = 5.0
+"""What a busy machine may take beyond a deadline; whoever is silent here stays so for ever."""
 
 
 @pytest.mark.parametrize("kind", [Vendor.STT, Vendor.LLM, Vendor.TTS])
