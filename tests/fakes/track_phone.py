@@ -72,13 +72,14 @@ class TrackPhone:
             await self.room.disconnect()
             await self._source.aclose()
 
-    async def unmute(self) -> None:
-        """Publish the microphone."""
+    async def unmute(self) -> rtc.LocalTrackPublication:
+        """Publish the microphone; what is said before anybody has subscribed to it is lost."""
         track = rtc.LocalAudioTrack.create_audio_track("phone", self._source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
-        await self.room.local_participant.publish_track(track, options)
+        published = await self.room.local_participant.publish_track(track, options)
         if self._sends:
             self._tasks.append(asyncio.create_task(self._speak()))
+        return published
 
     def now_s(self) -> float:
         return monotonic() - self._joined_at

@@ -11,7 +11,7 @@ from time import monotonic
 
 import psutil
 
-_BUSY_PERCENT = 80
+_BUSY_PERCENT = 70
 _LOOK_S = 0.3
 _LONGEST_S = 15.0
 

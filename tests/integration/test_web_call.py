@@ -1,7 +1,6 @@
 """A browser's call against a real LiveKit server: heard, read, typed, lost and left.
 
-The agent is the whole job, from its dispatch to its last report. Only the sidecar is played, and
-the browser by an SDK without one.
+The agent is the whole job; only the sidecar is played, and the browser by an SDK without one.
 """
 
 from __future__ import annotations
@@ -202,7 +201,8 @@ async def test_refused_microphone_still_hears_reads_and_types(
         assert visitor.loudness(3) > 500
         await visitor.until(lambda: hours.text in call.said("bot"))
         # A microphone that is allowed later is heard.
-        await visitor.unmute()
+        microphone = await visitor.unmute()
+        await microphone.wait_for_subscription()
         await visitor.say(voice("Goodbye."))
         assert await call.over() is Reason.BOT_ENDED
         assert call.said("customer")[0] == "When are you open?"
