@@ -121,8 +121,8 @@ MENTIONS = _listed("say, says, saying, said, the word")
 """A goodbye right behind one of these is spoken of."""
 
 CALLER_GOODBYES = _listed(
-    "goodbye, good bye, bye, bye bye, bye now, that is all, thats all, that is it, thats it, "
-    "nothing else, see you, talk to you later, have a nice day, alvida, bas itna hi, "
+    "goodbye, good bye, good by, bye, bye bye, bye now, that is all, thats all, that is it, "
+    "thats it, nothing else, see you, talk to you later, have a nice day, alvida, bas itna hi, "
     "aur kuch nahi, aur kuch nahin, nahi bas, nahin bas, nai bas, no bas, "
     "rakhta hu, rakhta hoon, rakhti hu, rakhti hoon, बाय, बाय बाय, अलविदा, बस इतना ही, "
     "और कुछ नहीं, और कुछ नही, नहीं बस, नही बस, रखता हूँ, रखती हूँ"

@@ -75,7 +75,8 @@ _PATTERNS: tuple[tuple[Reflex, re.Pattern[str]], ...] = (
             rf"{_LEAD}(?:thank you |thanks )?(?:so much |very much |a lot )?"
             r"(?:good ?bye|bye(?: bye| now)?|have a (?:nice|good|great|lovely) "
             r"(?:day|one|evening|weekend)|see you(?: later| then)?|talk to you later|take care)\b"
-            r"|\b(?:good ?bye|bye bye|bye)$"
+            # "Good-by" is how some recognisers spell it; "good by me" is none.
+            r"|\b(?:good ?bye?|bye bye|bye)$"
         ),
     ),
     (

@@ -206,7 +206,7 @@ async def test_refused_microphone_still_hears_reads_and_types(
         await visitor.say(voice("Goodbye."))
         assert await call.over() is Reason.BOT_ENDED
         assert call.said("customer")[0] == "When are you open?"
-        assert "bye" in call.said("customer")[1].lower()
+        assert call.said("customer")[1].lower().startswith("good")
 
 
 async def test_call_by_text_is_written_to_its_end(

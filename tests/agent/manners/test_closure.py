@@ -61,6 +61,7 @@ def test_line_that_ends_with_a_goodbye_is_the_bots_last(line: str, expected: boo
         ("No thanks, that's all for now.", True),
         ("bye sir", True),
         ("okay bye", True),
+        ("Good-by.", True),
         ("theek hai bye", True),
         ("Chalo theek hai, bye ji", True),
         ("nahi bas", True),

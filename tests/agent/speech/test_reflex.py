@@ -24,6 +24,8 @@ from agent.speech.reflex import Reflex, is_closing, reflex
         ("Thank you so much.", Reflex.THANKS),
         ("Okay, goodbye.", Reflex.GOODBYE),
         ("Thank you, good-bye.", Reflex.GOODBYE),
+        ("Good-by.", Reflex.GOODBYE),
+        ("Nine is good by me.", None),
         ("Have a nice day!", Reflex.GOODBYE),
         ("Are you a robot?", Reflex.ROBOT),
         ("Am I talking to a machine?", Reflex.ROBOT),
