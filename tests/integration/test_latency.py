@@ -122,6 +122,7 @@ async def test_answer_that_was_cut_off_and_the_next_one_are_both_measured(
         waits_ms = waits_of(phone)
     samples = (await platform.result("cut-off"))["latency_samples"]
     assert [sample["turn"] for sample in samples] == [1, 2]
-    # The first thing heard may be the old line, resumed until it was clear what was meant.
+    # The first thing heard may be the old line, resumed until it was clear what was meant; of two
+    # turns there is no median, so the phone is given more.
     for wait_ms, sample in zip(waits_ms, samples, strict=True):
-        assert sample["response_ms"] > wait_ms - AGREES_MS
+        assert sample["response_ms"] > wait_ms - 3 * AGREES_MS
