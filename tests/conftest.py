@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import socket
@@ -108,6 +109,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if mark := item.get_closest_marker("double_only"):
             item.add_marker(pytest.mark.skip(reason=f"the double's alone: {mark.kwargs['reason']}"))
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what was collected: with it, a test stands still for
+    one second or three.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 _TOGETHER = (

@@ -68,10 +68,16 @@ async def test_each_dial_is_one_sidecars(database: Database, tmp_path: Path) -> 
     for desk in (one, other):
         desk.placer.do = for_ever
     await asyncio.gather(one.placing.tick(), other.placing.tick())
-    placed = [dial.call_id for desk in (one, other) for dial, _ in desk.placer.placed]
+
+    def placed() -> list[str]:
+        return [dial.call_id for desk in (one, other) for dial, _ in desk.placer.placed]
+
+    async with asyncio.timeout(10):
+        while len(placed()) < len(call_ids):  # noqa: ASYNC110 - the placer tells nobody
+            await asyncio.sleep(0.01)
     for desk in (one, other):
         await desk.placing.aclose()
-    assert sorted(placed) == sorted(call_ids)
+    assert sorted(placed()) == sorted(call_ids)
 
 
 async def test_placer_that_tells_nothing_leaves_a_lost_dial(desk: DialDesk) -> None:

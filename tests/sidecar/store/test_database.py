@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,18 @@ from sidecar.store.database import MAX_TRIES, Conflict, Database
 from sidecar.store.schema import metadata
 from sidecar.store.tables import tenants
 from tests.fakes.control_plane import START
+
+ROOT = Path(__file__).resolve().parents[3]
+MIGRATE = """
+import asyncio, sys
+from sidecar.store.database import Database
+async def migrate():
+    database = Database(sys.argv[1])
+    await database.migrate()
+    await database.aclose()
+asyncio.run(migrate())
+"""
+"""Alembic's context is one a process."""
 
 
 async def test_migrations_arrive_at_exactly_the_tables(database: Database) -> None:
@@ -32,8 +45,13 @@ async def test_migrations_arrive_at_exactly_the_tables(database: Database) -> No
         assert await connection.run_sync(differences) == []
 
 
-async def test_migrating_again_changes_nothing(database: Database) -> None:
-    await asyncio.gather(database.migrate(), database.migrate())
+async def test_migrating_again_in_two_processes_at_once_changes_nothing(
+    database: Database,
+) -> None:
+    command = (sys.executable, "-c", MIGRATE, database.url.render_as_string(hide_password=False))
+    starting = (asyncio.create_subprocess_exec(*command, cwd=ROOT) for _ in range(2))
+    both = await asyncio.gather(*starting)
+    assert [await process.wait() for process in both] == [0, 0]
     async with database.read() as connection:
         assert await connection.scalar(select(tenants.c.tenant_id)) == "default"
 
