@@ -204,7 +204,7 @@ class Worker:
                 receipt = await self._client.heartbeat(heartbeat)
                 if is_away:
                     is_away = False
-                    log.info("sidecar reachable again", worker=self._id)
+                    log.info("heartbeats delivered again", worker=self._id)
                 self._losses.told(heartbeat.lost)
                 self._roster.note(receipt.calls)
                 if receipt.tasks and not self._stopping.is_set():
@@ -212,7 +212,7 @@ class Worker:
             except SidecarError as error:
                 if not is_away:
                     is_away = True
-                    log.warning("sidecar unreachable", error=type(error).__name__)
+                    log.warning("heartbeat not delivered", error=type(error).__name__)
                 pause_s = _HEARTBEAT_RETRY_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), pause_s)

@@ -183,7 +183,7 @@ async def test_pool_survives_the_sidecar_and_leaves_with_the_worker(platform: Pl
     try:
         assert await filled(platform) == rooms
         # What the sidecar knows of a worker from before it went grows stale.
-        await until(lambda: has_told(platform, "sidecar reachable again"))
+        await until(lambda: has_told(platform, "heartbeats delivered again"))
         async with Phone.call(platform.stream_url("talker"), stream_id="adopted") as phone:
             assert await phone.hear() is not None
         result = await platform.result("adopted")
